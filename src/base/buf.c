@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void buf_init(Buf *buf, size_t limit)
+{
+    *buf = (Buf){.limit = limit ? limit : SIZE_MAX / 2};
+}
+
+void buf_free(Buf *buf)
+{
+    free(buf->p);
+    buf_init(buf, buf->limit);
+}
+
+void buf_clear(Buf *buf)
+{
+    buf->n = 0;
+    buf->failed = false;
+}
+
+uint8_t *buf_reserve(Buf *buf, size_t n)
+{
+    if (buf->failed || n > buf->limit || buf->n > buf->limit - n) {
+        buf->failed = true;
+        return NULL;
+    }
+    size_t need = buf->n + n;
+    if (need > buf->capacity) {
+        size_t capacity = buf->capacity ? buf->capacity : 256;
+        while (capacity < need)
+            capacity = capacity > SIZE_MAX / 4 ? need : capacity * 2;
+        uint8_t *p = realloc(buf->p, capacity);
+        if (!p) {
+            buf->failed = true;
+            return NULL;
+        }
+        buf->p = p;
+        buf->capacity = capacity;
+    }
+    return buf->p + buf->n;
+}
+
+bool buf_append(Buf *buf, const void *p, size_t n)
+{
+    uint8_t *room = buf_reserve(buf, n);
+    if (!room)
+        return n == 0 && !buf->failed;
+    if (n)
+        memcpy(room, p, n);
+    buf->n += n;
+    return true;
+}
+
+bool buf_append_span(Buf *buf, Span s)
+{
+    return buf_append(buf, s.p, s.n);
+}
+
+bool buf_append_cstr(Buf *buf, const char *text)
+{
+    return buf_append_span(buf, span_cstr(text));
+}
+
+bool buf_printf(Buf *buf, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n < 0)
+        return false;
+    uint8_t *room = buf_reserve(buf, (size_t)n + 1);
+    if (!room)
+        return false;
+    va_start(args, format);
+    vsnprintf((char *)room, (size_t)n + 1, format, args);
+    va_end(args);
+    buf->n += (size_t)n;
+    return true;
+}
+
+bool buf_u8(Buf *buf, uint8_t v)
+{
+    return buf_append(buf, &v, 1);
+}
+
+bool buf_u16be(Buf *buf, uint16_t v)
+{
+    return buf_append(buf, (uint8_t[]){(uint8_t)(v >> 8), (uint8_t)v}, 2);
+}
+
+bool buf_u32be(Buf *buf, uint32_t v)
+{
+    return buf_append(buf, (uint8_t[]){(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v},
+                      4);
+}
+
+bool buf_u16le(Buf *buf, uint16_t v)
+{
+    return buf_append(buf, (uint8_t[]){(uint8_t)v, (uint8_t)(v >> 8)}, 2);
+}
+
+bool buf_u32le(Buf *buf, uint32_t v)
+{
+    return buf_append(buf, (uint8_t[]){(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24)},
+                      4);
+}
+
+bool buf_u64le(Buf *buf, uint64_t v)
+{
+    return buf_u32le(buf, (uint32_t)v) && buf_u32le(buf, (uint32_t)(v >> 32));
+}
+
+void buf_consume(Buf *buf, size_t n)
+{
+    if (n >= buf->n) {
+        buf->n = 0;
+        return;
+    }
+    memmove(buf->p, buf->p + n, buf->n - n);
+    buf->n -= n;
+}
+
+Span buf_span(const Buf *buf)
+{
+    return span_of(buf->p, buf->n);
+}
+
+const char *buf_cstr(Buf *buf)
+{
+    uint8_t *room = buf_reserve(buf, 1);
+    if (!room)
+        return "";
+    *room = 0;
+    return (const char *)buf->p;
+}

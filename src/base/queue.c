@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "base/queue.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct Queue {
+    pthread_mutex_t lock; /* guards everything below; held only for a few instructions */
+    pthread_cond_t not_empty, not_full;
+    size_t capacity, first, count;
+    bool closed;
+    void *items[];
+};
+
+static void cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static bool cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, Deadline deadline)
+{
+    if (deadline == CLOCK_NEVER)
+        return pthread_cond_wait(cond, lock) == 0;
+    struct timespec t = {.tv_sec = (time_t)(deadline / 1000), .tv_nsec = (long)(deadline % 1000) * 1000000};
+    return pthread_cond_timedwait(cond, lock, &t) == 0;
+}
+
+Queue *queue_new(size_t capacity)
+{
+    Queue *queue = calloc(1, sizeof *queue + capacity * sizeof(void *));
+    if (!queue)
+        abort();
+    queue->capacity = capacity;
+    pthread_mutex_init(&queue->lock, NULL);
+    cond_init(&queue->not_empty);
+    cond_init(&queue->not_full);
+    return queue;
+}
+
+void queue_free(Queue *queue)
+{
+    if (!queue)
+        return;
+    pthread_cond_destroy(&queue->not_empty);
+    pthread_cond_destroy(&queue->not_full);
+    pthread_mutex_destroy(&queue->lock);
+    free(queue);
+}
+
+bool queue_put(Queue *queue, void *item, Deadline deadline)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool in_time = true;
+    while (!queue->closed && queue->count == queue->capacity && in_time)
+        in_time = cond_wait(&queue->not_full, &queue->lock, deadline);
+    bool ok = !queue->closed && queue->count < queue->capacity;
+    if (ok) {
+        queue->items[(queue->first + queue->count++) % queue->capacity] = item;
+        pthread_cond_signal(&queue->not_empty);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return ok;
+}
+
+size_t queue_take_many(Queue *queue, void **items, size_t max, Deadline deadline)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool in_time = true;
+    while (!queue->closed && queue->count == 0 && in_time)
+        in_time = cond_wait(&queue->not_empty, &queue->lock, deadline);
+    size_t n = queue->count < max ? queue->count : max;
+    for (size_t i = 0; i < n; i++)
+        items[i] = queue->items[(queue->first + i) % queue->capacity];
+    queue->first = (queue->first + n) % queue->capacity;
+    queue->count -= n;
+    if (n)
+        pthread_cond_broadcast(&queue->not_full);
+    pthread_mutex_unlock(&queue->lock);
+    return n;
+}
+
+void *queue_take(Queue *queue, Deadline deadline)
+{
+    void *item = NULL;
+    return queue_take_many(queue, &item, 1, deadline) ? item : NULL;
+}
+
+void queue_close(Queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->closed = true;
+    pthread_cond_broadcast(&queue->not_empty);
+    pthread_cond_broadcast(&queue->not_full);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+size_t queue_length(Queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    size_t n = queue->count;
+    pthread_mutex_unlock(&queue->lock);
+    return n;
+}
+
+struct Pool {
+    Queue *queue;
+    PoolWork work;
+    void *ctx;
+    size_t count;
+    pthread_t threads[];
+};
+
+static void *worker(void *arg)
+{
+    Pool *pool = arg;
+    void *item;
+    while ((item = queue_take(pool->queue, CLOCK_NEVER)))
+        pool->work(pool->ctx, item);
+    return NULL;
+}
+
+Pool *pool_new(size_t threads, size_t backlog, PoolWork work, void *ctx)
+{
+    Pool *pool = calloc(1, sizeof *pool + threads * sizeof(pthread_t));
+    if (!pool)
+        abort();
+    pool->queue = queue_new(backlog);
+    pool->work = work;
+    pool->ctx = ctx;
+    while (pool->count < threads && pthread_create(&pool->threads[pool->count], NULL, worker, pool) == 0)
+        pool->count++;
+    if (pool->count == 0)
+        abort();
+    return pool;
+}
+
+bool pool_put(Pool *pool, void *item, Deadline deadline)
+{
+    return queue_put(pool->queue, item, deadline);
+}
+
+void pool_finish(Pool *pool)
+{
+    if (!pool)
+        return;
+    queue_close(pool->queue);
+    for (size_t i = 0; i < pool->count; i++)
+        pthread_join(pool->threads[i], NULL);
+    queue_free(pool->queue);
+    free(pool);
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include "base/span.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+Span span_of(const void *p, size_t n)
+{
+    return (Span){p, n};
+}
+
+Span span_cstr(const char *text)
+{
+    return (Span){(const uint8_t *)text, text ? strlen(text) : 0};
+}
+
+bool span_eq(Span a, Span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+bool span_eq_cstr(Span a, const char *b)
+{
+    return span_eq(a, span_cstr(b));
+}
+
+bool span_eq_nocase(Span a, Span b)
+{
+    return a.n == b.n && (a.n == 0 || strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0);
+}
+
+int span_cmp(Span a, Span b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n ? memcmp(a.p, b.p, n) : 0;
+    return order ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+bool span_starts(Span s, Span prefix)
+{
+    return span_eq(span_sub(s, 0, prefix.n), prefix);
+}
+
+bool span_ends(Span s, Span suffix)
+{
+    return s.n >= suffix.n && span_eq(span_sub(s, s.n - suffix.n, suffix.n), suffix);
+}
+
+Span span_sub(Span s, size_t from, size_t n)
+{
+    if (from >= s.n)
+        return (Span){s.p, 0};
+    size_t left = s.n - from;
+    return (Span){s.p + from, n < left ? n : left};
+}
+
+size_t span_index(Span s, uint8_t byte)
+{
+    const uint8_t *found = s.n ? memchr(s.p, byte, s.n) : NULL;
+    return found ? (size_t)(found - s.p) : SIZE_MAX;
+}
+
+Span span_rtrim(Span s)
+{
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == 0))
+        s.n--;
+    return s;
+}
+
+Span span_trim(Span s)
+{
+    s = span_rtrim(s);
+    while (s.n && *s.p == ' ')
+        s = span_sub(s, 1, s.n);
+    return s;
+}
+
+bool span_split(Span *rest, uint8_t separator, Span *part, bool *more)
+{
+    if (!*more)
+        return false;
+    size_t at = span_index(*rest, separator);
+    *more = at != SIZE_MAX;
+    *part = span_sub(*rest, 0, at);
+    *rest = *more ? span_sub(*rest, at + 1, rest->n) : (Span){NULL, 0};
+    return true;
+}
+
+bool span_to_i64(Span s, int64_t min, int64_t max, int64_t *out)
+{
+    char text[32];
+    s = span_trim(s);
+    if (s.n == 0 || !span_copy(s, text, sizeof text) || strlen(text) != s.n)
+        return false;
+    if (!((text[0] >= '0' && text[0] <= '9') || ((text[0] == '-' || text[0] == '+') && s.n > 1)))
+        return false;
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (*end || errno || value < min || value > max)
+        return false;
+    *out = value;
+    return true;
+}
+
+bool span_to_double(Span s, double *out)
+{
+    char text[64];
+    s = span_trim(s);
+    if (s.n == 0 || !span_copy(s, text, sizeof text))
+        return false;
+    if (strspn(text, "0123456789+-.eE") != s.n)
+        return false;
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end)
+        return false;
+    *out = value;
+    return true;
+}
+
+bool span_copy(Span s, char *out, size_t size)
+{
+    size_t n = s.n < size ? s.n : size - 1;
+    if (n)
+        memcpy(out, s.p, n);
+    out[n] = 0;
+    return n == s.n;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Span: a view of bytes, pointer and length. It never owns and is never NUL-terminated.
+ * An empty span may have any pointer, NULL included.
+ */
+#ifndef GANTRY_BASE_SPAN_H
+#define GANTRY_BASE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Span {
+    const uint8_t *p;
+    size_t n;
+} Span;
+
+/* Span of a string literal, without its NUL. */
+#define SPAN(literal) ((Span){(const uint8_t *)("" literal), sizeof("" literal) - 1})
+
+/* printf("%.*s", SPAN_FMT(s)) */
+#define SPAN_FMT(s) (int)(s).n, (const char *)(s).p
+
+Span span_of(const void *p, size_t n);
+Span span_cstr(const char *text); /* text may be NULL: empty span */
+
+bool span_eq(Span a, Span b);
+bool span_eq_cstr(Span a, const char *b);
+bool span_eq_nocase(Span a, Span b); /* ASCII only */
+int span_cmp(Span a, Span b);        /* bytewise, shorter first: like strcmp */
+bool span_starts(Span s, Span prefix);
+bool span_ends(Span s, Span suffix);
+
+/* The part from `from` of at most `n` bytes; clamps to what is there. */
+Span span_sub(Span s, size_t from, size_t n);
+
+/* Index of the first `byte`, or SIZE_MAX. */
+size_t span_index(Span s, uint8_t byte);
+
+/* Without leading and trailing spaces (and trailing NULs). */
+Span span_trim(Span s);
+/* Without trailing spaces and NULs. */
+Span span_rtrim(Span s);
+
+/*
+ * Cuts the next part off `rest` at `separator`. Returns false when nothing is left; an empty input has one empty part.
+ * Start with `bool more = true;`:  while (span_split(&rest, '\\', &part, &more)) …
+ */
+bool span_split(Span *rest, uint8_t separator, Span *part, bool *more);
+
+/* Whole span as a decimal integer within [min, max]; surrounding spaces allowed. False if it is anything else. */
+bool span_to_i64(Span s, int64_t min, int64_t max, int64_t *out);
+bool span_to_double(Span s, double *out);
+
+/* Copies into a C string of `size` bytes, truncating; always terminated. Returns false if it did not fit. */
+bool span_copy(Span s, char *out, size_t size);
+
+#endif
