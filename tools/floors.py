@@ -24,6 +24,12 @@ ROOMS = {
 
 
 def link(source, build):
+    # Generated headers (dicom/tags.h) are built in BUILD/src/dicom; only they are reached through BUILD/generated.
+    generated = os.path.join(build, "generated")
+    os.makedirs(generated, exist_ok=True)
+    os.makedirs(os.path.join(build, "src", "dicom"), exist_ok=True)
+    if not os.path.islink(os.path.join(generated, "dicom")):
+        os.symlink(os.path.join(build, "src", "dicom"), os.path.join(generated, "dicom"))
     for room, below in ROOMS.items():
         path = os.path.join(build, "floors", room)
         os.makedirs(path, exist_ok=True)
