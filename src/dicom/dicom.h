@@ -17,6 +17,7 @@
 #include "dicom/datetime.h"
 #include "dicom/dict.h"
 #include "dicom/json.h"
+#include "dicom/level.h"
 #include "dicom/match.h"
 #include "dicom/part10.h"
 #include "dicom/pn.h"

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/*
+ * archive/ — a folder of objects with an index over them, and the three verbs: ingest, query, retrieve. The files are the truth; the index can
+ * always be rebuilt. Knows no protocol.
+ *
+ * Ingest promises: when it reports success, bytes, name and index row are durable; on any failure the object is absent, or in quarantine with a
+ * reason, never half there; the same object twice is one object; different bytes under one SOP Instance UID follow the duplicate
+ * policy. Durability is by group commit: one committer thread publishes and indexes whatever waits, in one pass.
+ *
+ * After an unclean stop, arc_open adopts in the background what was published but not indexed (complete objects, never acknowledged),
+ * and drops temporary files.
+ */
+#ifndef GANTRY_ARCHIVE_ARCHIVE_H
+#define GANTRY_ARCHIVE_ARCHIVE_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "dicom/dataset.h"
+#include "dicom/level.h"
+#include "dicom/match.h"
+#include "index/index.h"
+#include <sys/types.h>
+
+typedef struct Archive Archive;
+
+typedef enum ArcDuplicates { ARC_KEEP_FIRST, ARC_KEEP_BOTH, ARC_REPLACE } ArcDuplicates;
+
+/* What happens inside, for the service's log. Called from any thread; must not block long. `detail` holds no patient data. */
+typedef void (*ArcNotice)(void *ctx, int log_level, const char *logger, const char *detail);
+
+typedef struct ArcSettings {
+    const char *data_path; /* the store's root */
+    const char *temp_path;
+    const char *quarantine_path;
+    const char *index_path;   /* SQLite */
+    ArcDuplicates duplicates; /* default: replace (SPHERE overwrites the file) */
+    size_t group_max;         /* objects per commit; 0 = 64 */
+    bool
+        check_class; /* data set and command must agree on SOP class and instance: A900. On by default in callers */
+    ArcNotice notice;
+    void *notice_ctx; /* may be NULL */
+} ArcSettings;
+
+Archive *arc_open(const ArcSettings *settings, Err *err);
+/* Finishes what has been accepted, marks a clean stop. */
+void arc_close(Archive *archive);
+Index *arc_index(Archive *archive);
+
+/* -- ingest -- */
+
+typedef struct ArcIngest ArcIngest;
+
+typedef struct ArcIncoming {
+    const char *transfer_syntax;          /* the data set is encoded in it; kept byte for byte */
+    const char *sop_class, *sop_instance; /* as announced; NULL = as the data set says */
+    const char *source_ae;                /* calling AE title; goes into the file meta; NULL = none */
+} ArcIncoming;
+
+typedef enum ArcOutcome {
+    ARC_STORED,
+    ARC_SAME /* identical object was there */,
+    ARC_REPLACED,
+    ARC_KEPT_FIRST,
+    ARC_KEPT_BOTH
+} ArcOutcome;
+
+typedef struct ArcStored {
+    ArcOutcome outcome;
+    char sop_class[65], sop_instance[65], series[65], study[65];
+    uint64_t size;
+    unsigned defects; /* DcmDefect bits that were tolerated */
+} ArcStored;
+
+/* Begins an object whose data set (no meta) will be written. NULL and err (no space, bad UID …) on failure. */
+ArcIngest *arc_ingest_begin(Archive *archive, const ArcIncoming *incoming, Err *err);
+/* A piece of the data set as it comes. On failure go on to arc_ingest_abandon (the sender's data must still be read off the wire). */
+bool arc_ingest_write(ArcIngest *ingest, Span piece, Err *err);
+/* The last piece has come: checks, names, waits for the group commit. Consumes the ingest in every case. err->dimse is the status that is true: A700 no space, A900 mismatch,
+   C000 cannot understand, 0110 otherwise. A data set that cannot be understood goes to quarantine. */
+bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err);
+/* The transfer broke off: nothing remains. NULL is fine. */
+void arc_ingest_abandon(ArcIngest *ingest);
+/* A whole Part 10 file, copied in (its meta is made anew, the data set kept byte for byte). */
+bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err);
+/* Objects waiting for the committer. */
+size_t arc_ingest_waiting(Archive *archive);
+
+/* -- query -- */
+
+typedef struct ArcQuery ArcQuery;
+
+typedef enum ArcModel { ARC_PATIENT_ROOT, ARC_STUDY_ROOT, ARC_PATIENT_STUDY_ONLY } ArcModel;
+
+typedef struct ArcAsk {
+    ArcModel model;
+    DcmLevel level;
+    const DcmDataset *keys; /* the identifier; lives until arc_query_close */
+    bool relational;        /* negotiated: keys of upper levels need no single value */
+    DcmMatchOptions match;
+    uint64_t limit, offset; /* 0 = none */
+    bool all_attributes;
+} ArcAsk;
+
+/* Refuses (ERR_MISMATCH, dimse A900) what the model does not allow: unknown level for it. Missing upper unique keys and PATIENT level on Study Root are tolerated. */
+ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err);
+/* As idx_next. */
+bool arc_query_next(ArcQuery *query, Arena *arena, IdxRow *out, Err *err);
+void arc_query_close(ArcQuery *query);
+
+/* -- retrieve -- */
+
+typedef struct ArcRetrieve ArcRetrieve;
+
+/* What a C-MOVE or C-GET identifier selects: unique keys of the level and above, UID lists. ERR_MISMATCH (A900) when the key of the level is missing or is a wildcard. The selection lives in the arena. */
+bool arc_selection_of_keys(Arena *arena, DcmLevel level, const DcmDataset *keys, IdxSelection *out, Err *err);
+
+ArcRetrieve *arc_retrieve_open(Archive *archive, const IdxSelection *selection, Err *err);
+uint64_t arc_retrieve_count(const ArcRetrieve *retrieve); /* objects selected at the start */
+/* True and *out; at the end true with out->sop_instance NULL. Strings live until the next call. */
+bool arc_retrieve_next(ArcRetrieve *retrieve, IdxFile *out, Err *err);
+void arc_retrieve_close(ArcRetrieve *retrieve);
+
+/*
+ * The data set of one object as a stream, in its stored transfer syntax or in another one the object can be brought to:
+ * between the uncompressed four, and from what pixel/ can decode to explicit little endian (and from there to the other three).
+ */
+typedef struct ArcReader ArcReader;
+/* transfer_syntax NULL = as stored. ERR_UNSUPPORTED (dimse 0122… A702 is the caller's matter) when it cannot be had. */
+ArcReader *arc_reader_open(Archive *archive, const IdxFile *file, const char *transfer_syntax, Err *err);
+/* As NetSource: up to n bytes; 0 at the end; -1 and err. */
+ssize_t arc_reader_read(void *reader, uint8_t *p, size_t n, Err *err);
+void arc_reader_close(ArcReader *reader);
+/* Can an object stored in `from` be read in `to`? */
+bool arc_can_convert(const char *from, const char *to);
+/* The same for a file that is not in the archive (store SCU of a folder). */
+ArcReader *arc_reader_open_path(const char *path, uint64_t data_offset, const char *stored_syntax,
+                                const char *transfer_syntax, Err *err);
+
+#endif

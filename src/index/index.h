@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/*
+ * index/ — the attributes of all objects in a database, for finding them. Drivers: SQLite (now), PostgreSQL (later).
+ *
+ * One table, index/attributes.c, says for each indexed attribute: level, tag, column, SQL type, matching type, base or extended. Schema,
+ * upserts, query keys and answers derive from it. Table and column names of the base schema are those of SPHERE (study, series, patient,
+ * file_storage_metadata_dicom …), so that existing SQL keeps working.
+ *
+ * Promises: values are stored in UTF-8; every key is a bound parameter; a query that the columns can answer uses an index, the rest is
+ * decided by dicom/match.h on the stored attributes, so that both agree by construction; counters per patient, study and series are kept
+ * at ingest. A value that is too long for its column is cut, never an error.
+ *
+ * Threads: one thread writes (idx_begin … idx_commit); queries may come from any thread, each cursor on a connection of its own.
+ */
+#ifndef GANTRY_INDEX_INDEX_H
+#define GANTRY_INDEX_INDEX_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "dicom/dataset.h"
+#include "dicom/level.h"
+#include "dicom/match.h"
+
+typedef struct Index Index;
+
+typedef struct IdxSettings {
+    const char *sqlite_path;
+    int64_t busy_timeout_ms; /* waiting for another process's lock */
+    size_t readers;          /* reading connections kept open; more are opened on demand */
+} IdxSettings;
+
+/* Opens, creates or migrates. */
+Index *idx_open(const IdxSettings *settings, Err *err);
+void idx_close(Index *index);
+
+/* -- one object -- */
+
+/* Where an object is and what it is. Strings live in the arena they were read into. */
+typedef struct IdxFile {
+    const char *sop_instance, *sop_class, *series, *study, *patient_id; /* UTF-8 */
+    const char *transfer_syntax;
+    const char *path;           /* absolute, or as it was given */
+    const char *storage_method; /* "FS" */
+    const char *source_ae;
+    uint64_t size, data_offset; /* bytes of the file; where the data set begins */
+    uint8_t sha256[32], content[16];
+    int64_t begin_us, end_us; /* when the writing began and ended, wall clock */
+    int32_t number;           /* Instance Number, 0 when absent */
+} IdxFile;
+
+/* Looks an instance up by SOP Instance UID. False with err->code ERR_NOT_FOUND when absent. From any thread. */
+bool idx_instance(Index *index, Arena *arena, const char *sop_instance, IdxFile *out, Err *err);
+
+/* -- writing (one thread) -- */
+bool idx_begin(Index *index, Err *err);
+/* Inserts or updates the rows of one object. `head` has its attributes (value limits as the archive set them). On failure the transaction goes
+   on without this object. */
+bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err);
+/* Removes an instance and the parents that become empty, counters corrected. ERR_NOT_FOUND when absent. */
+bool idx_remove(Index *index, const char *sop_instance, Err *err);
+/* Durable on return. */
+bool idx_commit(Index *index, Err *err);
+void idx_rollback(Index *index);
+/* The same as idx_instance inside the open transaction. */
+bool idx_instance_written(Index *index, Arena *arena, const char *sop_instance, IdxFile *out, Err *err);
+
+/* -- querying -- */
+
+typedef struct IdxQuery {
+    DcmLevel level;
+    const DcmDataset *
+        keys; /* matching keys with values and return keys, all levels; unknown ones are ignored when universal */
+    DcmMatchOptions match;
+    uint64_t limit, offset; /* 0 = none */
+    bool
+        all_attributes; /* return everything the index has of the level, asked or not (QIDO includefield=all) */
+} IdxQuery;
+
+typedef struct IdxRow {
+    DcmDataset *
+        attributes; /* UTF-8 (says so in (0008,0005)): asked attributes (empty when the index has no value), unique keys of the level and above, the computed
+                                   counters when asked: 00080061 00080062 00201200-00201209 */
+    const char *stored_charset; /* value of (0008,0005) of the object the row came from; "" = default */
+    bool unsupported_key;       /* an asked key with a value could not be matched on (C-FIND answers FF01) */
+} IdxRow;
+
+typedef struct IdxCursor IdxCursor;
+/* Order is stable: newest studies first at PATIENT and STUDY, then number and insertion. Streams: no result is gathered. */
+IdxCursor *idx_query(Index *index, const IdxQuery *query, Err *err);
+/* *out filled in the arena and true; at the end true with out->attributes NULL. */
+bool idx_next(IdxCursor *cursor, Arena *arena, IdxRow *out, Err *err);
+void idx_cursor_free(IdxCursor *cursor);
+
+/* Which objects: every list that is not empty must contain the object's value. All lists empty selects nothing, unless `everything`. */
+typedef struct IdxSelection {
+    const char *const *patient_ids;
+    size_t patient_count; /* UTF-8, exact */
+    const char *const *studies;
+    size_t study_count;
+    const char *const *series;
+    size_t series_count;
+    const char *const *instances;
+    size_t instance_count;
+    bool everything;
+} IdxSelection;
+
+typedef struct IdxFiles IdxFiles;
+/* In order of study, series number, instance number. */
+IdxFiles *idx_select(Index *index, const IdxSelection *selection, Err *err);
+bool idx_select_count(Index *index, const IdxSelection *selection, uint64_t *objects, uint64_t *bytes,
+                      Err *err);
+/* True and *out (strings in the arena); at the end true with out->sop_instance NULL. */
+bool idx_files_next(IdxFiles *files, Arena *arena, IdxFile *out, Err *err);
+void idx_files_free(IdxFiles *files);
+
+/* -- figures -- */
+typedef struct IdxTotals {
+    uint64_t patients, studies, series, instances, bytes;
+} IdxTotals;
+bool idx_totals(Index *index, IdxTotals *out, Err *err);
+
+/* State kept with the index by name ("clean-stop", …). get: "" when never set. set: inside a transaction. */
+bool idx_note_get(Index *index, Arena *arena, const char *name, const char **value, Err *err);
+bool idx_note_set(Index *index, const char *name, const char *value, Err *err);
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/*
+ * store/ — bytes by name. Drivers: a directory (now), S3 and Swift (later), behind one set of functions.
+ *
+ * Names are made by the archive's layout; they are relative and safe (base/file.h: file_is_safe_relative) or refused.
+ * Promises: what store_publish reported as published survives a power cut, data and name both; before that, nothing is
+ * visible under the final name; SHA-256 (whole object) and XXH3-128 (from a given offset: the data set) are
+ * computed while writing.
+ *
+ * Threads: a StorePut belongs to one thread at a time; everything else may be called from any thread.
+ */
+#ifndef GANTRY_STORE_STORE_H
+#define GANTRY_STORE_STORE_H
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/span.h"
+#include <sys/types.h>
+
+typedef struct Store Store;
+typedef struct StorePut StorePut;
+typedef struct StoreObject StoreObject;
+
+typedef struct StoreDigest {
+    uint64_t size;
+    uint8_t sha256[32];  /* of all bytes */
+    uint8_t content[16]; /* XXH3-128, canonical, of the bytes from content_offset on */
+} StoreDigest;
+
+/* Opens (creating) the folder `root`, with temporary files in `temp` (same file system, else ERR_USAGE says so).
+   Temporary files left by a process that died are removed (they were never acknowledged). */
+Store *store_open_directory(const char *root, const char *temp, Err *err);
+void store_close(Store *store);
+
+/* -- in -- */
+StorePut *store_put_begin(Store *store, Err *err);
+bool store_put_write(StorePut *put, Span bytes, Err *err);
+/* Bytes from here on belong to the content digest. Default: from the start. */
+void store_put_mark_content(StorePut *put);
+/* No more bytes. Digest valid from here on. */
+bool store_put_end(StorePut *put, StoreDigest *digest, Err *err);
+/* Removes what was written. NULL is fine. */
+void store_put_abandon(StorePut *put);
+/* Path of the temporary file, for reading it back. */
+const char *store_put_path(const StorePut *put);
+
+typedef struct StorePublish {
+    StorePut *put; /* ended; consumed when ok */
+    const char *name;
+    bool replace; /* false: ERR_EXISTS when the name is taken */
+    bool ok;      /* out */
+    Err err;      /* out, when !ok; the put stays the caller's */
+} StorePublish;
+
+/* Makes a group durable under its final names: data synced, renamed, folders synced; one pass for the whole group.
+   Each member has its own outcome. True when all are ok. */
+bool store_publish(Store *store, StorePublish *group, size_t n);
+
+/* -- out -- */
+StoreObject *store_get(Store *store, const char *name, Err *err);
+uint64_t store_object_size(const StoreObject *object);
+/* Up to n bytes at offset; 0 at the end; -1 and err. */
+ssize_t store_object_read(StoreObject *object, uint64_t offset, void *p, size_t n, Err *err);
+/* A file descriptor for sendfile, or -1 when the driver has none. */
+int store_object_fd(const StoreObject *object);
+void store_object_close(StoreObject *object);
+
+/* -- care -- */
+/* Deletes the object and the folders that become empty. */
+bool store_delete(Store *store, const char *name, Err *err);
+/* Calls visit(ctx, relative name) for every object, in no order. */
+bool store_walk(Store *store, FileVisit visit, void *ctx, Err *err);
+/* The same, only in folders changed since `since_us` (wall clock): for repair after an unclean stop. */
+bool store_walk_changed(Store *store, int64_t since_us, FileVisit visit, void *ctx, Err *err);
+/* Absolute path of an object of a directory store; NULL for others. Caller frees. */
+char *store_path(const Store *store, const char *name);
+/* Bytes free for new objects; UINT64_MAX when unknown. */
+uint64_t store_free_bytes(const Store *store);
+
+#endif
