@@ -58,5 +58,7 @@ typedef struct DcmVrInfo {
 const DcmVrInfo *dcm_vr_info(DcmVr vr);
 /* DCM_VR_NONE when the two letters are no VR. */
 DcmVr dcm_vr_parse(const uint8_t letters[2]);
+/* Bytes that change places between byte orders: unit, but 2 for AT (two 16-bit numbers). 0 and 1: nothing to swap. */
+unsigned dcm_vr_swap_unit(DcmVr vr);
 
 #endif
