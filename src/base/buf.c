@@ -29,7 +29,8 @@ uint8_t *buf_reserve(Buf *buf, size_t n)
         buf->failed = true;
         return NULL;
     }
-    size_t need = buf->n + n;
+    size_t need =
+        buf->n + n + 1; /* room for the NUL of buf_cstr and buf_printf, which the limit does not count */
     if (need > buf->capacity) {
         size_t capacity = buf->capacity ? buf->capacity : 256;
         while (capacity < need)
@@ -49,7 +50,7 @@ bool buf_append(Buf *buf, const void *p, size_t n)
 {
     uint8_t *room = buf_reserve(buf, n);
     if (!room)
-        return n == 0 && !buf->failed;
+        return false;
     if (n)
         memcpy(room, p, n);
     buf->n += n;
@@ -74,7 +75,7 @@ bool buf_printf(Buf *buf, const char *format, ...)
     va_end(args);
     if (n < 0)
         return false;
-    uint8_t *room = buf_reserve(buf, (size_t)n + 1);
+    uint8_t *room = buf_reserve(buf, (size_t)n);
     if (!room)
         return false;
     va_start(args, format);
@@ -133,9 +134,8 @@ Span buf_span(const Buf *buf)
 
 const char *buf_cstr(Buf *buf)
 {
-    uint8_t *room = buf_reserve(buf, 1);
-    if (!room)
+    if (!buf->p)
         return "";
-    *room = 0;
+    buf->p[buf->n] = 0;
     return (const char *)buf->p;
 }

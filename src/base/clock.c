@@ -29,7 +29,8 @@ int64_t clock_wall_us(void)
 
 Deadline deadline_in(int64_t ms)
 {
-    return ms < 0 ? CLOCK_NEVER : clock_ms() + ms;
+    int64_t now = clock_ms();
+    return ms < 0 || ms > CLOCK_NEVER - now ? CLOCK_NEVER : now + ms;
 }
 
 bool deadline_passed(Deadline deadline)

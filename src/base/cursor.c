@@ -17,16 +17,14 @@ Span cur_take(Cursor *c, size_t n)
         c->failed = true;
         return (Span){NULL, 0};
     }
-    Span s = {c->bytes.p + c->at, n};
+    Span s = span_sub(c->bytes, c->at, n);
     c->at += n;
     return s;
 }
 
 Span cur_peek(const Cursor *c, size_t n)
 {
-    if (n > cur_left(c))
-        return (Span){NULL, 0};
-    return (Span){c->bytes.p + c->at, n};
+    return n > cur_left(c) ? (Span){NULL, 0} : span_sub(c->bytes, c->at, n);
 }
 
 void cur_skip(Cursor *c, size_t n)

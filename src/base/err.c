@@ -29,6 +29,9 @@ static const struct {
 };
 
 static void fill(Err *err, ErrCode code, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static void fill(Err *err, ErrCode code, const char *format, va_list args)
 {
     err->code = code;
     err->dimse = codes[code].dimse;

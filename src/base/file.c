@@ -15,20 +15,29 @@
 
 enum { MAX_DEPTH = 64 };
 
+static bool make_dir(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0750) == 0)
+        return true;
+    if (errno != EEXIST || stat(path, &st) != 0)
+        return false;
+    errno = ENOTDIR;
+    return S_ISDIR(st.st_mode);
+}
+
 bool file_make_dirs(const char *path, Err *err)
 {
     char *copy = strdup(path);
     if (!copy)
         abort();
     bool ok = true;
-    for (char *p = copy + 1; ok && *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = 0;
-        ok = mkdir(copy, 0750) == 0 || errno == EEXIST;
-        *p = '/';
+    for (char *slash = strchr(copy, '/'); ok && slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        ok = slash == copy || make_dir(copy);
+        *slash = '/';
     }
-    ok = ok && (mkdir(copy, 0750) == 0 || errno == EEXIST);
+    ok = ok && make_dir(copy);
     if (!ok)
         err_errno(err, errno, "cannot create folder %s", path);
     free(copy);
@@ -57,17 +66,46 @@ bool file_is_safe_relative(const char *relative)
     return true;
 }
 
+/* A folder that is really in `parent`, not a link out of it. */
+static int open_folder_in(int parent, const char *name)
+{
+    return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* For kernels without openat2: one folder after the other, no link followed. `path` is safe and is cut up here. */
+static int open_by_walking(int dir, char *path, int flags)
+{
+    int at = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *name = path;
+    for (char *slash = strchr(name, '/'); slash && at >= 0; slash = strchr(name, '/')) {
+        *slash = 0;
+        int next = open_folder_in(at, name);
+        close(at);
+        at = next;
+        name = slash + 1;
+    }
+    if (at < 0)
+        return -1;
+    int fd = openat(at, name, flags | O_NOFOLLOW | O_CLOEXEC, 0640);
+    int number = errno;
+    close(at);
+    errno = number;
+    return fd;
+}
+
 static int open_beneath(int dir, const char *relative, int flags)
 {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_CLOEXEC),
-        .mode = flags & O_CREAT ? 0640 : 0,
+        .mode = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? 0640 : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
     };
     int fd = (int)syscall(SYS_openat2, dir, relative, &how, sizeof how);
     if (fd >= 0 || errno != ENOSYS)
         return fd;
-    return openat(dir, relative, flags | O_CLOEXEC | O_NOFOLLOW, 0640);
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", relative);
+    return open_by_walking(dir, path, flags);
 }
 
 int file_open_beneath(int dir, const char *relative, int flags, Err *err)
@@ -82,22 +120,34 @@ int file_open_beneath(int dir, const char *relative, int flags, Err *err)
     return fd;
 }
 
-static bool make_dir_durably(int dir, const char *path, Err *err)
+/* Opens folder `name` of `parent`, made (durably) if it is not there. -1 with errno on failure. */
+static int enter_folder(int parent, const char *name)
 {
-    if (mkdirat(dir, path, 0750) != 0)
-        return errno == EEXIST || err_errno(err, errno, "cannot create folder %s", path);
-    char parent[PATH_MAX];
-    snprintf(parent, sizeof parent, "%s", path);
-    char *slash = strrchr(parent, '/');
-    if (slash)
+    int fd = open_folder_in(parent, name);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    if (mkdirat(parent, name, 0750) == 0 ? fsync(parent) != 0 : errno != EEXIST)
+        return -1;
+    return open_folder_in(parent, name);
+}
+
+static bool make_each_folder(int dir, char *path)
+{
+    int at = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *name = path;
+    for (char *slash = strchr(name, '/'); slash && at >= 0; slash = strchr(name, '/')) {
         *slash = 0;
-    int fd =
-        slash ? open_beneath(dir, parent, O_RDONLY | O_DIRECTORY) : openat(dir, ".", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_errno(err, errno, "cannot open the folder above %s", path);
-    bool ok = file_sync(fd, path, err);
-    close(fd);
-    return ok;
+        int next = enter_folder(at, name);
+        int number = errno;
+        close(at);
+        errno = number;
+        at = next;
+        name = slash + 1;
+    }
+    if (at < 0)
+        return false;
+    close(at);
+    return true;
 }
 
 bool file_make_dirs_beneath(int dir, const char *relative, Err *err)
@@ -115,15 +165,8 @@ bool file_make_dirs_beneath(int dir, const char *relative, Err *err)
         close(there);
         return true;
     }
-    for (char *p = path; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = 0;
-        if (!make_dir_durably(dir, path, err))
-            return false;
-        *p = '/';
-    }
-    return make_dir_durably(dir, path, err);
+    *last = '/';
+    return make_each_folder(dir, path) || err_errno(err, errno, "cannot create the folders of %s", relative);
 }
 
 bool file_write_all(int fd, const void *p, size_t n, Err *err)
@@ -160,32 +203,29 @@ bool file_read_at(int fd, uint64_t offset, void *p, size_t n, Err *err)
     return true;
 }
 
+static bool read_up_to(int fd, const char *path, size_t limit, Buf *out, Err *err)
+{
+    uint8_t chunk[16384];
+    for (size_t total = 0;;) {
+        ssize_t done = read(fd, chunk, sizeof chunk);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return err_errno(err, errno, "cannot read %s", path);
+        if (done == 0)
+            return true;
+        total += (size_t)done;
+        if (total > limit || !buf_append(out, chunk, (size_t)done))
+            return err_set(err, ERR_LIMIT, "%s is larger than %zu bytes", path, limit);
+    }
+}
+
 bool file_read_all(const char *path, size_t limit, Buf *out, Err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, errno, "cannot open %s", path);
-    bool ok = true;
-    size_t total = 0;
-    for (;;) {
-        uint8_t *room = buf_reserve(out, 65536);
-        ssize_t done = room ? read(fd, room, 65536) : -1;
-        if (done < 0 && room && errno == EINTR)
-            continue;
-        if (done < 0) {
-            ok = room ? err_errno(err, errno, "cannot read %s", path)
-                      : err_set(err, ERR_LIMIT, "%s is larger than allowed", path);
-            break;
-        }
-        if (done == 0)
-            break;
-        out->n += (size_t)done;
-        total += (size_t)done;
-        if (total > limit) {
-            ok = err_set(err, ERR_LIMIT, "%s is larger than %zu bytes", path, limit);
-            break;
-        }
-    }
+    bool ok = read_up_to(fd, path, limit, out, err);
     close(fd);
     return ok;
 }
@@ -277,9 +317,15 @@ static bool walk(const char *path, bool skip_hidden, int depth, FileVisit visit,
     if (!dir)
         return err_errno(err, errno, "cannot read folder %s", path);
     bool ok = true;
-    const struct dirent *entry;
-    while (ok && (entry = readdir(dir)))
+    while (ok) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry) {
+            ok = errno == 0 || err_errno(err, errno, "cannot read folder %s", path);
+            break;
+        }
         ok = walk_entry(path, entry, skip_hidden, depth, visit, ctx, err);
+    }
     closedir(dir);
     return ok;
 }

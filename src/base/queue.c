@@ -32,6 +32,7 @@ static bool cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, Deadline dead
 
 Queue *queue_new(size_t capacity)
 {
+    capacity = capacity ? capacity : 1;
     Queue *queue = calloc(1, sizeof *queue + capacity * sizeof(void *));
     if (!queue)
         abort();

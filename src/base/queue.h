@@ -12,9 +12,9 @@
 
 typedef struct Queue Queue;
 
-Queue *queue_new(size_t capacity);
+Queue *queue_new(size_t capacity); /* at least 1 */
 void queue_free(Queue *queue);
-/* Waits for room. False when the deadline passed or the queue is closed. */
+/* Waits for room. `item` is not NULL. False when the deadline passed or the queue is closed. */
 bool queue_put(Queue *queue, void *item, Deadline deadline);
 /* Waits for an item. NULL when the deadline passed, or closed and empty. */
 void *queue_take(Queue *queue, Deadline deadline);

@@ -2,9 +2,9 @@
 #include "base/span.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 Span span_of(const void *p, size_t n)
 {
@@ -26,9 +26,17 @@ bool span_eq_cstr(Span a, const char *b)
     return span_eq(a, span_cstr(b));
 }
 
+static uint8_t ascii_lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+}
+
 bool span_eq_nocase(Span a, Span b)
 {
-    return a.n == b.n && (a.n == 0 || strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0);
+    bool same = a.n == b.n;
+    for (size_t i = 0; same && i < a.n; i++)
+        same = ascii_lower(a.p[i]) == ascii_lower(b.p[i]);
+    return same;
 }
 
 int span_cmp(Span a, Span b)
@@ -115,7 +123,7 @@ bool span_to_double(Span s, double *out)
         return false;
     char *end;
     double value = strtod(text, &end);
-    if (end == text || *end)
+    if (end == text || *end || !isfinite(value))
         return false;
     *out = value;
     return true;

@@ -50,6 +50,7 @@ bool span_split(Span *rest, uint8_t separator, Span *part, bool *more);
 
 /* Whole span as a decimal integer within [min, max]; surrounding spaces allowed. False if it is anything else. */
 bool span_to_i64(Span s, int64_t min, int64_t max, int64_t *out);
+/* Whole span as a finite decimal number; surrounding spaces allowed. */
 bool span_to_double(Span s, double *out);
 
 /* Copies into a C string of `size` bytes, truncating; always terminated. Returns false if it did not fit. */
