@@ -43,6 +43,9 @@ bool store_put_end(StorePut *put, StoreDigest *digest, Err *err);
 void store_put_abandon(StorePut *put);
 /* Path of the temporary file, for reading it back. */
 const char *store_put_path(const StorePut *put);
+/* Makes the bytes durable now, in the caller's thread: many writers sync in parallel what store_publish would sync one after
+   the other. store_publish does it for those that have not. */
+bool store_put_sync(StorePut *put, Err *err);
 
 typedef struct StorePublish {
     StorePut *put; /* ended; consumed when ok */
@@ -50,6 +53,9 @@ typedef struct StorePublish {
     bool replace; /* false: ERR_EXISTS when the name is taken */
     bool ok;      /* out */
     Err err;      /* out, when !ok; the put stays the caller's */
+    StorePut *
+        previous; /* out, with `replace`: the object that had the name, as an ended put of the caller. Abandon it, or publish it under
+                     the name again to undo the replacement. NULL when the name was free. */
 } StorePublish;
 
 /* Makes a group durable under its final names: data synced, renamed, folders synced; one pass for the whole group.
@@ -66,6 +72,13 @@ int store_object_fd(const StoreObject *object);
 void store_object_close(StoreObject *object);
 
 /* -- care -- */
+/* Wall clock of the last moment at which every process that used this store and died without store_close had all its objects
+   accounted for; INT64_MAX when none died. What was published later may be unknown to the index. */
+int64_t store_unclean_since(const Store *store);
+/* That has been repaired; do not report it again. */
+void store_forget_unclean(Store *store);
+/* All this process has published so far is accounted for: moves the moment above. */
+void store_checkpoint(Store *store);
 /* Deletes the object and the folders that become empty. */
 bool store_delete(Store *store, const char *name, Err *err);
 /* Calls visit(ctx, relative name) for every object, in no order. */

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writing one object to a temporary file: buffered, digested as it comes. The kernel is asked early to write out what it has, so that the
+ * final sync finds little to do and a large object does not fill memory with dirty pages: at most WINDOW bytes
+ * are under way. (Measured on ext4: syncing in each writer's thread beats one syncfs per group at eight writers,
+ * and does not wait for other programs' data.)
+ */
+#include "store/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BUFFER = 256 << 10 };
+static const uint64_t WINDOW = UINT64_C(32) << 20;
+
+static StorePut *put_new(Store *store)
+{
+    StorePut *put = calloc(1, sizeof *put);
+    if (!put)
+        abort();
+    put->store = store;
+    put->fd = -1;
+    return put;
+}
+
+void put_free(StorePut *put)
+{
+    if (put->fd >= 0)
+        close(put->fd);
+    EVP_MD_CTX_free(put->sha);
+    XXH3_freeState(put->content);
+    free(put->buffer);
+    free(put->path);
+    free(put);
+}
+
+StorePut *put_displaced(const StorePut *put)
+{
+    StorePut *previous = put_new(put->store);
+    snprintf(previous->name, sizeof previous->name, "%s", put->name);
+    previous->path = strdup(put->path);
+    previous->ended = previous->synced = true;
+    if (!previous->path)
+        abort();
+    return previous;
+}
+
+StorePut *store_put_begin(Store *store, Err *err)
+{
+    StorePut *put = put_new(store);
+    uint64_t number = atomic_fetch_add(&store->next_put, 1) + 1;
+    snprintf(put->name, sizeof put->name, "%" PRIu64, number);
+    put->path = file_join(store->session.path, put->name);
+    put->buffer = malloc(BUFFER);
+    put->sha = EVP_MD_CTX_new();
+    put->content = XXH3_createState();
+    if (!put->buffer || !put->sha || !put->content || !EVP_DigestInit_ex(put->sha, store->sha256, NULL))
+        abort();
+    XXH3_128bits_reset(put->content);
+    put->fd = openat(store->session.dir, put->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (put->fd >= 0)
+        return put;
+    err_errno(err, errno, "cannot create temporary file %s", put->path);
+    put_free(put);
+    return NULL;
+}
+
+/* EFBIG (a limit on file sizes) is a lack of room too. */
+static bool write_failed(StorePut *put, int reason, Err *err)
+{
+    put->failed = true;
+    if (reason == EFBIG)
+        return err_set(err, ERR_NO_SPACE, "%s has reached the largest file size allowed", put->path);
+    return err_errno(err, reason, "cannot write %s", put->path);
+}
+
+static bool write_out(StorePut *put, const uint8_t *p, size_t n, Err *err)
+{
+    while (n) {
+        ssize_t done = write(put->fd, p, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return write_failed(put, done ? errno : ENOSPC, err);
+        p += done;
+        n -= (size_t)done;
+        put->written += (uint64_t)done;
+    }
+    return true;
+}
+
+/* Writes a large piece and sees to it that the disk follows. */
+static bool write_large(StorePut *put, const uint8_t *p, size_t n, Err *err)
+{
+    uint64_t from = put->written;
+    if (!write_out(put, p, n, err))
+        return false;
+    sync_file_range(put->fd, (off_t)from, (off_t)n, SYNC_FILE_RANGE_WRITE);
+    if (from < WINDOW)
+        return true;
+    unsigned wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    if (sync_file_range(put->fd, (off_t)(from - WINDOW), (off_t)n, wait) != 0 &&
+        (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+        return write_failed(put, errno, err);
+    return true;
+}
+
+static bool flush_full(StorePut *put, Err *err)
+{
+    put->held = 0;
+    return write_large(put, put->buffer, BUFFER, err);
+}
+
+bool store_put_write(StorePut *put, Span bytes, Err *err)
+{
+    if (put->ended || put->failed)
+        return err_set(err, ERR_IO, "%s cannot be written any more", put->path);
+    if (bytes.n == 0)
+        return true;
+    EVP_DigestUpdate(put->sha, bytes.p, bytes.n);
+    XXH3_128bits_update(put->content, bytes.p, bytes.n);
+    put->size += bytes.n;
+    while (bytes.n) {
+        if (put->held == 0 && bytes.n >= BUFFER) {
+            if (!write_large(put, bytes.p, BUFFER, err))
+                return false;
+            bytes = span_sub(bytes, BUFFER, SIZE_MAX);
+            continue;
+        }
+        size_t n = bytes.n < BUFFER - put->held ? bytes.n : BUFFER - put->held;
+        memcpy(put->buffer + put->held, bytes.p, n);
+        put->held += n;
+        bytes = span_sub(bytes, n, SIZE_MAX);
+        if (put->held == BUFFER && !flush_full(put, err))
+            return false;
+    }
+    return true;
+}
+
+void store_put_mark_content(StorePut *put)
+{
+    XXH3_128bits_reset(put->content);
+}
+
+bool store_put_end(StorePut *put, StoreDigest *digest, Err *err)
+{
+    if (put->ended || put->failed)
+        return err_set(err, ERR_IO, "%s cannot be ended", put->path);
+    if (!write_out(put, put->buffer, put->held, err))
+        return false;
+    free(put->buffer);
+    put->buffer = NULL;
+    put->held = 0;
+    put->ended = true;
+    unsigned n = 0;
+    EVP_DigestFinal_ex(put->sha, put->digest.sha256, &n);
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(put->content));
+    memcpy(put->digest.content, canonical.digest, sizeof put->digest.content);
+    put->digest.size = put->size;
+    if (digest)
+        *digest = put->digest;
+    return true;
+}
+
+void put_start_sync(StorePut *put)
+{
+    if (!put->synced && put->fd >= 0)
+        sync_file_range(put->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+bool store_put_sync(StorePut *put, Err *err)
+{
+    if (put->synced)
+        return true;
+    if (!put->ended || put->failed)
+        return err_set(err, ERR_INTERNAL, "%s is not complete", put->path);
+    while (fdatasync(put->fd) != 0)
+        if (errno != EINTR)
+            return write_failed(put, errno, err);
+    put->synced = true;
+    return true;
+}
+
+void store_put_abandon(StorePut *put)
+{
+    if (!put)
+        return;
+    unlinkat(put->store->session.dir, put->name, 0);
+    put_free(put);
+}
+
+const char *store_put_path(const StorePut *put)
+{
+    return put->path;
+}

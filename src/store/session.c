@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Temporary files by process. TEMP/<number>/ belongs to one process, which holds a flock(2) on its file `lock` as long as it lives;
+ * a folder whose lock can be had belongs to a process that died. Its temporary files were never acknowledged and are
+ * removed; the folder stays as the memory of an unclean stop until store_forget_unclean. The lock file's
+ * modification time is the process's last checkpoint.
+ *
+ * TEMP/lock is held for the moment of opening, so that two openers do not take each other's new folder for a dead one.
+ */
+#include "store/store_internal.h"
+
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { OPEN_WAIT_MS = 10000, OPEN_STEP_MS = 5, MAX_TRIES = 1000 };
+
+static bool is_number(const char *name)
+{
+    size_t n = strspn(name, "0123456789");
+    return n > 0 && n < 24 && name[n] == 0;
+}
+
+static bool lock_base(int base, int *lock, Err *err)
+{
+    *lock = openat(base, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (*lock < 0)
+        return err_errno(err, errno, "cannot create the lock of the folder for temporary files");
+    Deadline deadline = deadline_in(OPEN_WAIT_MS);
+    while (flock(*lock, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return err_errno(err, errno, "cannot lock the folder for temporary files");
+        if (deadline_passed(deadline))
+            return err_set(err, ERR_TIMEOUT,
+                           "another process has been opening this archive for %d s; stop it and try again",
+                           OPEN_WAIT_MS / 1000);
+        clock_sleep_ms(OPEN_STEP_MS);
+    }
+    return true;
+}
+
+static void empty_folder(int dir)
+{
+    int fd = dup(dir);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (!entries) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    rewinddir(entries);
+    const struct dirent *entry;
+    while ((entry = readdir(entries)))
+        if (is_number(entry->d_name))
+            unlinkat(dir, entry->d_name, 0);
+    closedir(entries);
+}
+
+static void note_dead(Session *session, const char *name, int64_t since_us)
+{
+    char(*more)[24] = realloc(session->dead, (session->dead_count + 1) * sizeof *more);
+    if (!more)
+        abort();
+    session->dead = more;
+    snprintf(session->dead[session->dead_count++], sizeof *more, "%s", name);
+    if (since_us < session->unclean_since)
+        session->unclean_since = since_us;
+}
+
+/* Clears the folder if its process is dead. */
+static void inspect(Session *session, const char *name)
+{
+    int dir = openat(session->base, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir < 0)
+        return;
+    int lock = openat(dir, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    if (lock < 0) {
+        empty_folder(dir);
+        unlinkat(session->base, name, AT_REMOVEDIR);
+    } else if (flock(lock, LOCK_EX | LOCK_NB) == 0 && fstat(lock, &st) == 0) {
+        empty_folder(dir);
+        note_dead(session, name, (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000);
+    }
+    if (lock >= 0)
+        close(lock);
+    close(dir);
+}
+
+static bool inspect_all(Session *session, Err *err)
+{
+    int fd = dup(session->base);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (!entries) {
+        if (fd >= 0)
+            close(fd);
+        return err_errno(err, errno, "cannot read the folder for temporary files");
+    }
+    rewinddir(entries);
+    const struct dirent *entry;
+    while ((entry = readdir(entries)))
+        if (is_number(entry->d_name))
+            inspect(session, entry->d_name);
+    closedir(entries);
+    return true;
+}
+
+static bool make_own(Session *session, Err *err)
+{
+    int64_t number = clock_wall_us();
+    for (int i = 0;; i++) {
+        snprintf(session->name, sizeof session->name, "%lld", (long long)number + i);
+        if (mkdirat(session->base, session->name, 0750) == 0)
+            break;
+        if (errno != EEXIST || i == MAX_TRIES)
+            return err_errno(err, errno, "cannot create a folder for temporary files");
+    }
+    session->dir = openat(session->base, session->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (session->dir >= 0)
+        session->lock = openat(session->dir, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (session->lock < 0 || flock(session->lock, LOCK_EX | LOCK_NB) != 0)
+        return err_errno(err, errno, "cannot lock the folder for temporary files");
+    return file_sync(session->dir, "the folder for temporary files", err) &&
+           file_sync(session->base, "the folder for temporary files", err);
+}
+
+bool session_open(Session *session, const char *temp, Err *err)
+{
+    *session = (Session){.base = -1, .dir = -1, .lock = -1, .unclean_since = INT64_MAX};
+    int base_lock = -1;
+    session->base = file_open_dir(temp, true, err);
+    bool ok = session->base >= 0 && lock_base(session->base, &base_lock, err) && inspect_all(session, err) &&
+              make_own(session, err);
+    if (base_lock >= 0)
+        close(base_lock);
+    char *base_path = ok ? realpath(temp, NULL) : NULL;
+    if (base_path)
+        session->path = file_join(base_path, session->name);
+    else if (ok)
+        ok = err_errno(err, errno, "cannot find %s", temp);
+    free(base_path);
+    if (!ok)
+        session_close(session);
+    return ok;
+}
+
+void session_close(Session *session)
+{
+    if (session->dir >= 0) {
+        empty_folder(session->dir);
+        unlinkat(session->dir, "lock", 0);
+        unlinkat(session->base, session->name, AT_REMOVEDIR);
+        close(session->dir);
+    }
+    if (session->lock >= 0)
+        close(session->lock);
+    if (session->base >= 0)
+        close(session->base);
+    free(session->path);
+    free(session->dead);
+    *session = (Session){.base = -1, .dir = -1, .lock = -1, .unclean_since = INT64_MAX};
+}
+
+bool session_can_reach(const Session *session, int root, Err *err)
+{
+    char there[64];
+    snprintf(there, sizeof there, ".probe-%s", session->name);
+    int fd = openat(session->dir, "0", O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return err_errno(err, errno, "cannot create temporary files");
+    close(fd);
+    if (renameat(session->dir, "0", root, there) == 0)
+        return unlinkat(root, there, 0) == 0 || err_errno(err, errno, "cannot delete in the data folder");
+    int reason = errno;
+    unlinkat(session->dir, "0", 0);
+    if (reason == EXDEV)
+        return err_set(err, ERR_USAGE,
+                       "the folder for temporary files and the data folder are on different file systems; "
+                       "files could not appear whole; set tmp_path to a folder beside the data");
+    return err_errno(err, reason, "cannot create files in the data folder");
+}
+
+int64_t store_unclean_since(const Store *store)
+{
+    return store->session.unclean_since;
+}
+
+void store_forget_unclean(Store *store)
+{
+    Session *session = &store->session;
+    for (size_t i = 0; i < session->dead_count; i++) {
+        int dir = openat(session->base, session->dead[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (dir < 0)
+            continue;
+        unlinkat(dir, "lock", 0);
+        close(dir);
+        unlinkat(session->base, session->dead[i], AT_REMOVEDIR);
+    }
+    session->dead_count = 0;
+    session->unclean_since = INT64_MAX;
+}
+
+void store_checkpoint(Store *store)
+{
+    futimens(store->session.lock, NULL);
+}

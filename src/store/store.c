@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/* Opening and closing a directory store. One driver so far: a table of functions comes with the second. */
+#include "store/store_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+Store *store_open_directory(const char *root, const char *temp, Err *err)
+{
+    Store *store = calloc(1, sizeof *store);
+    if (!store)
+        abort();
+    store->session = (Session){.base = -1, .dir = -1, .lock = -1, .unclean_since = INT64_MAX};
+    pthread_mutex_init(&store->known_lock, NULL);
+    store->root = file_open_dir(root, true, err);
+    if (store->root < 0)
+        goto failed;
+    store->root_path = realpath(root, NULL);
+    store->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (!store->root_path || !store->sha256) {
+        err_errno(err, errno, "cannot open the data folder %s", root);
+        goto failed;
+    }
+    if (session_open(&store->session, temp, err) && session_can_reach(&store->session, store->root, err))
+        return store;
+    err_wrap(err, "store %s, temporary files %s", root, temp);
+failed:
+    store_close(store);
+    return NULL;
+}
+
+void store_close(Store *store)
+{
+    if (!store)
+        return;
+    session_close(&store->session);
+    if (store->root >= 0)
+        close(store->root);
+    EVP_MD_free(store->sha256);
+    pthread_mutex_destroy(&store->known_lock);
+    free(store->root_path);
+    free(store);
+}
+
+char *store_path(const Store *store, const char *name)
+{
+    return file_is_safe_relative(name) ? file_join(store->root_path, name) : NULL;
+}
+
+uint64_t store_free_bytes(const Store *store)
+{
+    struct statvfs fs;
+    if (fstatvfs(store->root, &fs) != 0)
+        return UINT64_MAX;
+    return (uint64_t)fs.f_bavail * fs.f_frsize;
+}

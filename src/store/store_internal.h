@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/* What the files of store/ share. Only those files include this. */
+#ifndef GANTRY_STORE_STORE_INTERNAL_H
+#define GANTRY_STORE_STORE_INTERNAL_H
+
+#include "store/store.h"
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <xxhash.h>
+
+enum { KNOWN_FOLDERS = 8192 };
+
+/* A process's own folder of temporary files, and those of dead ones (session.c). */
+typedef struct Session {
+    int base;         /* the temp folder given by the caller */
+    int dir, lock;    /* our folder in it; its lock file, held while we live */
+    char name[24];    /* of our folder: a number */
+    char *path;       /* of our folder, absolute */
+    char (*dead)[24]; /* folders of processes that died */
+    size_t dead_count;
+    int64_t unclean_since;
+} Session;
+
+struct Store {
+    char *root_path; /* absolute, links resolved */
+    int root;
+    Session session;
+    atomic_uint_fast64_t next_put;
+    EVP_MD *sha256;
+    pthread_mutex_t known_lock;    /* guards `known` */
+    uint64_t known[KNOWN_FOLDERS]; /* hashes of folders that are durable up to the root */
+};
+
+struct StorePut {
+    Store *store;
+    int fd;        /* -1 for an object that was displaced by a replacement */
+    char name[24]; /* in the session's folder */
+    char *path;
+    uint8_t *buffer;
+    size_t held;
+    uint64_t size, written; /* bytes given; bytes in the file */
+    EVP_MD_CTX *sha;
+    XXH3_state_t *content;
+    StoreDigest digest;
+    bool ended, synced, failed;
+};
+
+/* -- session.c -- */
+bool session_open(Session *session, const char *temp, Err *err);
+void session_close(Session *session);
+/* Can a file move from the session's folder to `root`? */
+bool session_can_reach(const Session *session, int root, Err *err);
+
+/* -- put.c -- */
+/* Frees the put without touching its file. */
+void put_free(StorePut *put);
+/* The put for the file that now has this put's temporary name. */
+StorePut *put_displaced(const StorePut *put);
+/* Starts writing out what is dirty, without waiting. */
+void put_start_sync(StorePut *put);
+
+/* -- folders.c: the folders one publishing pass writes to -- */
+typedef struct Folder {
+    char *path; /* relative to the root, "" = the root */
+    int fd;
+} Folder;
+
+typedef struct Folders {
+    Store *store;
+    Folder *list;
+    size_t count, capacity;
+} Folders;
+
+void folders_init(Folders *folders, Store *store);
+/* The folder that holds `name`, made with its parents when missing; the fd is borrowed. -1 and err on failure. */
+int folders_of_name(Folders *folders, const char *name, Err *err);
+/* Makes every entry of these folders durable, and the folders themselves. */
+bool folders_sync(Folders *folders, Err *err);
+void folders_free(Folders *folders);
+/* Some folder was removed: nothing is known any more. */
+void folders_forget(Store *store);
+
+/* The part behind the last slash. */
+const char *last_part(const char *name);
+
+#endif
