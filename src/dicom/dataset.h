@@ -87,6 +87,8 @@ DcmElement *dcm_put_u32(DcmDataset *ds, DcmTag tag, uint32_t value);
 /* An empty sequence, replacing what was there; then items. */
 void dcm_put_sequence(DcmDataset *ds, DcmTag tag);
 DcmDataset *dcm_add_item(DcmDataset *ds, DcmTag sequence);
+/* One more fragment (copied) of encapsulated pixel data; the first one is the basic offset table. Replaces a native value. */
+void dcm_add_fragment(DcmDataset *ds, DcmTag tag, DcmVr vr, Span fragment);
 void dcm_remove(DcmDataset *ds, DcmTag tag);
 /* Copies an element (deeply, into the arena of `to`), converting text to the character set of `to`. */
 void dcm_copy(DcmDataset *to, const DcmDataset *from, const DcmElement *e);

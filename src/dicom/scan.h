@@ -35,10 +35,11 @@ typedef struct DcmScanElement {
 /* What to do with an element's value. Sequences and encapsulated pixel data are descended into on TAKE, jumped over on
    SKIP (jumping still checks their structure). */
 typedef enum DcmScanWish {
-    DCM_SCAN_TAKE, /* call value() once with the whole value */
-    DCM_SCAN_SKIP, /* pass over it */
-    DCM_SCAN_STOP, /* the scan is done; the rest of the input is ignored */
-    DCM_SCAN_FAIL, /* the handler has set err */
+    DCM_SCAN_TAKE,   /* call value() once with the whole value */
+    DCM_SCAN_SKIP,   /* pass over it; costs nothing per byte */
+    DCM_SCAN_STREAM, /* call part() with pieces of the value as they come, then value() is not called */
+    DCM_SCAN_STOP,   /* the scan is done; the rest of the input is ignored */
+    DCM_SCAN_FAIL,   /* the handler has set err */
 } DcmScanWish;
 
 typedef struct DcmScanHandler {
@@ -48,9 +49,13 @@ typedef struct DcmScanHandler {
     /* The value of an element that was taken (not for SQ). `value` is a view valid until the next feed returns when the
        element lay whole inside one fed piece, else valid during the call; is_view tells which. */
     bool (*value)(void *ctx, const DcmScanElement *e, Span value, bool is_view, Err *err);
-    /* A sequence that was taken begins / an item begins / ends / the sequence ends. May be NULL. */
+    /* A sequence that was taken begins / an item begins / ends / the sequence ends. May be NULL. Encapsulated pixel data calls
+       sequence() too (e->vr is not SQ then); its fragments come as element() and value(), without item(). */
     bool (*sequence)(void *ctx, const DcmScanElement *e, bool begins, Err *err);
     bool (*item)(void *ctx, bool begins, Err *err);
+    /* A piece of a streamed value that begins `at` bytes behind the value's start; `last` with the piece that completes it
+       (an empty value has one empty piece). Only needed by handlers that wish DCM_SCAN_STREAM. */
+    bool (*part)(void *ctx, const DcmScanElement *e, Span piece, uint64_t at, bool last, Err *err);
 } DcmScanHandler;
 
 typedef struct DcmScanLimits {
