@@ -125,10 +125,17 @@ static bool read_group(Cursor *c, bool is_prefix, DcmFileMeta *meta, bool *need_
     return true;
 }
 
+/* "DICM" at byte 128 can be part of a value, when a data set begins at byte 0 and none behind it. */
+static bool is_chance(Span bytes)
+{
+    return guess_syntax(bytes) && bytes.n > PREAMBLE + 4 &&
+           !guess_syntax(span_sub(bytes, PREAMBLE + 4, bytes.n));
+}
+
 /* Where group 0002 or the data set begins; SIZE_MAX when the file is no DICOM. */
 static size_t find_start(Span bytes, DcmFileMeta *meta)
 {
-    if (span_eq(span_sub(bytes, PREAMBLE, 4), SPAN("DICM")))
+    if (span_eq(span_sub(bytes, PREAMBLE, 4), SPAN("DICM")) && !is_chance(bytes))
         return PREAMBLE + 4;
     meta->defects |= DCM_DEFECT_NO_PREAMBLE;
     if (span_starts(bytes, SPAN("DICM")))
@@ -141,11 +148,9 @@ static bool settle_syntax(Span data, bool no_meta, DcmFileMeta *meta, Err *err)
     if (meta->transfer_syntax[0])
         return true;
     const char *guess = guess_syntax(data);
-    if (!guess && data.n > 0)
-        return err_set(err, ERR_FORMAT,
-                       no_meta ? "not a DICOM file"
-                               : "DICOM file: it does not say its transfer syntax, and its "
-                                 "data set begins like none");
+    if (!guess && no_meta)
+        return err_set(err, ERR_FORMAT, "not a DICOM file: its data set begins like none");
+    /* Behind a meta group it is a data set, however strange; a wrong guess is corrected by the scanner. */
     strcpy(meta->transfer_syntax, guess ? guess : DCM_UID_ExplicitVRLittleEndian);
     return true;
 }
