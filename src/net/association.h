@@ -13,10 +13,12 @@
 typedef struct NetAssociation NetAssociation;
 
 typedef struct NetTimeouts {
-    int64_t connect_ms; /* TCP (and TLS handshake); < 0 = for ever, for all of these */
-    int64_t acse_ms;    /* association request to answer, release, ARTIM */
-    int64_t dimse_ms;   /* waiting for the next response, or the next piece of a message that has begun */
-    int64_t network_ms; /* idle: waiting for the next request */
+    int64_t
+        connect_ms; /* TCP (and TLS handshake); < 0 = for ever, 0 = the default of 10 s, 30 s, 60 s for these three */
+    int64_t acse_ms;  /* association request to answer, release, ARTIM */
+    int64_t dimse_ms; /* waiting for the next response, or the next piece of a message that has begun */
+    int64_t
+        network_ms; /* idle: waiting for the next request (for the caller, who gives net_receive its deadline) */
 } NetTimeouts;
 
 /* -- requesting -- */
@@ -40,11 +42,19 @@ typedef struct NetRequest {
     uint16_t async_invoked; /* 0 or 1 = not negotiated */
     bool has_identity;
     NetIdentity identity;
+    const NetCommonExtended *common; /* SOP class common extended negotiation; NULL = none */
+    size_t common_count;
     NetTimeouts timeouts;
 } NetRequest;
 
 /* Connects and negotiates. On rejection err is ERR_REFUSED with the reason in words and *reject (may be NULL) filled. */
 NetAssociation *net_associate(const NetRequest *request, NetReject *reject, Err *err);
+/* The same over a stream that is connected already (taken over): host, port and tls are not looked at. */
+NetAssociation *net_associate_on(NetStream *stream, const NetRequest *request, NetReject *reject, Err *err);
+/* What became of proposals[i], for messages to people. */
+NetContextResult net_proposal_result(const NetAssociation *a, size_t i);
+/* The acceptor's answer to our user identity; false when it gave none. */
+bool net_identity_response(const NetAssociation *a, Span *out);
 
 /* -- accepting -- */
 
@@ -62,8 +72,8 @@ typedef struct NetOffer {
 typedef struct NetDecision {
     NetContextResult result;
     size_t transfer_syntax; /* index of the chosen one */
-    bool scu, scp;          /* roles granted to the requestor (sent only if proposed) */
-    Span extended;          /* extended negotiation answer; empty = none. Copied. */
+    bool scu, scp; /* roles granted to the requestor (sent only if proposed; neither and not proposed: SCU) */
+    Span extended; /* extended negotiation answer; empty = none. Copied. */
 } NetDecision;
 
 typedef struct NetPolicy {
@@ -71,6 +81,8 @@ typedef struct NetPolicy {
     /* Whether to accept at all; fill *reject and return false to refuse. Called once, before contexts. */
     bool (*admit)(void *ctx, const NetAssociate *request, NetAddress peer, NetReject *reject);
     NetDecision (*decide)(void *ctx, const NetOffer *offer);
+    /* What to answer to a user identity that asks for a response (a Kerberos or SAML ticket); NULL = an empty response. */
+    Span (*identity_response)(void *ctx, const NetAssociate *request);
     uint32_t max_pdu;   /* what we can receive; 0 = 256 KiB (we never advertise "unlimited") */
     uint16_t max_async; /* operations the peer may have outstanding; 1 = no window */
     NetTimeouts timeouts;
@@ -129,7 +141,7 @@ bool net_data_all(NetAssociation *a, size_t limit, Buf *out, Err *err);
 bool net_data_skip(NetAssociation *a, Err *err);
 
 /* Has the peer sent C-CANCEL for this message id? Looks at what has arrived, without waiting; other commands that are found stay queued
-   for net_receive (at most 16; more is a protocol error). False also when the association has ended: then *ended = true. */
+   for net_receive (at most 16; more is a protocol error). It does not look behind a data set that has not been read. False also when the association has ended: then *ended = true. */
 bool net_cancelled(NetAssociation *a, uint16_t message_id, bool *ended);
 
 /* -- messages out -- */

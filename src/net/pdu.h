@@ -12,6 +12,7 @@
 
 enum {
     NET_PDU_HEADER = 6,
+    NET_PDV_HEADER = 6,                 /* length, context id, control */
     NET_MAX_CONTEXTS = 128,             /* odd ids 1 … 255 */
     NET_MAX_SYNTAXES = 128,             /* per proposed context */
     NET_MAX_ASSOCIATE_PDU = 256 * 1024, /* larger A-ASSOCIATE PDUs are refused before they are read */
@@ -130,6 +131,9 @@ bool net_reject_decode(Span body, NetReject *out, Err *err);
 bool net_abort_decode(Span body, NetAbort *out, Err *err);
 /* Cuts the next PDV off the body of a P-DATA-TF. False at the end (err untouched: err->code stays ERR_NONE) or on a lie (err set). */
 bool net_pdv_next(Span *body, NetPdv *out, Err *err);
+/* The same for a body that is still coming: reads a PDV's six header bytes, of which pdu_left bytes of the PDU begin, and fills *out but its
+   data, and how long that will be. */
+bool net_pdv_header(Span six, size_t pdu_left, NetPdv *out, uint32_t *length, Err *err);
 
 /* Append whole PDUs, header included. */
 bool net_associate_encode(Buf *out, NetPduType type, const NetAssociate *pdu, Err *err);

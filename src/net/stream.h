@@ -25,10 +25,14 @@ NetStream *net_stream_connect(const char *host, uint16_t port, NetTls *tls, Dead
 /* Takes over an accepted socket. With tls, the handshake happens here. */
 NetStream *net_stream_accept(int fd, NetTls *tls, Deadline deadline, Err *err);
 /* Takes over any connected socket (socketpair in tests). */
-NetStream *net_stream_of_fd(int fd);
+NetStream *
+net_stream_of_fd(int fd); /* NULL when the process has no descriptor left for its wake-up; fd is closed */
+/* A peer that has said `input` (a view) and then closed; what is written to it is dropped. For tests. */
+NetStream *net_stream_memory(Span input);
 void net_stream_close(NetStream *stream); /* NULL is fine */
 
-/* > 0: bytes read, at most n. 0: the peer closed. -1: err (ERR_TIMEOUT when the deadline passed, ERR_CLOSED on reset or interrupt). */
+/* > 0: bytes read, at most n. 0: the peer closed. -1: err (ERR_TIMEOUT when the deadline passed, ERR_CLOSED on reset or interrupt).
+   With a deadline that has passed already it takes what is there. */
 ssize_t net_stream_read(NetStream *stream, void *p, size_t n, Deadline deadline, Err *err);
 /* Writes all parts, in as few system calls as the kernel allows. */
 bool net_stream_writev(NetStream *stream, const struct iovec *parts, int count, Deadline deadline, Err *err);

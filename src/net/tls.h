@@ -11,6 +11,7 @@ typedef struct NetTlsSettings {
     const char *ca;          /* PEM of trusted authorities; NULL = the system's (client), none (server) */
     bool verify_peer;        /* server: a client certificate is required; client: the server's is checked */
     bool server;
+    bool any_name; /* client: the certificate need not name the host that was called, only be trusted */
 } NetTlsSettings;
 
 NetTls *net_tls_new(const NetTlsSettings *settings, Err *err);

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Connecting, accepting and listening over TCP. A name is looked up by getaddrinfo(3), whose wait is bounded by the resolver's own
+ * settings, not by the deadline; numbers need no look-up. Each address found gets an equal share of the time that is left.
+ */
+#include "net/stream.h"
+
+#include "net/stream_inside.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void tune(int fd)
+{
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+}
+
+static bool is_inet(int family)
+{
+    return family == AF_INET || family == AF_INET6;
+}
+
+static NetAddress address_of(const struct sockaddr *address, socklen_t n)
+{
+    NetAddress out = {.port = 0};
+    char port[8] = "";
+    if (!is_inet(address->sa_family) || getnameinfo(address, n, out.host, sizeof out.host, port, sizeof port,
+                                                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        snprintf(out.host, sizeof out.host, "local");
+        return out;
+    }
+    out.port = (uint16_t)strtoul(port, NULL, 10);
+    /* An IPv4 peer on a socket that listens on both is still an IPv4 peer to people and white lists. */
+    if (strncmp(out.host, "::ffff:", 7) == 0 && strchr(out.host, '.'))
+        memmove(out.host, out.host + 7, strlen(out.host + 7) + 1);
+    return out;
+}
+
+static NetStream *tcp_stream(int fd, Err *err)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t n = sizeof peer;
+    getpeername(fd, (struct sockaddr *)&peer, &n);
+    NetStream *stream = net_stream_of_fd(fd);
+    if (!stream) {
+        err_errno(err, errno, "connection");
+        return NULL;
+    }
+    stream->peer = address_of((struct sockaddr *)&peer, n);
+    stream->tcp = is_inet(peer.ss_family);
+    if (stream->tcp)
+        tune(fd);
+    return stream;
+}
+
+static bool wait_connected(int fd, Deadline deadline, int *number)
+{
+    for (;;) {
+        struct pollfd one = {.fd = fd, .events = POLLOUT};
+        int ready = poll(&one, 1, deadline_poll_ms(deadline));
+        if (ready < 0 && errno != EINTR) {
+            *number = errno;
+            return false;
+        }
+        if (ready > 0)
+            break;
+        if (deadline_passed(deadline)) {
+            *number = ETIMEDOUT;
+            return false;
+        }
+    }
+    socklen_t n = sizeof *number;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, number, &n);
+    return *number == 0;
+}
+
+/* A connected socket, or -1 and the errno. */
+static int connect_one(const struct addrinfo *to, Deadline deadline, int *number)
+{
+    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        *number = errno;
+        return -1;
+    }
+    if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
+        return fd;
+    *number = errno;
+    if (errno == EINPROGRESS && wait_connected(fd, deadline, number))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static Deadline share_of(Deadline deadline, int64_t candidates)
+{
+    if (deadline == CLOCK_NEVER)
+        return deadline;
+    int64_t left = deadline - clock_ms();
+    return deadline_in(left > 0 ? left / candidates : 0);
+}
+
+static int connect_any(const struct addrinfo *found, Deadline deadline, int *number)
+{
+    int64_t candidates = 0;
+    for (const struct addrinfo *a = found; a; a = a->ai_next)
+        candidates++;
+    for (; found; found = found->ai_next, candidates--) {
+        int fd = connect_one(found, share_of(deadline, candidates), number);
+        if (fd >= 0)
+            return fd;
+    }
+    return -1;
+}
+
+static struct addrinfo *look_up(const char *host, uint16_t port, int flags, Err *err)
+{
+    char service[8];
+    snprintf(service, sizeof service, "%u", port);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    int failed = getaddrinfo(host, service, &hints, &found);
+    if (failed == 0)
+        return found;
+    err_set(err, ERR_NOT_FOUND, "look-up of host %s: %s; check its spelling and the name service",
+            host ? host : "*", failed == EAI_SYSTEM ? strerror(errno) : gai_strerror(failed));
+    return NULL;
+}
+
+NetStream *net_stream_connect(const char *host, uint16_t port, NetTls *tls, Deadline deadline, Err *err)
+{
+    struct addrinfo *found = look_up(host, port, 0, err);
+    if (!found)
+        return NULL;
+    int number = 0;
+    int fd = connect_any(found, deadline, &number);
+    freeaddrinfo(found);
+    if (fd < 0) {
+        if (number == ETIMEDOUT)
+            err_set(err, ERR_TIMEOUT, "connect to %s:%u: no answer in time; is the host up and reachable?",
+                    host, port);
+        else
+            err_set(err, ERR_IO, "connect to %s:%u: %s%s", host, port, strerror(number),
+                    number == ECONNREFUSED ? "; is a DICOM server listening there?" : "");
+        return NULL;
+    }
+    NetStream *stream = tcp_stream(fd, err);
+    if (stream && tls && !net_tls_start(stream, tls, host, deadline, err)) {
+        err_wrap(err, "TLS with %s:%u", host, port);
+        net_stream_close(stream);
+        return NULL;
+    }
+    return stream;
+}
+
+NetStream *net_stream_accept(int fd, NetTls *tls, Deadline deadline, Err *err)
+{
+    NetStream *stream = tcp_stream(fd, err);
+    if (stream && tls && !net_tls_start(stream, tls, NULL, deadline, err)) {
+        err_wrap(err, "TLS with %s", stream->peer.host);
+        net_stream_close(stream);
+        return NULL;
+    }
+    return stream;
+}
+
+static int listen_on(const struct addrinfo *at, int *number)
+{
+    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        *number = errno;
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    if (at->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){0}, sizeof(int));
+    if (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
+        return fd;
+    *number = errno;
+    close(fd);
+    return -1;
+}
+
+int net_listen(const char *address, uint16_t port, Err *err)
+{
+    struct addrinfo *found = look_up(address, port, AI_PASSIVE, err);
+    if (!found)
+        return -1;
+    int number = 0, fd = -1;
+    /* An IPv6 socket takes IPv4 too, so it is tried first; a host without IPv6 falls back. */
+    for (int pass = 0; pass < 2 && fd < 0; pass++)
+        for (struct addrinfo *a = found; a && fd < 0; a = a->ai_next)
+            if ((a->ai_family == AF_INET6) == (pass == 0))
+                fd = listen_on(a, &number);
+    freeaddrinfo(found);
+    if (fd < 0)
+        err_set(err, ERR_IO, "listen on %s:%u: %s%s", address ? address : "*", port, strerror(number),
+                number == EADDRINUSE ? "; stop the other server or choose another port"
+                : number == EACCES   ? "; ports below 1024 need privileges, choose another"
+                                     : "");
+    return fd;
+}
+
+uint16_t net_listen_port(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t n = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &n) != 0)
+        return 0;
+    return address_of((struct sockaddr *)&address, n).port;
+}
