@@ -7,6 +7,10 @@
  * text = single or wildcard (* and ?) where the VR allows it (not AS, IS, DS, AT and binary); otherwise equal by value.
  * A candidate with several values matches if one of them does. An absent or empty attribute matches only a universal
  * key ("*" alone is universal). A key with several values (backslash) outside UI matches if one of them does.
+ *
+ * Details: a lone "*" is no value of any text VR and peers send it for all of them, so it is universal for all. A stored date or time stands
+ * for the first instant it covers ("1030" = 10:30:00). Private keys are found by their creator, whatever block it has.
+ * In PN, trailing ^ and = say nothing. A value that was skipped at reading matches no key but a universal one.
  */
 #ifndef GANTRY_DICOM_MATCH_H
 #define GANTRY_DICOM_MATCH_H
@@ -22,7 +26,7 @@ typedef struct DcmMatchOptions {
     int utc_offset_minutes; /* for DT keys with offsets against local values; 0 = UTC */
 } DcmMatchOptions;
 
-/* Keys that never match anything by themselves: (0008,0005), (0008,0052), (0008,0053), (0008,0201), group lengths, group 0002. */
+/* Keys that never match anything by themselves: (0008,0005), (0008,0052), (0008,0053), (0008,0201), group lengths, groups 0000 and 0002, private creators. */
 bool dcm_match_is_key(DcmTag tag);
 
 /* Does the candidate match every key? */
@@ -30,7 +34,7 @@ bool dcm_match(const DcmDataset *keys, const DcmDataset *candidate, const DcmMat
 /* One key. */
 bool dcm_match_element(const DcmDataset *keys, const DcmElement *key, const DcmDataset *candidate,
                        const DcmMatchOptions *options);
-/* Is the key universal: empty, "*" (text VRs that allow wildcards), or a sequence of universal keys? */
+/* Is the key universal: empty, "*" (text VRs), or a sequence of universal keys? */
 bool dcm_match_is_universal(const DcmDataset *keys, const DcmElement *key);
 /* Wildcard match of UTF-8 text: ? is one character, * any run. */
 bool dcm_wildcard(Span pattern, Span text);
