@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""app/settings.yml: what is wrong is said with file, line, key and what is allowed (spec rows CFG-01 to CFG-03)."""
+import re
+
+import pytest
+from programs import free_port, run
+
+
+def refused(archive, *words, command=("echo", "127.0.0.1", "1", "-aec", "X")):
+    done = archive.manage(*command, check=False)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0, text
+    for word in words:
+        assert word in text, f"{word!r} is not in:\n{text}"
+    return text
+
+
+def line_of(archive, start):
+    lines = archive.settings.read_text().splitlines()
+    return next(n for n, line in enumerate(lines, 1) if line.startswith(start))
+
+
+def test_an_unknown_key(stopped_archive):
+    archive = stopped_archive
+    archive.settings.write_text(archive.settings.read_text() + "\nportt: 104\n")
+    text = refused(archive, "settings.yml", "portt")
+    assert re.search(rf"settings\.yml:{line_of(archive, 'portt')}\b", text), text
+
+
+@pytest.mark.parametrize("key, value, words", [
+    ("port", "eleven", ["port"]),
+    ("port", "0", ["port", "1", "65535"]),
+    ("port", "70000", ["port", "65535"]),
+    ("AET", "THIS_TITLE_IS_TOO_LONG", ["AET", "16"]),
+    ("storage_method", "TAPE", ["storage_method", "FS"]),
+    ("duplicates", "sometimes", ["duplicates", "replace", "keep_first", "keep_both"]),
+])
+def test_a_wrong_value(stopped_archive, key, value, words):
+    stopped_archive.set(key, value)
+    text = refused(stopped_archive, "settings.yml", *words)
+    assert re.search(rf"settings\.yml:{line_of(stopped_archive, key)}\b", text), text
+
+
+def test_yaml_that_is_none(stopped_archive):
+    lines = stopped_archive.settings.read_text().splitlines()
+    lines.insert(3, "log: [unclosed")
+    stopped_archive.settings.write_text("\n".join(lines))
+    assert re.search(r"settings\.yml:\d+", refused(stopped_archive, "settings.yml"))
+
+
+@pytest.mark.parametrize("key", ["port", "AET"])
+def test_what_is_mandatory(stopped_archive, key):
+    text = stopped_archive.settings.read_text()
+    stopped_archive.settings.write_text(re.sub(rf"(?m)^{key}:.*\n", "", text))
+    refused(stopped_archive, key)
+
+
+def test_a_missing_settings_file(stopped_archive):
+    stopped_archive.settings.unlink()
+    refused(stopped_archive, "settings.yml")
+
+
+def test_every_problem_is_listed_at_once(stopped_archive):
+    stopped_archive.set("port", "eleven")
+    stopped_archive.set("duplicates", "sometimes")
+    refused(stopped_archive, "eleven", "sometimes")
+
+
+def test_the_environment_overrides_the_file(stopped_archive):
+    done = stopped_archive.manage("echo", "127.0.0.1", "1", "-aec", "X", check=False, env={"DICOM_PORT": "eleven"})
+    assert done.returncode != 0
+    assert "DICOM_PORT" in done.stdout + done.stderr
+
+
+def test_no_secret_in_any_log(stopped_archive):
+    stopped_archive.set("db.params.password", "very-secret-word")
+    stopped_archive.start()
+    run("echoscu", "-aec", stopped_archive.aet, "127.0.0.1", stopped_archive.port)
+    stopped_archive.stop()
+    for path in stopped_archive.folder.rglob("*"):
+        if path.is_file() and path != stopped_archive.settings:
+            assert b"very-secret-word" not in path.read_bytes(), path
+
+
+def test_a_help_page_needs_no_settings(stopped_archive):
+    stopped_archive.set("port", free_port())
+    stopped_archive.settings.write_text("portt: 1\n")
+    assert "usage" in stopped_archive.manage("--help").stdout.lower()
