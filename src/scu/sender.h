@@ -40,6 +40,8 @@ typedef struct ScuObject {
 bool scu_sender_send(ScuSender *sender, const ScuObject *object, ScuResult *result, Err *err);
 /* The context of the last object: for the association block. NULL when none. */
 const NetAccepted *scu_sender_context(const ScuSender *sender);
+/* Makes a send that is going on fail with ERR_CLOSED. From any thread; the sender stays usable. */
+void scu_sender_interrupt(ScuSender *sender);
 /* Releases; NULL is fine. */
 void scu_sender_free(ScuSender *sender);
 

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The life of one association after negotiation: receive a request, hand it to its service, again, until release, abort, silence for too
+ * long or the server's stop. Requests are served one after the other, in the order they come, also when the peer was granted a window
+ * of several (PS3.7 D.3.3.3).
+ *
+ * What a request may ask is checked here once: the white list (0124), the service of its presentation context (0211), the SOP class of that
+ * context (0122).
+ */
+#include "scp/association.h"
+
+#include "base/clock.h"
+#include "dicom/uid.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A waiting association looks this often whether the server stops, and asks the white list again after so long. */
+enum { LOOK_MS = 250, ADMITTED_MS = 1000 };
+
+static const struct {
+    uint16_t field;
+    ScpServices service;
+    const char *action, *status_service;
+    bool (*serve)(ScpAssociation *a, const NetCommand *request, Err *err);
+} operations[] = {
+    {NET_C_STORE_RQ, SCP_STORE, "CSTORE", "Storage", scp_store},
+    {NET_C_ECHO_RQ, SCP_ECHO, "CECHO", "Verification", scp_echo},
+    {NET_C_FIND_RQ, SCP_FIND, "CFIND", "Q/R Find", scp_find},
+    {NET_C_MOVE_RQ, SCP_MOVE, "CMOVE", "Q/R Move", scp_move},
+    {NET_C_GET_RQ, SCP_GET, "CGET", "Q/R Get", scp_get},
+};
+enum { OPERATIONS = sizeof operations / sizeof *operations };
+
+/* -- answering -- */
+
+void scp_set_comment(NetCommand *response, const char *text)
+{
+    size_t n = 0;
+    for (; text && *text && n < sizeof response->error_comment - 1; text++)
+        response->error_comment[n++] = *text >= ' ' && *text <= '~' && *text != '\\' ? *text : '?';
+    response->error_comment[n] = 0;
+}
+
+const char *scp_comment_of(const Err *why, const char *service)
+{
+    switch (why->code) {
+    case ERR_IO:
+    case ERR_NO_SPACE:
+    case ERR_INTERNAL:
+    case ERR_NONE:
+        return dcm_status_text(scp_status_of(why), service);
+    case ERR_USAGE:
+    case ERR_FORMAT:
+    case ERR_LIMIT:
+    case ERR_NOT_FOUND:
+    case ERR_EXISTS:
+    case ERR_MISMATCH:
+    case ERR_UNSUPPORTED:
+    case ERR_REFUSED:
+    case ERR_TIMEOUT:
+    case ERR_CLOSED:
+    case ERR_CANCELLED:
+        break;
+    }
+    return why->text;
+}
+
+uint16_t scp_status_of(const Err *why)
+{
+    return why->dimse ? why->dimse : DCM_STATUS_PROCESSING_FAILURE;
+}
+
+bool scp_respond(ScpAssociation *a, const NetCommand *request, uint16_t status, const char *comment, Err *err)
+{
+    NetCommand response = net_response_to(request, status);
+    scp_set_comment(&response, comment);
+    return net_send(a->net, &response, NULL, err);
+}
+
+void scp_event(ScpAssociation *a, const NetCommand *request, ScpEvent event)
+{
+    if (!a->settings->event)
+        return;
+    const NetAccepted *context = net_context_by_id(a->net, request->context_id);
+    event.calling_ae = a->calling;
+    event.association = a->number;
+    event.simultaneous = scp_associations(a->server);
+    event.context_id = request->context_id;
+    event.abstract_syntax = context ? context->abstract_syntax : NULL;
+    event.transfer_syntax = context ? context->transfer_syntax : NULL;
+    a->settings->event(a->settings->event_ctx, &event);
+}
+
+bool scp_interrupted(ScpAssociation *a, const NetCommand *request, bool *over)
+{
+    return net_cancelled(a->net, request->message_id, over) || *over;
+}
+
+/* -- checking -- */
+
+/* The white list may have changed since the association came about. */
+static bool still_admitted(ScpAssociation *a, Err *why)
+{
+    char reason[200];
+    if (!deadline_passed(a->admit_again))
+        return true;
+    a->admit_again = deadline_in(ADMITTED_MS);
+    if (peers_admit(a->peers, a->calling, a->from, reason))
+        return true;
+    a->admit_again = 0;
+    log_warning(SCP_LOG_ACCESS, "%s at %s is admitted no longer: %s", a->calling, a->from.host, reason);
+    return err_set(why, ERR_REFUSED, "calling AE title is not in the white list");
+}
+
+static bool may_serve(ScpAssociation *a, const NetCommand *request, ScpServices service, Err *why)
+{
+    const NetAccepted *context = net_context_by_id(a->net, request->context_id);
+    Span abstract_syntax = span_cstr(context ? context->abstract_syntax : NULL);
+    const ScpClass *class = scp_class(abstract_syntax, a->settings->accept_unknown_classes);
+    if (!class || class->service != service) {
+        err_set(why, ERR_REFUSED, "%s is no operation of this presentation context",
+                net_field_name(request->field));
+        why->dimse = DCM_STATUS_UNRECOGNISED_OPERATION;
+        return false;
+    }
+    if (!(a->settings->services & service)) {
+        err_set(why, ERR_UNSUPPORTED, "%s is switched off here", net_field_name(request->field));
+        return false;
+    }
+    if (!span_eq_cstr(abstract_syntax, request->sop_class)) {
+        err_set(why, ERR_UNSUPPORTED, "SOP class is not that of the presentation context");
+        return false;
+    }
+    return still_admitted(a, why);
+}
+
+/* Answers a request that is not going to be served. */
+static bool refuse(ScpAssociation *a, const NetCommand *request, const char *action, const char *service,
+                   const Err *why, Err *err)
+{
+    if (request->has_data_set && !net_data_skip(a->net, err))
+        return false;
+    log_warning(SCP_LOG_TRANSACTION, "%s from %s refused with %04X: %s", net_field_name(request->field),
+                a->calling, scp_status_of(why), why->text);
+    if (!scp_respond(a, request, scp_status_of(why), scp_comment_of(why, service), err))
+        return false;
+    if (action)
+        scp_event(a, request,
+                  (ScpEvent){.action = action,
+                             .committed = true,
+                             .has_status = true,
+                             .status = scp_status_of(why),
+                             .instance = request->field == NET_C_STORE_RQ ? request->sop_instance : NULL,
+                             .last_log = why->text,
+                             .began_us = clock_wall_us()});
+    return true;
+}
+
+/* A response nobody waits for, or a C-CANCEL that came too late: the latter is normal, PS3.7 §9.3.2.3. */
+static bool pass_over(ScpAssociation *a, const NetCommand *command, Err *err)
+{
+    if (command->has_data_set && !net_data_skip(a->net, err))
+        return false;
+    if (command->field == NET_C_CANCEL_RQ)
+        return true;
+    return err_set(err, ERR_FORMAT, "unexpected %s", net_field_name(command->field));
+}
+
+static bool serve(ScpAssociation *a, const NetCommand *request, Err *err)
+{
+    Err why = {0};
+    if (NET_IS_RESPONSE(request->field) || request->field == NET_C_CANCEL_RQ)
+        return pass_over(a, request, err);
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        if (operations[i].field != request->field)
+            continue;
+        if (may_serve(a, request, operations[i].service, &why))
+            return operations[i].serve(a, request, err);
+        return refuse(a, request, operations[i].action, operations[i].status_service, &why, err);
+    }
+    err_set(&why, ERR_REFUSED, "%s is not supported", net_field_name(request->field));
+    why.dimse = DCM_STATUS_UNRECOGNISED_OPERATION;
+    return refuse(a, request, NULL, "General", &why, err);
+}
+
+/* -- the loop -- */
+
+static void say_goodbye(const ScpAssociation *a, const char *how, const Err *err, int64_t began)
+{
+    char counts[120] = "";
+    if (a->stored || a->refused || a->sent)
+        snprintf(counts, sizeof counts, "; %" PRIu64 " stored, %" PRIu64 " refused, %" PRIu64 " sent",
+                 a->stored, a->refused, a->sent);
+    log_write(err ? LOG_WARNING : LOG_INFO, SCP_LOG_TRANSACTION, "association of %s %s after %.1f s%s%s%s",
+              a->calling, how, (double)(clock_ms() - began) / 1000, counts, err ? ": " : "",
+              err ? err->text : "");
+}
+
+/* Waits for the next request. Looks up now and then, so that a stop does not have to wait for a silent peer. */
+static NetGot await(ScpAssociation *a, NetCommand *request, Err *err)
+{
+    Deadline idle = deadline_in(a->settings->timeouts.network_ms);
+    for (;;) {
+        NetGot got = net_receive(a->net, request, deadline_min(idle, deadline_in(LOOK_MS)), err);
+        if (got != NET_GOT_NOTHING || deadline_passed(idle) || scp_stopping(a->server))
+            return got;
+    }
+}
+
+void scp_association_run(ScpAssociation *a)
+{
+    int64_t began = clock_ms();
+    Err err = {0};
+    NetCommand request;
+    NetGot got;
+    while ((got = await(a, &request, &err)) == NET_GOT_COMMAND) {
+        arena_reset(a->arena);
+        if (!serve(a, &request, &err)) {
+            got = NET_GOT_END;
+            break;
+        }
+    }
+    if (got == NET_GOT_RELEASE)
+        say_goodbye(a, "released", NULL, began);
+    else if (got == NET_GOT_NOTHING)
+        say_goodbye(a,
+                    scp_stopping(a->server) ? "aborted, as the server stops"
+                                            : "aborted, having been idle for too long",
+                    NULL, began);
+    else
+        say_goodbye(a, "broke off", &err, began);
+    if (net_is_open(a->net))
+        net_abort(a->net, (NetAbort){.source = NET_ABORT_BY_USER});
+    scp_destinations_free(a);
+}

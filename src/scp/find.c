@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Query, PS3.4 C.4.1: C-FIND, PS3.7 §9.1.2. Answers are sent as the cursor yields them; nothing is gathered.
+ *
+ * Final statuses: 0000; FE00 after C-CANCEL; C000 an identifier that cannot be understood or has no level; A900 a level that the model does not
+ * have; B001 when there are more matches than find_limit allows: the warning PS3.4 defines for it. Clients keep what they
+ * have got with it, while A700 makes several drop all answers.
+ */
+#include "scp/answer.h"
+
+#include "base/clock.h"
+#include "dicom/write.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { LIMIT_REACHED = 0xB001 };
+
+typedef struct Search {
+    ScpAssociation *a;
+    const NetCommand *request;
+    ScpIdentifier id;
+    uint64_t matches;
+    Err why; /* of a failure */
+} Search;
+
+static ArcQuery *open_query(Search *s)
+{
+    const ScpSettings *settings = s->a->settings;
+    ScpQueryOptions options = scp_query_options(s->id.context->extended);
+    ArcAsk ask = {.model = s->id.model,
+                  .level = s->id.level,
+                  .keys = s->id.keys,
+                  .relational = options.relational,
+                  .match = {.fold_names = settings->find_fold_names || options.fuzzy_names,
+                            .fold_accents = settings->find_fold_names || options.fuzzy_names,
+                            .combined_datetime = options.combined_datetime},
+                  .limit = settings->find_limit ? settings->find_limit + 1 : 0};
+    return arc_query_open(s->a->archive, &ask, &s->why);
+}
+
+static bool send_match(Search *s, const IdxRow *row, Err *err)
+{
+    ScpAssociation *a = s->a;
+    NetCommand response =
+        net_response_to(s->request, row->unsupported_key ? DCM_STATUS_PENDING_WARNING : DCM_STATUS_PENDING);
+    response.has_data_set = true;
+    buf_clear(&a->answer);
+    const DcmDataset *answer = scp_answer(a->row, &s->id, row, a->settings->ae_title);
+    if (!dcm_write(&a->answer, answer, s->id.syntax, err))
+        return err_wrap(err, "C-FIND answer");
+    Span bytes = buf_span(&a->answer);
+    s->matches++;
+    return net_send(a->net, &response, &bytes, err);
+}
+
+/* Sends the matches. *status: what the final response says. False: the association is over. */
+static bool send_matches(Search *s, ArcQuery *query, uint16_t *status, Err *err)
+{
+    uint64_t limit = s->a->settings->find_limit;
+    bool over = false;
+    for (;;) {
+        IdxRow row;
+        arena_reset(s->a->row);
+        if (!arc_query_next(query, s->a->row, &row, &s->why)) {
+            *status = scp_status_of(&s->why);
+            return true;
+        }
+        if (!row.attributes || (limit && s->matches == limit)) {
+            *status = row.attributes ? LIMIT_REACHED : DCM_STATUS_SUCCESS;
+            return true;
+        }
+        if (scp_interrupted(s->a, s->request, &over)) {
+            *status = DCM_STATUS_CANCEL;
+            return !over || err_set(err, ERR_CLOSED, "the peer went away during its C-FIND");
+        }
+        if (!send_match(s, &row, err))
+            return false;
+    }
+}
+
+static bool finish(Search *s, uint16_t status, Err *err)
+{
+    char comment[65] = "";
+    if (status == LIMIT_REACHED)
+        snprintf(comment, sizeof comment, "more than %" PRIu64 " matches; narrow the query", s->matches);
+    else if (s->why.code)
+        snprintf(comment, sizeof comment, "%s", scp_comment_of(&s->why, "Q/R Find"));
+    return scp_respond(s->a, s->request, status, comment, err);
+}
+
+static void report(const Search *s, uint16_t status, int64_t began)
+{
+    char name[64], last[120];
+    bool well = dcm_status_class(status) != DCM_FAILURE;
+    if (!s->id.keys || s->why.code)
+        log_warning(SCP_LOG_TRANSACTION, "C-FIND from %s answered with %04X: %s", s->a->calling, status,
+                    s->why.text);
+    else
+        log_info(SCP_LOG_TRANSACTION, "C-FIND from %s, %s: %" PRIu64 " matches, %" PRId64 " ms, status %04X",
+                 s->a->calling, scp_identifier_name(&s->id, name), s->matches,
+                 (clock_wall_us() - began) / 1000, status);
+    snprintf(last, sizeof last, "Equal number of %s is %" PRIu64, dcm_level_name(s->id.level), s->matches);
+    scp_event(s->a, s->request,
+              (ScpEvent){.action = "CFIND",
+                         .committed = !well,
+                         .has_status = true,
+                         .status = status,
+                         .success = well,
+                         .last_log = s->why.code ? s->why.text : last,
+                         .data_set = s->id.keys,
+                         .began_us = began});
+}
+
+bool scp_find(ScpAssociation *a, const NetCommand *request, Err *err)
+{
+    int64_t began = clock_wall_us();
+    Search s = {.a = a, .request = request};
+    uint16_t status;
+    if (!scp_identifier_read(a, request, &s.id, &s.why, err))
+        return false;
+    ArcQuery *query = s.why.code ? NULL : open_query(&s);
+    if (query) {
+        bool going = send_matches(&s, query, &status, err);
+        arc_query_close(query);
+        if (!going)
+            return false;
+    } else {
+        status = scp_status_of(&s.why);
+    }
+    bool answered = finish(&s, status, err);
+    report(&s, status, began);
+    return answered;
+}

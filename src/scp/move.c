@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Retrieve to a third party, PS3.4 C.4.2: C-MOVE, PS3.7 §9.1.4. Objects go out through scu/sender. The association with a destination stays open
+ * for further C-MOVEs on the same association, and ends with it.
+ */
+#include "scp/retrieve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* So many failures to reach the destination in a row end the attempt. */
+enum { OUT_OF_REACH = 2 };
+
+typedef struct Move {
+    ScpAssociation *a;
+    ScuSender *sender;
+    ScuOriginator originator;
+    uint16_t priority;
+    unsigned failures; /* to have an association, in a row */
+} Move;
+
+static void expect(void *ctx, const IdxFile *file)
+{
+    Move *move = ctx;
+    scu_sender_expect(move->sender, file->sop_class, file->transfer_syntax);
+}
+
+typedef struct Object {
+    Archive *archive;
+    const IdxFile *file;
+} Object;
+
+static ArcReader *open_object(void *ctx, const char *transfer_syntax, Err *err)
+{
+    Object *object = ctx;
+    return arc_reader_open(object->archive, object->file, transfer_syntax, err);
+}
+
+static ScpSent send_object(void *ctx, const IdxFile *file, Err *err)
+{
+    Move *move = ctx;
+    Object own = {.archive = move->a->archive, .file = file};
+    ScuObject object = {.sop_class = file->sop_class,
+                        .sop_instance = file->sop_instance,
+                        .transfer_syntax = file->transfer_syntax,
+                        .open = open_object,
+                        .ctx = &own,
+                        .priority = move->priority,
+                        .originator = &move->originator};
+    ScuResult result = {0};
+    if (scu_sender_send(move->sender, &object, &result, err)) {
+        move->failures = 0;
+        return dcm_status_class(result.status) == DCM_WARNING ? SCP_SENT_WARNING : SCP_SENT;
+    }
+    move->failures = result.associated ? 0 : move->failures + 1;
+    return move->failures == OUT_OF_REACH ? SCP_NONE_CAN_BE_SENT : SCP_NOT_SENT;
+}
+
+/* -- destinations -- */
+
+static ScuSender *new_sender(ScpAssociation *a, const char *title, const PeerAddress *address)
+{
+    ScuPeer peer = {.host = address->host,
+                    .port = address->port,
+                    .called_ae = title,
+                    .calling_ae = a->settings->ae_title,
+                    .max_pdu = a->settings->max_pdu,
+                    .timeouts = a->settings->timeouts};
+    return scu_sender_new(&peer);
+}
+
+/* The kept association with that destination, or a new one. One whose address was changed in the white list is not used again. */
+static ScpDestination *destination(ScpAssociation *a, const char *title, Err *why)
+{
+    PeerAddress address = {0};
+    if (!peers_destination(a->peers, title, &address, why))
+        return NULL;
+    ScpDestination *d = a->destinations;
+    while (d && strcmp(d->title, title) != 0)
+        d = d->next;
+    if (!d) {
+        d = calloc(1, sizeof *d);
+        if (!d)
+            abort();
+        snprintf(d->title, sizeof d->title, "%s", title);
+        d->next = a->destinations;
+        a->destinations = d;
+    }
+    if (strcmp(d->address.host, address.host) != 0 || d->address.port != address.port) {
+        scu_sender_free(d->sender);
+        d->address = address;
+        d->sender = new_sender(a, title, &address);
+    }
+    return d;
+}
+
+void scp_destinations_free(ScpAssociation *a)
+{
+    for (ScpDestination *next, *d = a->destinations; d; d = next) {
+        next = d->next;
+        scu_sender_free(d->sender);
+        free(d);
+    }
+    a->destinations = NULL;
+}
+
+bool scp_move(ScpAssociation *a, const NetCommand *request, Err *err)
+{
+    Move move = {.a = a,
+                 .originator = {.ae = a->calling, .message_id = request->message_id},
+                 .priority = request->priority};
+    ScpRetrieve r = {.a = a,
+                     .request = request,
+                     .action = "CMOVE",
+                     .status_service = "Q/R Move",
+                     .ctx = &move,
+                     .expect = expect,
+                     .send = send_object};
+    Err why = {0};
+    bool serve;
+    if (!scp_retrieve_begin(&r, &serve, err))
+        return false;
+    if (!serve)
+        return true;
+    ScpDestination *d = destination(a, request->move_destination, &why);
+    if (!d)
+        return scp_retrieve_refuse(&r, &why, err);
+    move.sender = d->sender;
+    scp_set_sender(a, d->sender);
+    bool alive = scp_retrieve_run(&r, err);
+    scp_set_sender(a, NULL);
+    return alive;
+}

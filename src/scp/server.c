@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The listener and the associations' threads.
+ *
+ * One thread accepts connections; each connection gets a thread of its own, of which there are at most max_associations and a few more: the
+ * surplus negotiates only to hear a proper A-ASSOCIATE-RJ (transient, local limit exceeded). Beyond that, connections are closed
+ * at once. The accepting thread also joins the threads that have ended; they tell it through an eventfd.
+ *
+ * `lock` guards the list of connections, their state and the numbers. Each connection keeps a second descriptor of its socket, through
+ * which scp_stop can end whatever its thread is waiting for, without sharing a stream between threads.
+ */
+#include "scp/association.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    SURPLUS = 16, /* connections served beyond max_associations, to be rejected in words */
+    STACK = 1 << 20,
+    DEFAULT_ASSOCIATIONS = 100,
+    DEFAULT_TIMEOUT_MS = 60000,
+    MESSAGE_ARENA = 64 << 20,
+    MAX_ANSWER = 16 << 20,
+    INTERRUPT_AGAIN_MS = 500, /* a thread may have been between two waits */
+};
+
+typedef struct Connection {
+    struct Connection *next;
+    ScpServer *server;
+    pthread_t thread;
+    int fd, twin;        /* fd goes to the stream; twin stays ours */
+    bool counted, ended; /* is among `associations`; its thread is about to end */
+    ScuSender *sender;   /* what it sends through, or NULL */
+    unsigned long number;
+    char calling[17]; /* set at admission */
+    char called[17];
+    NetAddress from;
+} Connection;
+
+struct ScpServer {
+    ScpSettings settings; /* defaults filled in */
+    Archive *archive;
+    Peers *peers;
+    int listener, wake;
+    pthread_t acceptor;
+    atomic_bool stopping;
+    pthread_mutex_t lock;
+    Connection *connections;
+    unsigned connection_count, associations;
+    unsigned long last_number;
+};
+
+bool scp_stopping(ScpServer *server)
+{
+    return atomic_load_explicit(&server->stopping, memory_order_relaxed);
+}
+
+void scp_set_sender(ScpAssociation *a, ScuSender *sender)
+{
+    Connection *c = a->connection;
+    pthread_mutex_lock(&c->server->lock);
+    c->sender = sender;
+    pthread_mutex_unlock(&c->server->lock);
+}
+
+unsigned scp_associations(ScpServer *server)
+{
+    pthread_mutex_lock(&server->lock);
+    unsigned n = server->associations;
+    pthread_mutex_unlock(&server->lock);
+    return n;
+}
+
+uint16_t scp_port(const ScpServer *server)
+{
+    return net_listen_port(server->listener);
+}
+
+/* -- admission -- */
+
+/* AE titles come from outside and go into the log. */
+static void printable(Span title, char out[17])
+{
+    span_copy(span_trim(title), out, 17);
+    for (char *c = out; *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
+static bool reject(Connection *c, NetReject reason, const char *why, NetReject *out)
+{
+    *out = reason;
+    log_warning(SCP_LOG_ACCESS, "association refused: %s at %s calling %s: %s", c->calling, c->from.host,
+                c->called, why);
+    return false;
+}
+
+static bool take_place(Connection *c)
+{
+    pthread_mutex_lock(&c->server->lock);
+    bool room = c->server->associations < c->server->settings.max_associations;
+    if (room) {
+        c->server->associations++;
+        c->counted = true;
+    }
+    pthread_mutex_unlock(&c->server->lock);
+    return room;
+}
+
+static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetReject *out)
+{
+    Connection *c = ctx;
+    ScpServer *server = c->server;
+    char why[200];
+    c->from = peer;
+    printable(request->calling_ae, c->calling);
+    printable(request->called_ae, c->called);
+    if (server->settings.require_called_ae && strcmp(c->called, server->settings.ae_title) != 0) {
+        snprintf(why, sizeof why, "the called AE title must be %s (ae_params.required_call_aet)",
+                 server->settings.ae_title);
+        return reject(c, (NetReject){NET_REJECT_PERMANENT, NET_REJECT_BY_USER, NET_REJECT_CALLED_AE}, why,
+                      out);
+    }
+    if (!peers_admit(server->peers, c->calling, peer, why))
+        return reject(c, (NetReject){NET_REJECT_PERMANENT, NET_REJECT_BY_USER, NET_REJECT_CALLING_AE}, why,
+                      out);
+    if (scp_stopping(server))
+        return reject(c, (NetReject){NET_REJECT_TRANSIENT, NET_REJECT_BY_PRESENTATION, NET_REJECT_CONGESTION},
+                      "the server stops", out);
+    if (!take_place(c)) {
+        snprintf(why, sizeof why, "%u associations are open already (ae_params.max_assoc)",
+                 server->settings.max_associations);
+        return reject(c, (NetReject){NET_REJECT_TRANSIENT, NET_REJECT_BY_PRESENTATION, NET_REJECT_LIMIT}, why,
+                      out);
+    }
+    return true;
+}
+
+typedef struct Policy {
+    Connection *connection;
+    ScpNegotiation negotiation;
+} Policy;
+
+static bool policy_admit(void *ctx, const NetAssociate *request, NetAddress peer, NetReject *out)
+{
+    return admit(((Policy *)ctx)->connection, request, peer, out);
+}
+
+static NetDecision policy_decide(void *ctx, const NetOffer *offer)
+{
+    return scp_decide(&((Policy *)ctx)->negotiation, offer);
+}
+
+/* -- one connection -- */
+
+static NetAssociation *negotiate(Connection *c, Err *err)
+{
+    const ScpSettings *settings = &c->server->settings;
+    Policy own = {.connection = c, .negotiation = {.settings = settings}};
+    NetPolicy policy = {.ctx = &own,
+                        .admit = policy_admit,
+                        .decide = policy_decide,
+                        .max_pdu = settings->max_pdu,
+                        .max_async = settings->async_window ? settings->async_window : 1,
+                        .timeouts = settings->timeouts};
+    NetStream *stream = net_stream_accept(c->fd, NULL, deadline_in(settings->timeouts.acse_ms), err);
+    if (!stream)
+        return NULL;
+    c->from = net_stream_peer(stream);
+    return net_accept(stream, &policy, err);
+}
+
+static void serve(Connection *c, NetAssociation *net)
+{
+    ScpServer *server = c->server;
+    ScpAssociation a = {.settings = &server->settings,
+                        .archive = server->archive,
+                        .peers = server->peers,
+                        .server = server,
+                        .connection = c,
+                        .net = net,
+                        .number = c->number,
+                        .from = c->from,
+                        .arena = arena_new(MESSAGE_ARENA),
+                        .row = arena_new(MESSAGE_ARENA),
+                        .admit_again = deadline_in(1000)};
+    memcpy(a.calling, c->calling, sizeof a.calling);
+    memcpy(a.called, c->called, sizeof a.called);
+    buf_init(&a.identifier, MAX_ANSWER);
+    buf_init(&a.answer, MAX_ANSWER);
+    log_info(SCP_LOG_ACCESS, "association of %s at %s calling %s: %zu contexts, %s, %u open now", a.calling,
+             c->from.host, a.called, net_context_count(net), net_peer_implementation_version(net),
+             scp_associations(server));
+    scp_association_run(&a);
+    buf_free(&a.identifier);
+    buf_free(&a.answer);
+    arena_free(a.row);
+    arena_free(a.arena);
+}
+
+static void leave(Connection *c)
+{
+    ScpServer *server = c->server;
+    uint64_t one = 1;
+    pthread_mutex_lock(&server->lock);
+    if (c->counted)
+        server->associations--;
+    c->ended = true;
+    close(c->twin);
+    ssize_t written = write(server->wake, &one, sizeof one);
+    (void)written; /* an eventfd that is full wakes as well */
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void *connection_main(void *ctx)
+{
+    Connection *c = ctx;
+    Err err = {0};
+    log_set_association(c->number);
+    NetAssociation *net = negotiate(c, &err);
+    if (net)
+        serve(c, net);
+    else if (err.code == ERR_CLOSED)
+        log_debug(SCP_LOG_ACCESS, "connection without association: %s", err.text);
+    else if (err.code != ERR_REFUSED)
+        log_warning(SCP_LOG_ACCESS, "no association with %s: %s", c->from.host, err.text);
+    net_association_free(net);
+    leave(c);
+    return NULL;
+}
+
+/* -- accepting -- */
+
+static bool start_thread(Connection *c)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK);
+    int failure = pthread_create(&c->thread, &attributes, connection_main, c);
+    pthread_attr_destroy(&attributes);
+    return failure == 0;
+}
+
+/* With the lock held: room for one more thread? */
+static bool has_room(const ScpServer *server)
+{
+    return server->connection_count < server->settings.max_associations + SURPLUS;
+}
+
+static void take_connection(ScpServer *server, int fd)
+{
+    Connection *c = calloc(1, sizeof *c);
+    int twin = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (!c || twin < 0)
+        goto failed;
+    *c = (Connection){.server = server, .fd = fd, .twin = twin};
+    pthread_mutex_lock(&server->lock);
+    c->number = ++server->last_number;
+    bool started = has_room(server) && start_thread(c);
+    if (started) {
+        c->next = server->connections;
+        server->connections = c;
+        server->connection_count++;
+    }
+    pthread_mutex_unlock(&server->lock);
+    if (started)
+        return;
+    log_warning(SCP_LOG_ACCESS, "a connection was closed at once: %u are open already",
+                server->settings.max_associations);
+failed:
+    if (twin >= 0)
+        close(twin);
+    close(fd);
+    free(c);
+}
+
+/* Joins the threads that have ended. */
+static void reap(ScpServer *server)
+{
+    Connection *ended = NULL;
+    pthread_mutex_lock(&server->lock);
+    for (Connection **link = &server->connections; *link;) {
+        Connection *c = *link;
+        if (!c->ended) {
+            link = &c->next;
+            continue;
+        }
+        *link = c->next;
+        c->next = ended;
+        ended = c;
+        server->connection_count--;
+    }
+    pthread_mutex_unlock(&server->lock);
+    for (Connection *next; ended; ended = next) {
+        next = ended->next;
+        pthread_join(ended->thread, NULL);
+        free(ended);
+    }
+}
+
+/* Sleeps until something is to be done; leaves the eventfd empty. */
+static bool await(ScpServer *server, bool listening, int timeout_ms)
+{
+    struct pollfd fds[2] = {{.fd = server->wake, .events = POLLIN},
+                            {.fd = server->listener, .events = POLLIN}};
+    uint64_t sink;
+    if (poll(fds, listening ? 2 : 1, timeout_ms) <= 0)
+        return false;
+    if (fds[0].revents && read(server->wake, &sink, sizeof sink) < 0 && errno != EAGAIN)
+        return false;
+    return listening && fds[1].revents;
+}
+
+static void accept_one(ScpServer *server)
+{
+    int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        take_connection(server, fd);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        log_error(SCP_LOG_ACCESS, "cannot accept a connection: %s; raise the limit of open files (ulimit -n)",
+                  strerror(errno));
+        clock_sleep_ms(100);
+    }
+}
+
+static void *acceptor_main(void *ctx)
+{
+    ScpServer *server = ctx;
+    while (!scp_stopping(server)) {
+        if (await(server, true, -1))
+            accept_one(server);
+        reap(server);
+    }
+    return NULL;
+}
+
+/* -- start and stop -- */
+
+static void report_peers(void *ctx, const char *line)
+{
+    log_error(SCP_LOG_ACCESS, "%s", line);
+}
+
+static void default_timeout(int64_t *ms)
+{
+    if (*ms == 0)
+        *ms = DEFAULT_TIMEOUT_MS;
+}
+
+static void fill_defaults(ScpSettings *settings)
+{
+    default_timeout(&settings->timeouts.connect_ms);
+    default_timeout(&settings->timeouts.acse_ms);
+    default_timeout(&settings->timeouts.dimse_ms);
+    default_timeout(&settings->timeouts.network_ms);
+    if (!settings->max_associations)
+        settings->max_associations = DEFAULT_ASSOCIATIONS;
+}
+
+static void server_free(ScpServer *server)
+{
+    if (server->listener >= 0)
+        close(server->listener);
+    if (server->wake >= 0)
+        close(server->wake);
+    peers_close(server->peers);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
+
+ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
+{
+    ScpServer *server = calloc(1, sizeof *server);
+    if (!server)
+        abort();
+    server->settings = *settings;
+    server->archive = archive;
+    server->listener = server->wake = -1;
+    fill_defaults(&server->settings);
+    pthread_mutex_init(&server->lock, NULL);
+    server->peers = peers_open(settings->peers_path, report_peers, NULL, err);
+    if (!server->peers)
+        goto failed;
+    server->listener = net_listen(settings->address, settings->port, err);
+    if (server->listener < 0)
+        goto failed;
+    server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->wake < 0 || pthread_create(&server->acceptor, NULL, acceptor_main, server) != 0) {
+        err_errno(err, errno, "cannot start the DICOM server");
+        goto failed;
+    }
+    log_info(SCP_LOG_EVENT, "DICOM server %s listens on port %u", settings->ae_title, scp_port(server));
+    return server;
+failed:
+    server_free(server);
+    return NULL;
+}
+
+/* Until every connection has ended, or the deadline has passed. */
+static bool drain(ScpServer *server, Deadline deadline)
+{
+    for (;;) {
+        reap(server);
+        pthread_mutex_lock(&server->lock);
+        bool empty = !server->connection_count;
+        pthread_mutex_unlock(&server->lock);
+        if (empty || deadline_passed(deadline))
+            return empty;
+        await(server, false, deadline_poll_ms(deadline));
+    }
+}
+
+/* Ends what the connections wait for: all of them, or only those that are no association yet. */
+static unsigned interrupt_connections(ScpServer *server, bool associations_too)
+{
+    unsigned n = 0;
+    pthread_mutex_lock(&server->lock);
+    for (Connection *c = server->connections; c; c = c->next) {
+        if (c->ended || (c->counted && !associations_too))
+            continue;
+        shutdown(c->twin, SHUT_RDWR);
+        if (c->sender)
+            scu_sender_interrupt(c->sender);
+        n++;
+    }
+    pthread_mutex_unlock(&server->lock);
+    return n;
+}
+
+void scp_stop(ScpServer *server, int64_t grace_ms)
+{
+    uint64_t one = 1;
+    if (!server)
+        return;
+    atomic_store(&server->stopping, true);
+    ssize_t written = write(server->wake, &one, sizeof one);
+    (void)written;
+    pthread_join(server->acceptor, NULL);
+    interrupt_connections(server, false);
+    if (!drain(server, deadline_in(grace_ms)))
+        log_warning(SCP_LOG_ACCESS, "the server stops: %u associations are interrupted",
+                    scp_associations(server));
+    while (!drain(server, deadline_in(0)) && (interrupt_connections(server, true), true))
+        drain(server, deadline_in(INTERRUPT_AGAIN_MS));
+    log_info(SCP_LOG_EVENT, "DICOM server %s has stopped", server->settings.ae_title);
+    server_free(server);
+}
