@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+/* The first byte chooses the transfer syntax, the next six rows, columns, samples and bits; the rest is one compressed frame. */
+#include "base/cursor.h"
+#include "dicom/uid.h"
+#include "pixel/pixel.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const uint16_t widths[] = {1, 8, 16, 32};
+    Cursor c = cur_of(span_of(data, size), false);
+    const DcmTransferSyntax *syntax = dcm_transfer_syntax_at(cur_u8(&c) % dcm_transfer_syntax_count());
+    PixFormat format = {.rows = cur_u16(&c) % 512 + 1u, .columns = cur_u16(&c) % 512 + 1u, .frames = 1};
+    format.samples = cur_u8(&c) & 1 ? 3 : 1;
+    format.bits_allocated = widths[cur_u8(&c) & 3];
+    if (c.failed || !pix_can_decode(syntax))
+        return 0;
+    Buf out;
+    Err err;
+    buf_init(&out, 16u << 20);
+    size_t wanted = pix_frame_bytes(&format);
+    if (pix_decode(syntax, cur_take(&c, cur_left(&c)), &format, &out, &err) ? out.n != wanted : out.n != 0)
+        __builtin_trap();
+    buf_free(&out);
+    return 0;
+}
