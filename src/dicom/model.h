@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the JSON and XML models share (dicom/json_write.c, dicom/xml.c): values of an element as text, one after the other; base64 in
+ * little endian; the choice between inline and bulk data, with the attribute path.
+ */
+#ifndef GANTRY_DICOM_MODEL_H
+#define GANTRY_DICOM_MODEL_H
+
+#include "dicom/json.h"
+
+/* One writing of a data set. */
+typedef struct Model {
+    const DcmJsonOptions *options; /* NULL = defaults */
+    Buf path;                      /* of the element being written: "00081140/0/00091010" */
+    Buf scratch;                   /* the value or URI at hand */
+} Model;
+
+void model_init(Model *m, const DcmJsonOptions *options);
+void model_free(Model *m);
+
+/* Puts the tag behind the path / takes it off again: give back what model_enter returned. */
+size_t model_enter(Model *m, DcmTag tag);
+void model_enter_item(Model *m, uint32_t index);
+void model_leave(Model *m, size_t mark);
+
+/* How the value of an element is to be written. */
+typedef enum ModelForm {
+    MODEL_OMIT, /* not at all: group lengths, group 0002, values that are not there to write */
+    MODEL_EMPTY,
+    MODEL_TEXT,   /* model_text_*; (0008,0005) says ISO_IR 192 */
+    MODEL_NUMBER, /* model_number */
+    MODEL_SEQUENCE,
+    MODEL_INLINE,
+    MODEL_BULK, /* the URI is in m->scratch */
+} ModelForm;
+
+ModelForm model_form(Model *m, const DcmElement *e);
+
+/* Values of a text element in UTF-8, without padding. The first call needs `more` true; `value` may lie in m->scratch. */
+typedef struct ModelText {
+    Span rest;
+    const DcmCharset *charset; /* NULL: as it is */
+    bool pn, multi, more;
+} ModelText;
+
+ModelText model_text(const DcmDataset *ds, const DcmElement *e);
+bool model_text_next(Model *m, ModelText *text, Span *value);
+
+/* Binary value i in decimal (AT: eight hexadecimal digits). False behind the last one. *plain: it is a JSON number. */
+bool model_number(const DcmDataset *ds, const DcmElement *e, size_t i, char out[40], bool *plain);
+
+void model_base64(const DcmDataset *ds, const DcmElement *e, Buf *out);
+
+#endif
