@@ -156,8 +156,10 @@ void session_close(Session *session)
 {
     if (session->dir >= 0) {
         empty_folder(session->dir);
-        unlinkat(session->dir, "lock", 0);
-        unlinkat(session->base, session->name, AT_REMOVEDIR);
+        if (!atomic_load(&session->stays)) {
+            unlinkat(session->dir, "lock", 0);
+            unlinkat(session->base, session->name, AT_REMOVEDIR);
+        }
         close(session->dir);
     }
     if (session->lock >= 0)
@@ -208,7 +210,14 @@ void store_forget_unclean(Store *store)
     session->unclean_since = INT64_MAX;
 }
 
+void store_leave_unclean(Store *store)
+{
+    atomic_store(&store->session.stays, true);
+}
+
 void store_checkpoint(Store *store)
 {
+    if (atomic_load(&store->session.stays))
+        return;
     futimens(store->session.lock, NULL);
 }

@@ -50,6 +50,14 @@ char *store_path(const Store *store, const char *name)
     return file_is_safe_relative(name) ? file_join(store->root_path, name) : NULL;
 }
 
+const char *store_name(const Store *store, const char *path)
+{
+    size_t n = strlen(store->root_path);
+    if (strncmp(path, store->root_path, n) != 0 || path[n] != '/' || !file_is_safe_relative(path + n + 1))
+        return NULL;
+    return path + n + 1;
+}
+
 uint64_t store_free_bytes(const Store *store)
 {
     struct statvfs fs;

@@ -77,6 +77,8 @@ void store_object_close(StoreObject *object);
 int64_t store_unclean_since(const Store *store);
 /* That has been repaired; do not report it again. */
 void store_forget_unclean(Store *store);
+/* Something published could not be accounted for: store_close leaves the mark of an unclean stop. */
+void store_leave_unclean(Store *store);
 /* All this process has published so far is accounted for: moves the moment above. */
 void store_checkpoint(Store *store);
 /* Deletes the object and the folders that become empty. */
@@ -87,6 +89,8 @@ bool store_walk(Store *store, FileVisit visit, void *ctx, Err *err);
 bool store_walk_changed(Store *store, int64_t since_us, FileVisit visit, void *ctx, Err *err);
 /* Absolute path of an object of a directory store; NULL for others. Caller frees. */
 char *store_path(const Store *store, const char *name);
+/* The name of the object at an absolute path: a part of `path`; NULL when it is not in this store. */
+const char *store_name(const Store *store, const char *path);
 /* Bytes free for new objects; UINT64_MAX when unknown. */
 uint64_t store_free_bytes(const Store *store);
 

@@ -21,6 +21,7 @@ typedef struct Session {
     char (*dead)[24]; /* folders of processes that died */
     size_t dead_count;
     int64_t unclean_since;
+    atomic_bool stays; /* our folder stays when we go, as that of a process that died */
 } Session;
 
 struct Store {

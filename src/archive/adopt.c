@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/*
+ * After an unclean stop: objects that were published but not indexed were never acknowledged, but they are complete, and a file that
+ * no query finds is worse than one more object. A thread looks at the folders changed since the dead process's last checkpoint,
+ * and hands what the index lacks to the committer. A file whose row fits (path, size, not written later) is not read.
+ */
+#include "archive/archive_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Clocks are set back now and then; looking at an hour more costs little. */
+#define CLOCK_SLACK_US INT64_C(3600000000)
+#define MTIME_SLACK_US INT64_C(2000000)
+
+struct Adoption {
+    Archive *archive;
+    pthread_t thread;
+    atomic_bool stop;
+    Arena *arena; /* for one file at a time */
+    size_t adopted, bad;
+};
+
+bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
+                   const atomic_bool *cancel, Err *err)
+{
+    *inspector = (Inspector){0};
+    char *path = store_path(archive->store, name);
+    if (!path)
+        return err_set(err, ERR_REFUSED, "the file's name is not one of this store");
+    bool ok = inspect_file(inspector, job->arena, path, &job->file, cancel, err);
+    free(path);
+    job->file.storage_method = "FS";
+    job->head = inspector->dataset;
+    job->name = name;
+    return ok;
+}
+
+static bool fits(const IdxFile *row, const char *path, const struct stat *st)
+{
+    int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
+    return strcmp(row->path, path) == 0 && row->size == (uint64_t)st->st_size &&
+           mtime <= row->end_us + MTIME_SLACK_US;
+}
+
+/* Does the index know this file? A name made by the layout ends in the SOP Instance UID when that is clean. */
+static bool is_indexed(Adoption *a, const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    char *path = store_path(a->archive->store, name);
+    struct stat st;
+    IdxFile row;
+    Err ignored;
+    bool indexed = path && stat(path, &st) == 0 &&
+                   idx_instance(a->archive->index, a->arena, slash ? slash + 1 : name, &row, &ignored) &&
+                   fits(&row, path, &st);
+    free(path);
+    return indexed;
+}
+
+static void release_never(Job *job)
+{
+    /* The adoption's job and what it points to are leaked: the committer hangs, and the process with it. */
+}
+
+static bool adopt(Adoption *a, const char *name, Err *err)
+{
+    Job *job = malloc(sizeof *job);
+    Inspector inspector;
+    if (!job)
+        abort();
+    job_init(job, JOB_ADOPT);
+    job->release = release_never;
+    bool ok = adoption_read(a->archive, name, job, &inspector, &a->stop, err);
+    if (ok && !committer_run(a->archive->committer, job))
+        return err_set(err, ERR_TIMEOUT, "the index does not answer");
+    if (ok && !job->ok)
+        *err = job->err;
+    a->adopted += ok && job->ok && job->outcome == ARC_STORED;
+    ok = ok && job->ok;
+    inspector_end(&inspector);
+    job_destroy(job);
+    free(job);
+    return ok;
+}
+
+static bool visit(void *ctx, const char *name, Err *err)
+{
+    Adoption *a = ctx;
+    if (atomic_load(&a->stop))
+        return err_set(err, ERR_CANCELLED, "the archive is being closed");
+    arena_reset(a->arena);
+    if (is_indexed(a, name))
+        return true;
+    Err why;
+    if (adopt(a, name, &why))
+        return true;
+    if (why.code == ERR_CANCELLED || why.code == ERR_TIMEOUT) {
+        *err = why;
+        return false;
+    }
+    a->bad++;
+    archive_notice(a->archive, LOG_WARNING, "a file in the data folder is not indexed: %s", why.text);
+    return true;
+}
+
+static void *adoption_main(void *ctx)
+{
+    Adoption *a = ctx;
+    Archive *archive = a->archive;
+    Err err;
+    int64_t since = store_unclean_since(archive->store);
+    archive_notice(archive, LOG_WARNING,
+                   "the archive was not closed properly; looking for objects that are not indexed");
+    if (store_walk_changed(archive->store, since - CLOCK_SLACK_US, visit, a, &err)) {
+        store_forget_unclean(archive->store);
+        archive_notice(archive, LOG_INFO,
+                       "%zu objects were indexed after the unclean stop, %zu files could not be", a->adopted,
+                       a->bad);
+    } else if (err.code != ERR_CANCELLED) {
+        archive_notice(archive, LOG_ERROR, "cannot look for objects that are not indexed: %s", err.text);
+    }
+    return NULL;
+}
+
+Adoption *adoption_start(Archive *archive)
+{
+    if (store_unclean_since(archive->store) == INT64_MAX)
+        return NULL;
+    Adoption *a = calloc(1, sizeof *a);
+    if (!a)
+        abort();
+    a->archive = archive;
+    a->arena = arena_new(0);
+    if (pthread_create(&a->thread, NULL, adoption_main, a) != 0)
+        abort();
+    return a;
+}
+
+void adoption_stop(Adoption *a)
+{
+    if (!a)
+        return;
+    atomic_store(&a->stop, true);
+    pthread_join(a->thread, NULL);
+    arena_free(a->arena);
+    free(a);
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Opening and closing an archive. Threads: the committer (the only writer of the index), and for a while after an unclean
+ * stop the one that adopts. Everything else runs in the callers' threads.
+ */
+#include "archive/archive_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { GROUP_DEFAULT = 64, GROUP_LIMIT = 1024, READERS = 4, BUSY_MS = 30000, CLOSE_WAIT_S = 60 };
+
+void archive_notice(Archive *archive, int level, const char *format, ...)
+{
+    if (!archive->settings.notice)
+        return;
+    char text[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    archive->settings.notice(archive->settings.notice_ctx, level, ARC_LOGGER, text);
+}
+
+void archive_ingest_began(Archive *archive)
+{
+    pthread_mutex_lock(&archive->lock);
+    archive->ingests++;
+    pthread_mutex_unlock(&archive->lock);
+}
+
+void archive_ingest_ended(Archive *archive)
+{
+    pthread_mutex_lock(&archive->lock);
+    if (--archive->ingests == 0)
+        pthread_cond_broadcast(&archive->idle);
+    pthread_mutex_unlock(&archive->lock);
+}
+
+/* False when ingests are still under way after a minute. */
+static bool wait_idle(Archive *archive)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_WAIT_S;
+    pthread_mutex_lock(&archive->lock);
+    int waited = 0;
+    while (archive->ingests && waited == 0)
+        waited = pthread_cond_timedwait(&archive->idle, &archive->lock, &until);
+    bool idle = archive->ingests == 0;
+    pthread_mutex_unlock(&archive->lock);
+    return idle;
+}
+
+static void copy_settings(Archive *archive, const ArcSettings *settings)
+{
+    ArcSettings *s = &archive->settings;
+    *s = *settings;
+    s->data_path = arena_strdup(archive->strings, settings->data_path);
+    s->temp_path = arena_strdup(archive->strings, settings->temp_path);
+    s->quarantine_path = arena_strdup(archive->strings, settings->quarantine_path);
+    s->index_path = arena_strdup(archive->strings, settings->index_path);
+    if (s->group_max == 0)
+        s->group_max = GROUP_DEFAULT;
+    if (s->group_max > GROUP_LIMIT)
+        s->group_max = GROUP_LIMIT;
+}
+
+static Archive *archive_new(const ArcSettings *settings)
+{
+    Archive *archive = calloc(1, sizeof *archive);
+    if (!archive)
+        abort();
+    archive->strings = arena_new(0);
+    copy_settings(archive, settings);
+    pthread_mutex_init(&archive->lock, NULL);
+    pthread_cond_init(&archive->idle, NULL);
+    return archive;
+}
+
+static void archive_free(Archive *archive)
+{
+    if (archive->index)
+        idx_close(archive->index);
+    store_close(archive->store);
+    quarantine_free(archive->quarantine);
+    pthread_cond_destroy(&archive->idle);
+    pthread_mutex_destroy(&archive->lock);
+    arena_free(archive->strings);
+    free(archive);
+}
+
+Archive *arc_open(const ArcSettings *settings, Err *err)
+{
+    if (!settings->data_path || !settings->temp_path || !settings->quarantine_path || !settings->index_path) {
+        err_set(err, ERR_USAGE,
+                "an archive needs folders for data, temporary files and quarantine, and an index");
+        return NULL;
+    }
+    Archive *archive = archive_new(settings);
+    IdxSettings index = {.sqlite_path = settings->index_path, .busy_timeout_ms = BUSY_MS, .readers = READERS};
+    archive->store = store_open_directory(settings->data_path, settings->temp_path, err);
+    if (archive->store)
+        archive->index = idx_open(&index, err);
+    if (!archive->index) {
+        archive_free(archive);
+        return NULL;
+    }
+    archive->quarantine = quarantine_new(settings->quarantine_path);
+    archive->committer = committer_start(archive, archive->settings.group_max);
+    archive->adoption = adoption_start(archive);
+    return archive;
+}
+
+void arc_close(Archive *archive)
+{
+    if (!archive)
+        return;
+    adoption_stop(archive->adoption);
+    if (!wait_idle(archive)) {
+        /* Freeing under a running ingest would be worse than a leak at the end of a process. */
+        archive_notice(archive, LOG_ERROR, "closing the archive while objects are still being received");
+        return;
+    }
+    committer_stop(archive->committer);
+    archive_free(archive);
+}
+
+Index *arc_index(Archive *archive)
+{
+    return archive->index;
+}
+
+size_t arc_ingest_waiting(Archive *archive)
+{
+    return committer_waiting(archive->committer);
+}

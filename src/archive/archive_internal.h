@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/* What the files of archive/ share. Only those files include this. */
+#ifndef GANTRY_ARCHIVE_ARCHIVE_INTERNAL_H
+#define GANTRY_ARCHIVE_ARCHIVE_INTERNAL_H
+
+#include "archive/archive.h"
+#include "base/log.h"
+#include "base/queue.h"
+#include "dicom/scan.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define ARC_LOGGER "pacs.file_dicom"
+
+/* -- layout.c: names of objects in the store -- */
+/* PatientID/Study/Series/Instance, safe for any input; see layout.c. Lives in the arena. */
+const char *layout_name(Arena *arena, Span patient_id, Span study, Span series, Span instance);
+/* One part of it. */
+const char *layout_part(Arena *arena, Span value);
+/* The name of other content under the same UID (ARC_KEEP_BOTH). */
+const char *layout_variant(Arena *arena, const char *name, const uint8_t content[16]);
+
+/* -- inspect.c: an object read as its bytes pass by -- */
+typedef struct Inspector {
+    Arena *arena;  /* of the head; limited */
+    DcmHead *head; /* NULL when it has what is wanted */
+    const DcmDataset *dataset;
+    DcmScan *scan;
+    bool malformed;
+    Err why; /* when malformed */
+    unsigned defects;
+} Inspector;
+
+void inspector_begin(Inspector *inspector, const char *transfer_syntax);
+/* A piece of the data set. What is wrong with it is kept in `why`. */
+void inspector_feed(Inspector *inspector, Span piece);
+/* No more pieces. False and err when the data set is malformed or ends early. */
+bool inspector_finish(Inspector *inspector, Err *err);
+/* Has the scan passed the SOP UIDs (they may be missing)? */
+bool inspector_knows_uids(const Inspector *inspector);
+/* Fills the identifying members of `file` (strings in `arena`); ERR_FORMAT when one that an object must have is missing. */
+bool inspector_identify(const Inspector *inspector, Arena *arena, IdxFile *file, Err *err);
+void inspector_end(Inspector *inspector);
+
+/* Reads a whole file of the archive: identity, digests, structure. `file` and its strings live in `arena`. */
+bool inspect_file(Inspector *inspector, Arena *arena, const char *path, IdxFile *file,
+                  const atomic_bool *cancel, Err *err);
+
+/* -- committer.c -- */
+typedef enum JobKind { JOB_INGEST, JOB_ADOPT } JobKind;
+
+typedef enum JobPlan {
+    PLAN_NONE,    /* nothing left to do, `ok` and `err` say how it went */
+    PLAN_PUBLISH, /* publish and index */
+    PLAN_VARIANT, /* publish beside what is there, do not index */
+    PLAN_INDEX,   /* is in place, index */
+} JobPlan;
+
+/* A file that has the object's name and is in no index. */
+typedef enum JobOver { OVER_NOTHING, OVER_SAME /* the same object */, OVER_JUNK /* anything else */ } JobOver;
+
+typedef struct Job {
+    JobKind kind;
+    Arena *arena; /* strings of `file`, names */
+    const DcmDataset *head;
+    IdxFile file;
+    const char *name; /* in the store */
+    StorePut *put;    /* JOB_INGEST: ended and synced */
+
+    ArcOutcome outcome;
+    bool ok;
+    Err err;
+
+    /* the committer's notes */
+    JobPlan plan;
+    JobOver over;
+    StorePut *previous; /* what the name held before */
+    unsigned rounds;
+
+    pthread_mutex_t lock; /* guards the two below */
+    pthread_cond_t changed;
+    bool done, forsaken; /* forsaken: nobody waits, the committer frees it */
+    void (*release)(struct Job *job);
+} Job;
+
+typedef struct Committer Committer;
+
+Committer *committer_start(Archive *archive, size_t group_max);
+/* Works off what is queued and ends. */
+void committer_stop(Committer *committer);
+size_t committer_waiting(const Committer *committer);
+/* Hands the job over and waits. False when it is still under way after a long time: then the committer releases it. */
+bool committer_run(Committer *committer, Job *job);
+void job_init(Job *job, JobKind kind);
+void job_destroy(Job *job);
+/* Is this object in the archive already, byte for byte? */
+bool job_is_same(Archive *archive, const Job *job);
+
+/* -- quarantine.c -- */
+typedef struct Quarantine Quarantine;
+Quarantine *quarantine_new(const char *path);
+void quarantine_free(Quarantine *quarantine);
+typedef struct QuarantineCase {
+    const char *path; /* of the file to take; it is moved */
+    const Err *why;
+    const char *transfer_syntax, *sop_class, *sop_instance, *source_ae; /* as announced; may be NULL */
+} QuarantineCase;
+/* False and err when it cannot be kept (no room, limit reached); the file stays the caller's. */
+bool quarantine_take(Quarantine *quarantine, const QuarantineCase *object, Err *err);
+
+/* -- adopt.c -- */
+typedef struct Adoption Adoption;
+/* NULL when there is nothing to do. */
+Adoption *adoption_start(Archive *archive);
+void adoption_stop(Adoption *adoption);
+/* Reads an object of the store that the index may not know. The job is ready for the committer. */
+bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
+                   const atomic_bool *cancel, Err *err);
+
+/* -- archive.c -- */
+struct Archive {
+    Arena *strings;
+    ArcSettings settings; /* strings in `strings` */
+    Store *store;
+    Index *index;
+    Committer *committer;
+    Quarantine *quarantine;
+    Adoption *adoption;
+    pthread_mutex_t lock; /* guards `ingests` */
+    pthread_cond_t idle;
+    size_t ingests; /* begun, not ended */
+};
+
+void archive_notice(Archive *archive, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void archive_ingest_began(Archive *archive);
+void archive_ingest_ended(Archive *archive);
+
+#endif

@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Group commit. One thread takes whatever waits and makes it permanent in one pass: names (store_publish syncs each folder once),
+ * then one index transaction. While it does so the next group gathers, so that the cost of a commit is shared by as many as
+ * there are senders; a lone sender waits for nobody.
+ *
+ * For each object: is its UID known? The same content again is no work; other content follows the policy. Of two objects with one UID in one group
+ * the second waits for the next group, and so sees the first.
+ *
+ * When the index refuses, what was published is taken back: the object is absent, as its sender is told. If even that fails it
+ * stays for adoption at the next start.
+ */
+#include "archive/archive_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { PUT_WAIT_MS = 60000, COMMIT_WAIT_S = 600, CHECKPOINT_MS = 60000, MAX_ROUNDS = 4 };
+
+struct Committer {
+    Archive *archive;
+    Queue *queue;
+    pthread_t thread;
+    size_t group_max;
+    Job **group;           /* [group_max] */
+    StorePublish *publish; /* [group_max] */
+    Job **published;       /* [group_max], whose `publish` it is */
+    Deadline checkpoint;
+};
+
+/* -- what is there already -- */
+
+static bool is_there(const IdxFile *file)
+{
+    struct stat st;
+    return stat(file->path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == file->size;
+}
+
+static bool same_content(const IdxFile *a, const IdxFile *b)
+{
+    return memcmp(a->content, b->content, sizeof a->content) == 0 &&
+           strcmp(a->transfer_syntax, b->transfer_syntax) == 0;
+}
+
+bool job_is_same(Archive *archive, const Job *job)
+{
+    IdxFile found;
+    Err ignored;
+    return idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &ignored) &&
+           same_content(&found, &job->file) && is_there(&found);
+}
+
+static void settle(Job *job, ArcOutcome outcome)
+{
+    job->plan = PLAN_NONE;
+    job->ok = true;
+    job->outcome = outcome;
+}
+
+static void fail(Job *job, const Err *err)
+{
+    job->plan = PLAN_NONE;
+    job->ok = false;
+    job->err = *err;
+}
+
+static bool is_own_path(Archive *archive, const Job *job, const char *path)
+{
+    const char *name = store_name(archive->store, path);
+    return name && strcmp(name, job->name) == 0;
+}
+
+static void plan_other_content(Archive *archive, Job *job, const IdxFile *found)
+{
+    switch (archive->settings.duplicates) {
+    case ARC_KEEP_FIRST:
+        settle(job, ARC_KEPT_FIRST);
+        break;
+    case ARC_KEEP_BOTH:
+        job->plan = PLAN_VARIANT;
+        job->outcome = ARC_KEPT_BOTH;
+        job->name = layout_variant(job->arena, job->name, job->file.content);
+        break;
+    case ARC_REPLACE:
+        job->plan = PLAN_PUBLISH;
+        job->outcome = ARC_REPLACED;
+        job->obsolete = is_own_path(archive, job, found->path) ? NULL : found->path;
+        break;
+    }
+}
+
+static void plan_ingest(Archive *archive, Job *job)
+{
+    IdxFile found;
+    Err err;
+    if (!idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err)) {
+        if (err.code != ERR_NOT_FOUND) {
+            fail(job, &err);
+            return;
+        }
+    } else if (is_there(&found)) {
+        if (same_content(&found, &job->file))
+            settle(job, ARC_SAME);
+        else
+            plan_other_content(archive, job, &found);
+        return;
+    }
+    job->plan = PLAN_PUBLISH;
+    job->outcome = ARC_STORED;
+}
+
+/* Another copy that the index knows and that is there counts; this one then stays as it is. */
+static void plan_adoption(Archive *archive, Job *job)
+{
+    IdxFile found;
+    Err err;
+    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
+    if (!known && err.code != ERR_NOT_FOUND)
+        fail(job, &err);
+    else if (known && is_there(&found) &&
+             (strcmp(found.path, job->file.path) != 0 || same_content(&found, &job->file)))
+        settle(job, ARC_SAME);
+    else {
+        job->plan = PLAN_INDEX;
+        job->outcome = ARC_STORED;
+    }
+}
+
+/* -- names -- */
+
+static bool set_path(Archive *archive, Job *job)
+{
+    char *path = store_path(archive->store, job->name);
+    if (!path)
+        return err_set(&job->err, ERR_INTERNAL, "the layout made a name the store refuses");
+    job->file.path = arena_strdup(job->arena, path);
+    free(path);
+    return true;
+}
+
+/* Indexes an object that was found in place, in a transaction of its own. */
+static bool index_found(Archive *archive, const Job *found, Err *err)
+{
+    if (!idx_begin(archive->index, err))
+        return false;
+    if (idx_put(archive->index, &found->file, found->head, err) && idx_commit(archive->index, err))
+        return true;
+    idx_rollback(archive->index);
+    return false;
+}
+
+/* The name is taken by a file the index does not know (an index that was lost, a stop between publishing and indexing). Other
+   content of the same UID is indexed, and the new object meets it in the next round; anything else makes room. */
+static void meet_orphan(Committer *c, Job *job)
+{
+    Archive *archive = c->archive;
+    Job orphan;
+    Inspector inspector;
+    Err err;
+    job_init(&orphan, JOB_ADOPT);
+    bool good = adoption_read(archive, job->name, &orphan, &inspector, NULL, &err) &&
+                strcmp(orphan.file.sop_instance, job->file.sop_instance) == 0;
+    job->over = !good ? OVER_JUNK : same_content(&orphan.file, &job->file) ? OVER_SAME : OVER_NOTHING;
+    if (job->over == OVER_NOTHING && !index_found(archive, &orphan, &err))
+        fail(job, &err);
+    else
+        err_set(&job->err, ERR_EXISTS, "again in the next round");
+    inspector_end(&inspector);
+    job_destroy(&orphan);
+}
+
+static void take_publish_result(Committer *c, Job *job, StorePublish *member)
+{
+    job->put = member->put;
+    if (member->ok) {
+        job->previous = member->previous;
+        return;
+    }
+    if (member->err.code != ERR_EXISTS) {
+        fail(job, &member->err);
+    } else if (job->plan == PLAN_VARIANT) {
+        settle(job, ARC_SAME); /* its name says its content */
+    } else if (job->rounds < MAX_ROUNDS) {
+        job->plan = PLAN_NONE;
+        job->ok = false;
+        meet_orphan(c, job);
+    } else {
+        fail(job, &member->err);
+    }
+}
+
+static void publish(Committer *c, Job **group, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        Job *job = group[i];
+        if (job->plan != PLAN_PUBLISH && job->plan != PLAN_VARIANT)
+            continue;
+        if (!set_path(c->archive, job)) {
+            job->plan = PLAN_NONE;
+            continue;
+        }
+        c->published[count] = job;
+        c->publish[count++] = (StorePublish){
+            .put = job->put,
+            .name = job->name,
+            .replace = job->over != OVER_NOTHING || job->outcome == ARC_REPLACED,
+        };
+    }
+    if (count)
+        store_publish(c->archive->store, c->publish, count);
+    for (size_t i = 0; i < count; i++)
+        take_publish_result(c, c->published[i], &c->publish[i]);
+}
+
+/* -- index -- */
+
+static void leave_for_adoption(Archive *archive, const Job *job, const Err *err)
+{
+    store_leave_unclean(archive->store);
+    archive_notice(archive, LOG_ERROR,
+                   "object %s is on disk but not in the index and could not be removed (%s); it will be "
+                   "indexed at the next start",
+                   job->file.sop_instance, err->text);
+}
+
+/* The index did not take it: the object goes back to being absent, what it replaced comes back. */
+static void unpublish(Archive *archive, Job *job, const Err *why)
+{
+    Err err;
+    bool ok = true;
+    if (job->plan == PLAN_PUBLISH && job->previous) {
+        StorePublish back = {.put = job->previous, .name = job->name, .replace = true};
+        ok = store_publish(archive->store, &back, 1);
+        err = back.err;
+        store_put_abandon(ok ? back.previous : NULL);
+        if (ok)
+            job->previous = NULL;
+    } else if (job->plan == PLAN_PUBLISH) {
+        ok = store_delete(archive->store, job->name, &err);
+    }
+    if (!ok)
+        leave_for_adoption(archive, job, &err);
+    fail(job, why);
+}
+
+static bool wants_index(const Job *job)
+{
+    return job->plan == PLAN_PUBLISH || job->plan == PLAN_INDEX;
+}
+
+static bool index_group(Archive *archive, Job **group, size_t n, Err *err)
+{
+    if (!idx_begin(archive->index, err))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        Err why;
+        if (wants_index(group[i]) && !idx_put(archive->index, &group[i]->file, group[i]->head, &why))
+            unpublish(archive, group[i], &why);
+    }
+    if (idx_commit(archive->index, err))
+        return true;
+    idx_rollback(archive->index);
+    return false;
+}
+
+static void index_all(Archive *archive, Job **group, size_t n)
+{
+    bool any = false;
+    for (size_t i = 0; i < n; i++)
+        any = any || wants_index(group[i]);
+    Err err;
+    bool ok = !any || index_group(archive, group, n, &err);
+    for (size_t i = 0; i < n; i++) {
+        if (!ok && wants_index(group[i]))
+            unpublish(archive, group[i], &err);
+        else if (group[i]->plan != PLAN_NONE)
+            settle(group[i], group[i]->outcome);
+    }
+}
+
+/* -- after the fact -- */
+
+static void drop_replaced(Archive *archive, Job *job)
+{
+    if (job->previous && job->over == OVER_JUNK) {
+        Err why, err;
+        err_set(&why, ERR_EXISTS, "lay under the name of object %s, was in no index and was no such object",
+                job->file.sop_instance);
+        QuarantineCase orphan = {.path = store_put_path(job->previous), .why = &why};
+        if (!quarantine_take(archive->quarantine, &orphan, &err))
+            archive_notice(archive, LOG_WARNING, "%s", err.text);
+    }
+    store_put_abandon(job->previous);
+    job->previous = NULL;
+    const char *name = job->obsolete ? store_name(archive->store, job->obsolete) : NULL;
+    Err err;
+    if (job->ok && name && !store_delete(archive->store, name, &err) && err.code != ERR_NOT_FOUND)
+        archive_notice(archive, LOG_WARNING, "object %s was replaced; the old file stays: %s",
+                       job->file.sop_instance, err.text);
+}
+
+static void report(Archive *archive, const Job *job)
+{
+    static const char *const what[] = {
+        [ARC_STORED] = NULL,
+        [ARC_SAME] = NULL,
+        [ARC_REPLACED] = "it was replaced",
+        [ARC_KEPT_FIRST] = "the first is kept, the new one dropped",
+        [ARC_KEPT_BOTH] = "both are kept, the index shows the first",
+    };
+    if (job->ok && what[job->outcome])
+        archive_notice(archive, LOG_WARNING, "object %s came again with other content; %s",
+                       job->file.sop_instance, what[job->outcome]);
+}
+
+static void finish(Archive *archive, Job *job)
+{
+    drop_replaced(archive, job);
+    report(archive, job);
+    pthread_mutex_lock(&job->lock);
+    job->done = true;
+    bool forsaken = job->forsaken;
+    pthread_cond_signal(&job->changed);
+    pthread_mutex_unlock(&job->lock);
+    if (forsaken)
+        job->release(job);
+}
+
+/* -- groups -- */
+
+static bool has_earlier(Job **group, size_t n, const Job *job)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(group[i]->file.sop_instance, job->file.sop_instance) == 0)
+            return true;
+    return false;
+}
+
+/* Moves jobs that must see an earlier one of the group behind the others; returns how many take part. */
+static size_t part_group(Job **group, size_t n)
+{
+    size_t part = 0;
+    for (size_t i = 0; i < n; i++) {
+        Job *job = group[i];
+        if (has_earlier(group, part, job))
+            continue;
+        memmove(&group[part + 1], &group[part], (i - part) * sizeof *group);
+        group[part++] = job;
+    }
+    return part;
+}
+
+static bool goes_again(const Job *job)
+{
+    return !job->ok && job->kind == JOB_INGEST && job->err.code == ERR_EXISTS && job->rounds < MAX_ROUNDS;
+}
+
+/* Commits a group; what must go again is left at the front. Returns how many those are. */
+static size_t commit_group(Committer *c, Job **group, size_t n)
+{
+    size_t part = part_group(group, n), again = 0;
+    for (size_t i = 0; i < part; i++) {
+        group[i]->rounds++;
+        err_clear(&group[i]->err);
+        if (group[i]->kind == JOB_INGEST)
+            plan_ingest(c->archive, group[i]);
+        else
+            plan_adoption(c->archive, group[i]);
+    }
+    publish(c, group, part);
+    index_all(c->archive, group, part);
+    for (size_t i = 0; i < part; i++) {
+        if (goes_again(group[i]))
+            group[again++] = group[i];
+        else
+            finish(c->archive, group[i]);
+    }
+    memmove(&group[again], &group[part], (n - part) * sizeof *group);
+    return again + n - part;
+}
+
+static void *committer_main(void *ctx)
+{
+    Committer *c = ctx;
+    size_t kept = 0;
+    for (;;) {
+        size_t n = kept;
+        if (n < c->group_max)
+            n += queue_take_many(c->queue, (void **)(c->group + n), c->group_max - n,
+                                 kept ? deadline_in(0) : CLOCK_NEVER);
+        if (n == 0)
+            return NULL;
+        kept = commit_group(c, c->group, n);
+        if (deadline_passed(c->checkpoint)) {
+            store_checkpoint(c->archive->store);
+            c->checkpoint = deadline_in(CHECKPOINT_MS);
+        }
+    }
+}
+
+Committer *committer_start(Archive *archive, size_t group_max)
+{
+    Committer *c = calloc(1, sizeof *c);
+    if (!c)
+        abort();
+    c->archive = archive;
+    c->group_max = group_max;
+    c->queue = queue_new(4 * group_max);
+    c->group = calloc(group_max, sizeof *c->group);
+    c->publish = calloc(group_max, sizeof *c->publish);
+    c->published = calloc(group_max, sizeof *c->published);
+    c->checkpoint = deadline_in(CHECKPOINT_MS);
+    if (!c->group || !c->publish || !c->published || pthread_create(&c->thread, NULL, committer_main, c) != 0)
+        abort();
+    return c;
+}
+
+void committer_stop(Committer *c)
+{
+    queue_close(c->queue);
+    pthread_join(c->thread, NULL);
+    queue_free(c->queue);
+    free(c->group);
+    free(c->publish);
+    free(c->published);
+    free(c);
+}
+
+size_t committer_waiting(const Committer *c)
+{
+    return queue_length(c->queue);
+}
+
+/* -- jobs -- */
+
+void job_init(Job *job, JobKind kind)
+{
+    *job = (Job){.kind = kind, .arena = arena_new(0)};
+    err_clear(&job->err);
+    pthread_mutex_init(&job->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&job->changed, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+void job_destroy(Job *job)
+{
+    store_put_abandon(job->put);
+    pthread_cond_destroy(&job->changed);
+    pthread_mutex_destroy(&job->lock);
+    arena_free(job->arena);
+}
+
+static bool wait_done(Job *job)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += COMMIT_WAIT_S;
+    pthread_mutex_lock(&job->lock);
+    int waited = 0;
+    while (!job->done && waited == 0)
+        waited = pthread_cond_timedwait(&job->changed, &job->lock, &until);
+    bool done = job->done;
+    job->forsaken = !done;
+    pthread_mutex_unlock(&job->lock);
+    return done;
+}
+
+bool committer_run(Committer *c, Job *job)
+{
+    if (!queue_put(c->queue, job, deadline_in(PUT_WAIT_MS))) {
+        job->ok = err_set(&job->err, ERR_LIMIT, "too many objects wait to be stored; try again later");
+        return true;
+    }
+    return wait_done(job);
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Quarantine: objects that were received but cannot be understood, kept for a person to look at. Each is two files, <UTC time>-<number>.dcm and
+ * the same name with .json, which says why, when and from whom. Names come from the clock only. A sender cannot fill the disk this way: beyond
+ * MAX_OBJECTS or MAX_BYTES nothing more is taken.
+ */
+#include "archive/archive_internal.h"
+
+#include "base/json.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_OBJECTS = 10000, COPY = 256 << 10, REASON_MAX = 64 << 10 };
+static const uint64_t MAX_BYTES = UINT64_C(20) << 30;
+
+struct Quarantine {
+    char *path;
+    pthread_mutex_t lock; /* guards what follows; held while one object is moved */
+    bool counted;
+    size_t objects;
+    uint64_t bytes;
+    unsigned number;
+};
+
+Quarantine *quarantine_new(const char *path)
+{
+    Quarantine *quarantine = calloc(1, sizeof *quarantine);
+    if (!quarantine || !(quarantine->path = strdup(path)))
+        abort();
+    pthread_mutex_init(&quarantine->lock, NULL);
+    return quarantine;
+}
+
+void quarantine_free(Quarantine *quarantine)
+{
+    if (!quarantine)
+        return;
+    pthread_mutex_destroy(&quarantine->lock);
+    free(quarantine->path);
+    free(quarantine);
+}
+
+static bool count_file(void *ctx, const char *path, Err *err)
+{
+    Quarantine *quarantine = ctx;
+    struct stat st;
+    if (stat(path, &st) == 0) {
+        quarantine->bytes += (uint64_t)st.st_size;
+        quarantine->objects += span_ends(span_cstr(path), SPAN(".dcm"));
+    }
+    return true;
+}
+
+static bool count(Quarantine *quarantine, Err *err)
+{
+    if (quarantine->counted)
+        return true;
+    quarantine->objects = 0;
+    quarantine->bytes = 0;
+    quarantine->counted = file_make_dirs(quarantine->path, err) &&
+                          file_walk(quarantine->path, true, count_file, quarantine, err);
+    return quarantine->counted;
+}
+
+static bool copy_file(int from, int to, Err *err)
+{
+    uint8_t *chunk = malloc(COPY);
+    if (!chunk)
+        abort();
+    bool ok = true;
+    ssize_t n;
+    while (ok && (n = read(from, chunk, COPY)) != 0)
+        ok = n > 0 ? file_write_all(to, chunk, (size_t)n, err) : err_errno(err, errno, "read");
+    free(chunk);
+    return ok;
+}
+
+/* rename, or a copy where the quarantine is on another file system. */
+static bool move_file(const char *from, const char *to, Err *err)
+{
+    if (rename(from, to) == 0)
+        return true;
+    if (errno != EXDEV)
+        return err_errno(err, errno, "cannot move to %s", to);
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    bool ok = in >= 0 && out >= 0 ? copy_file(in, out, err) : err_errno(err, errno, "cannot copy to %s", to);
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    unlink(ok ? from : to);
+    return ok;
+}
+
+static bool write_reason(const char *path, const QuarantineCase *object, uint64_t size, Err *err)
+{
+    char when[32];
+    clock_format(clock_wall_us(), true, when);
+    Buf text;
+    buf_init(&text, REASON_MAX);
+    JsonWriter w = json_writer(&text);
+    json_object(&w);
+    json_member(&w, "time_utc", when);
+    json_member(&w, "reason", object->why->text);
+    json_member(&w, "code", err_code_name(object->why->code));
+    json_member(&w, "source_ae", object->source_ae);
+    json_member(&w, "transfer_syntax", object->transfer_syntax);
+    json_member(&w, "sop_class", object->sop_class);
+    json_member(&w, "sop_instance", object->sop_instance);
+    json_member_int(&w, "size", (int64_t)size);
+    json_end_object(&w);
+    buf_u8(&text, '\n');
+    bool ok = !text.failed && file_replace(path, buf_span(&text), 0640, err);
+    buf_free(&text);
+    return ok;
+}
+
+/* "PATH/20261121T130509-000001", free for both files. */
+static void new_name(Quarantine *quarantine, char *out, size_t size)
+{
+    time_t now = (time_t)(clock_wall_us() / 1000000);
+    struct tm utc;
+    char when[32], object[4096 + 8];
+    gmtime_r(&now, &utc);
+    strftime(when, sizeof when, "%Y%m%dT%H%M%S", &utc);
+    do {
+        snprintf(out, size, "%s/%s-%06u", quarantine->path, when, ++quarantine->number);
+        snprintf(object, sizeof object, "%s.dcm", out);
+    } while (access(object, F_OK) == 0);
+}
+
+static bool take(Quarantine *quarantine, const QuarantineCase *object, Err *err)
+{
+    struct stat st;
+    if (stat(object->path, &st) != 0)
+        return err_errno(err, errno, "cannot read %s", object->path);
+    uint64_t size = (uint64_t)st.st_size;
+    if (quarantine->objects >= MAX_OBJECTS || size > MAX_BYTES - quarantine->bytes)
+        return err_set(err, ERR_LIMIT, "the quarantine is full; look through %s and empty it",
+                       quarantine->path);
+    char name[4096 - 16], data[4096], reason[4096];
+    new_name(quarantine, name, sizeof name);
+    snprintf(data, sizeof data, "%s.dcm", name);
+    snprintf(reason, sizeof reason, "%s.json", name);
+    if (!write_reason(reason, object, size, err))
+        return false;
+    if (!move_file(object->path, data, err)) {
+        unlink(reason);
+        return false;
+    }
+    quarantine->objects++;
+    quarantine->bytes += size;
+    return true;
+}
+
+bool quarantine_take(Quarantine *quarantine, const QuarantineCase *object, Err *err)
+{
+    pthread_mutex_lock(&quarantine->lock);
+    bool ok = count(quarantine, err);
+    if (ok && quarantine->objects >= MAX_OBJECTS / 2) {
+        quarantine->counted = false; /* somebody may have emptied it */
+        ok = count(quarantine, err);
+    }
+    ok = ok && take(quarantine, object, err);
+    pthread_mutex_unlock(&quarantine->lock);
+    return ok;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Retrieval: which objects, in order. PS3.4 C.4.2.1.4: the identifier has the unique keys of its level and of those above;
+ * UIDs may be lists. A Patient ID is one value, but a list is understood. Keys of lower levels do not count.
+ */
+#include "archive/archive_internal.h"
+
+#include "dicom/tags.h"
+#include "dicom/value.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct KeyList {
+    const char *const *values;
+    size_t count;
+} KeyList;
+
+/* The values of a unique key; none when it is absent, empty or "*". ERR_MISMATCH for other wildcards. */
+static bool read_key(Arena *arena, const DcmDataset *keys, DcmTag tag, KeyList *out, Err *err)
+{
+    uint32_t n = dcm_value_count(keys, tag);
+    const char **values = n ? arena_try_array(arena, n, sizeof *values) : NULL;
+    *out = (KeyList){values, 0};
+    if (n && !values)
+        return err_set(err, ERR_LIMIT, "the identifier lists too many values");
+    for (uint32_t i = 0; i < n; i++) {
+        const char *value = dcm_text(arena, keys, tag, i);
+        if (!*value)
+            continue;
+        if (strcmp(value, "*") == 0) {
+            *out = (KeyList){0};
+            return true;
+        }
+        if (strpbrk(value, "*?"))
+            return err_set(err, ERR_MISMATCH,
+                           "a unique key of a retrieval may not be a wildcard (PS3.4 C.4.2.1.4)");
+        values[out->count++] = value;
+    }
+    return true;
+}
+
+bool arc_selection_of_keys(Arena *arena, DcmLevel level, const DcmDataset *keys, IdxSelection *out, Err *err)
+{
+    KeyList lists[DCM_LEVEL_COUNT] = {0};
+    if ((unsigned)level >= DCM_LEVEL_COUNT)
+        return err_set(err, ERR_MISMATCH, "the identifier names no level that is known");
+    for (unsigned i = 0; i <= (unsigned)level; i++)
+        if (!read_key(arena, keys, dcm_level_unique_key(i), &lists[i], err))
+            return false;
+    if (lists[level].count == 0)
+        return err_set(err, ERR_MISMATCH, "a retrieval at level %s needs the unique key of that level",
+                       dcm_level_name(level));
+    *out = (IdxSelection){
+        .patient_ids = lists[DCM_LEVEL_PATIENT].values,
+        .patient_count = lists[DCM_LEVEL_PATIENT].count,
+        .studies = lists[DCM_LEVEL_STUDY].values,
+        .study_count = lists[DCM_LEVEL_STUDY].count,
+        .series = lists[DCM_LEVEL_SERIES].values,
+        .series_count = lists[DCM_LEVEL_SERIES].count,
+        .instances = lists[DCM_LEVEL_IMAGE].values,
+        .instance_count = lists[DCM_LEVEL_IMAGE].count,
+    };
+    return true;
+}
+
+struct ArcRetrieve {
+    IdxFiles *files;
+    Arena *arena; /* strings of the object at hand */
+    uint64_t count;
+};
+
+ArcRetrieve *arc_retrieve_open(Archive *archive, const IdxSelection *selection, Err *err)
+{
+    uint64_t count = 0, bytes = 0;
+    if (!idx_select_count(archive->index, selection, &count, &bytes, err))
+        return NULL;
+    IdxFiles *files = idx_select(archive->index, selection, err);
+    if (!files)
+        return NULL;
+    ArcRetrieve *retrieve = malloc(sizeof *retrieve);
+    if (!retrieve)
+        abort();
+    *retrieve = (ArcRetrieve){files, arena_new(0), count};
+    return retrieve;
+}
+
+uint64_t arc_retrieve_count(const ArcRetrieve *retrieve)
+{
+    return retrieve->count;
+}
+
+bool arc_retrieve_next(ArcRetrieve *retrieve, IdxFile *out, Err *err)
+{
+    arena_reset(retrieve->arena);
+    return idx_files_next(retrieve->files, retrieve->arena, out, err);
+}
+
+void arc_retrieve_close(ArcRetrieve *retrieve)
+{
+    if (!retrieve)
+        return;
+    idx_files_free(retrieve->files);
+    arena_free(retrieve->arena);
+    free(retrieve);
+}
