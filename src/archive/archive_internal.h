@@ -76,7 +76,8 @@ typedef struct Job {
     /* the committer's notes */
     JobPlan plan;
     JobOver over;
-    StorePut *previous; /* what the name held before */
+    const char *obsolete; /* path of the replaced object, when elsewhere */
+    StorePut *previous;   /* what the name held before */
     unsigned rounds;
 
     pthread_mutex_t lock; /* guards the two below */
