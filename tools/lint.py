@@ -114,6 +114,8 @@ def cppcheck(build):
         "cppcheck", f"--project={database}", f"--cppcheck-build-dir={cache}", "-j2", "--quiet", "--error-exitcode=1",
         "--enable=warning,performance,portability", "--inline-suppr", "--library=posix", "--max-ctu-depth=2",
         "--suppress=missingIncludeSystem", "--suppress=readdirCalled",  # readdir_r is the deprecated one
+        # It takes `err ? err : &own` for a read, and a copy stored by a compound literal for lost; GCC, Clang and LSan do better.
+        "--suppress=uninitvar", "--suppress=memleak",
     ], check=False).returncode
 
 
