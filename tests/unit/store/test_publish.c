@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "store_fixture.h"
+
+#include <pthread.h>
+
+static void test_group(void **state)
+{
+    char names[200][64];
+    StorePublish group[200];
+    for (int i = 0; i < 200; i++) {
+        snprintf(names[i], sizeof names[i], "p%d/s%d/e%d/%d", i % 3, i % 7, i % 11, i);
+        group[i] = (StorePublish){.put = ended(names[i]), .name = names[i]};
+    }
+    assert_true(store_publish(store, group, 200));
+    assert_int_equal(count_files("data"), 200);
+    for (int i = 0; i < 200; i++) {
+        char path[80];
+        assert_true(group[i].ok);
+        assert_null(group[i].put);
+        assert_null(group[i].previous);
+        snprintf(path, sizeof path, "data/%s", names[i]);
+        assert_content(path, names[i]);
+    }
+}
+
+/* Each member has its own outcome. */
+static void test_mixed(void **state)
+{
+    publish_one("a/taken", "old");
+    StorePublish group[] = {
+        {.put = ended("1"), .name = "a/new"},   {.put = ended("2"), .name = "a/taken"},
+        {.put = ended("3"), .name = "../out"},  {.put = ended("4"), .name = "/etc/out"},
+        {.put = ended("5"), .name = "a//b"},    {.put = ended("6"), .name = ""},
+        {.put = ended("7"), .name = "a/new/x"}, {.put = ended("8"), .name = "b"},
+    };
+    static const ErrCode codes[] = {ERR_NONE,    ERR_EXISTS,  ERR_REFUSED, ERR_REFUSED,
+                                    ERR_REFUSED, ERR_REFUSED, ERR_IO,      ERR_NONE};
+    assert_false(store_publish(store, group, 8));
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(group[i].ok, codes[i] == ERR_NONE);
+        assert_int_equal(group[i].err.code, codes[i]);
+        store_put_abandon(group[i].put);
+    }
+    assert_content("data/a/taken", "old");
+    assert_content("data/a/new", "1");
+    assert_content("data/b", "8");
+    assert_int_equal(count_files("data"), 3);
+    assert_false(file_exists("out"));
+}
+
+static void test_replace_and_undo(void **state)
+{
+    publish_one("p/x", "first");
+    StorePublish over = {.put = ended("second"), .name = "p/x", .replace = true};
+    assert_true(store_publish(store, &over, 1));
+    assert_content("data/p/x", "second");
+    assert_non_null(over.previous);
+    StorePublish undo = {.put = over.previous, .name = "p/x", .replace = true};
+    assert_true(store_publish(store, &undo, 1));
+    assert_content("data/p/x", "first");
+    store_put_abandon(undo.previous);
+    assert_int_equal(count_files("temp"), 2); /* locks only */
+}
+
+/* A link in the place of a folder does not lead out of the archive. */
+static void test_link(void **state)
+{
+    assert_int_equal(mkdir(at("out"), 0750), 0);
+    assert_int_equal(symlink(at("out"), at("data/patient")), 0);
+    StorePublish one = {.put = ended("x"), .name = "patient/x"};
+    assert_false(store_publish(store, &one, 1));
+    store_put_abandon(one.put);
+    assert_int_equal(count_files("out"), 0);
+}
+
+typedef struct Publisher {
+    int id;
+    bool ok;
+} Publisher;
+
+static void *publish_many(void *ctx)
+{
+    Publisher *p = ctx;
+    p->ok = true;
+    for (int i = 0; i < 100; i++) {
+        char name[64];
+        Err err;
+        snprintf(name, sizeof name, "p/s%d/%d-%d", i % 3, p->id, i);
+        StorePut *put = store_put_begin(store, &err);
+        p->ok = p->ok && put && store_put_write(put, SPAN("x"), &err) && store_put_end(put, NULL, &err);
+        StorePublish one = {.put = put, .name = name};
+        p->ok = p->ok && store_publish(store, &one, 1);
+    }
+    return NULL;
+}
+
+/* Deleting takes folders away under publishers, who must make them again. */
+static void *delete_many(void *ctx)
+{
+    for (int i = 0; i < 300; i++) {
+        char name[64];
+        Err err;
+        snprintf(name, sizeof name, "p/s%d/0-%d", i % 3, i / 3);
+        store_delete(store, name, &err);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    pthread_t threads[4], deleter;
+    Publisher publishers[4];
+    for (int i = 0; i < 4; i++) {
+        publishers[i].id = i + 1;
+        pthread_create(&threads[i], NULL, publish_many, &publishers[i]);
+    }
+    pthread_create(&deleter, NULL, delete_many, NULL);
+    pthread_join(deleter, NULL);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(publishers[i].ok);
+    }
+    assert_int_equal(count_files("data"), 400);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_group, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_mixed, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_replace_and_undo, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_link, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_threads, make_store, drop_store),
+    };
+    return cmocka_run_group_tests_name("publish", tests, NULL, NULL);
+}

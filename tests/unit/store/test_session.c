@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "store_fixture.h"
+
+#include "base/clock.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+/* A child that opens the store, leaves a temporary file and dies. */
+static void die_with_a_put(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        Err err;
+        Store *own = store_open_directory(at("data"), at("temp"), &err);
+        StorePut *put = own ? store_put_begin(own, &err) : NULL;
+        if (put && store_put_write(put, SPAN("never acknowledged"), &err) && store_put_end(put, NULL, &err))
+            raise(SIGKILL);
+        _exit(1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+static void test_dead_process(void **state)
+{
+    int64_t before = clock_wall_us();
+    assert_true(store_unclean_since(store) == INT64_MAX);
+    die_with_a_put();
+    assert_int_equal(count_files("temp"), 4); /* TEMP/lock, our lock, its lock, its file */
+    Store *next = open_store();
+    assert_true(store_unclean_since(next) >= before - 1000000);
+    assert_true(store_unclean_since(next) <= clock_wall_us());
+    assert_int_equal(count_files("temp"), 4); /* its file is gone, next's lock has come */
+    store_close(next);
+
+    next = open_store(); /* not repaired yet */
+    assert_true(store_unclean_since(next) != INT64_MAX);
+    store_forget_unclean(next);
+    assert_true(store_unclean_since(next) == INT64_MAX);
+    store_close(next);
+
+    next = open_store();
+    assert_true(store_unclean_since(next) == INT64_MAX);
+    store_close(next);
+    assert_int_equal(count_files("temp"), 2);
+}
+
+/* Another opener leaves the files of a living process alone. */
+static void test_living_process(void **state)
+{
+    StorePut *put = ended("mine");
+    Store *other = open_store();
+    assert_true(store_unclean_since(other) == INT64_MAX);
+    store_close(other);
+    assert_int_equal(access(store_put_path(put), F_OK), 0);
+    store_put_abandon(put);
+}
+
+static void test_left_unclean(void **state)
+{
+    Store *other = open_store();
+    store_leave_unclean(other);
+    store_close(other);
+    other = open_store();
+    assert_true(store_unclean_since(other) != INT64_MAX);
+    store_close(other);
+}
+
+/* What is not ours in the folder stays. */
+static void test_foreign_files(void **state)
+{
+    Err err = {0};
+    assert_true(file_replace(at("temp/1.2.840.1"), SPAN("x"), 0640, &err));
+    assert_int_equal(mkdir(at("temp/12"), 0750), 0);
+    assert_true(file_replace(at("temp/12/77"), SPAN("x"), 0640, &err));
+    Store *other = open_store();
+    store_close(other);
+    assert_true(file_exists("temp/1.2.840.1"));
+    assert_false(file_exists("temp/12"));
+}
+
+static void test_other_file_system(void **state)
+{
+    Err err = {0};
+    struct stat here, shm;
+    if (stat("/dev/shm", &shm) != 0 || stat(top, &here) != 0 || here.st_dev == shm.st_dev)
+        skip();
+    assert_null(store_open_directory(at("data"), "/dev/shm/gantry-test-session", &err));
+    assert_int_equal(err.code, ERR_USAGE);
+    assert_non_null(strstr(err.text, "different file systems"));
+    unlink("/dev/shm/gantry-test-session/lock");
+    assert_int_equal(rmdir("/dev/shm/gantry-test-session"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_dead_process, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_living_process, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_left_unclean, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_foreign_files, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_other_file_system, make_store, drop_store),
+    };
+    return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}
