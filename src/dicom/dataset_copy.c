@@ -33,7 +33,7 @@ static void copy_value(DcmDataset *to, const DcmDataset *from, const DcmElement 
         strcmp(dcm_charset_terms(old), dcm_charset_terms(new)) != 0) {
         Buf out;
         buf_init(&out, 0);
-        convert_text(old, new, e->vr, e->value, &out);
+        convert_text(old, new, e->vr, span_rtrim(e->value), &out);
         dcm_put(to, e->tag, e->vr, buf_span(&out));
         buf_free(&out);
         return;

@@ -16,6 +16,14 @@ typedef struct ScanTrace {
     uint64_t hash;
 } ScanTrace;
 
+static ScanTrace trace_new(int mode)
+{
+    ScanTrace t = {0};
+    t.mode = mode;
+    buf_init(&t.text, 0);
+    return t;
+}
+
 static uint64_t trace_hash(uint64_t hash, Span s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -26,9 +34,9 @@ static uint64_t trace_hash(uint64_t hash, Span s)
 static DcmScanWish trace_element(void *ctx, const DcmScanElement *e, Err *err)
 {
     ScanTrace *t = ctx;
-    buf_printf(&t->text, "%d %08X %s %u @%" PRIu64 "%s%s %.*s\n", e->depth, (unsigned)e->tag,
+    buf_printf(&t->text, "%d %08X %s %u @%" PRIu64 "%s%s%s%.*s\n", e->depth, (unsigned)e->tag,
                dcm_vr_info(e->vr)->name, (unsigned)e->length, e->offset, e->fragment ? " fragment" : "",
-               e->big_endian ? " big" : "", SPAN_FMT(e->creator));
+               e->big_endian ? " big" : "", e->creator.n ? " " : "", SPAN_FMT(e->creator));
     if (t->stop_at && e->depth == 0 && e->tag >= t->stop_at)
         return DCM_SCAN_STOP;
     if (t->mode != TRACE_MIXED)
@@ -39,10 +47,16 @@ static DcmScanWish trace_element(void *ctx, const DcmScanElement *e, Err *err)
     return wishes[(e->tag >> 1) % 3];
 }
 
+/* Short values as they are, long ones as a hash. */
 static bool trace_value(void *ctx, const DcmScanElement *e, Span value, bool is_view, Err *err)
 {
     ScanTrace *t = ctx;
-    return buf_printf(&t->text, "value %zu %016" PRIx64 "\n", value.n, trace_hash(1, value));
+    if (value.n > 32)
+        return buf_printf(&t->text, "value %zu %016" PRIx64 "\n", value.n, trace_hash(1, value));
+    buf_append_cstr(&t->text, "value [");
+    for (size_t i = 0; i < value.n; i++)
+        buf_printf(&t->text, value.p[i] > ' ' && value.p[i] < 0x7F ? "%c" : "<%02x>", value.p[i]);
+    return buf_append_cstr(&t->text, "]\n");
 }
 
 static bool trace_part(void *ctx, const DcmScanElement *e, Span piece, uint64_t at, bool last, Err *err)

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "dicom/part10.h"
+#include "dicom/tags.h"
+#include "dicom/value.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "real_files.h"
+
+#define PATIENT_ID "\x10\x00\x20\x00"
+#define PIXELS     "\xE0\x7F\x10\x00"
+
+static void complete_at_the_first_unwanted_tag(void **state)
+{
+    Arena *arena = arena_new(0);
+    DcmReadOptions options = {.stop_before = DCM_PixelData};
+    DcmHead *head = dcm_head_new(arena, NULL, &options);
+    char bytes[] = PATIENT_ID "LO\4\0"
+                              "ABC ";
+    assert_true(dcm_head_feed(head, span_of(bytes, 12), NULL));
+    memset(bytes, 'x', sizeof bytes); /* values are copies */
+    assert_false(dcm_head_complete(head));
+    assert_true(dcm_head_feed(head, SPAN(PIXELS "OB\0\0\4\0\0\0"), NULL));
+    assert_true(dcm_head_complete(head));
+    DcmDataset *ds = dcm_head_dataset(head);
+    assert_int_equal(ds->count, 1);
+    assert_string_equal(dcm_text(arena, ds, DCM_PatientID, 0), "ABC");
+    assert_true(dcm_head_feed(head, SPAN("wx"), NULL));
+    Err err = {0};
+    assert_false(dcm_head_finish(head, &err));
+    assert_non_null(strstr(err.text, "2 bytes before the end"));
+    dcm_head_free(head);
+    arena_free(arena);
+}
+
+/* What comes behind the wanted part is checked all the same. */
+static void checks_to_the_end(void **state)
+{
+    Arena *arena = arena_new(0);
+    DcmReadOptions options = {.stop_before = DCM_TAG(0x0010, 0x0000)};
+    DcmHead *head = dcm_head_new(arena, NULL, &options);
+    Err err = {0};
+    assert_true(dcm_head_feed(head, SPAN(PATIENT_ID "LO\0\0"), &err));
+    assert_true(dcm_head_complete(head));
+    assert_false(dcm_head_feed(head, SPAN("\xFE\xFF\0\xE0\0\0\0\0"), &err));
+    assert_int_equal(err.code, ERR_FORMAT);
+    assert_false(dcm_head_finish(head, NULL));
+    dcm_head_free(head);
+    arena_free(arena);
+}
+
+/* 2 GiB of pixel data pass through without being kept. */
+static void large_values_cost_no_memory(void **state)
+{
+    static uint8_t piece[1 << 20];
+    Arena *arena = arena_new(64 * 1024);
+    DcmHead *head = dcm_head_new(arena, NULL, NULL);
+    assert_true(dcm_head_feed(head, SPAN(PATIENT_ID "LO\0\0" PIXELS "OW\0\0\0\0\0\x80"), NULL));
+    for (int i = 0; i < 2048; i++)
+        assert_true(dcm_head_feed(head, span_of(piece, sizeof piece), NULL));
+    assert_true(dcm_head_finish(head, NULL));
+    assert_true(dcm_head_complete(head));
+    const DcmElement *pixels = dcm_find(dcm_head_dataset(head), DCM_PixelData);
+    assert_true(pixels->skipped && pixels->length == 0x80000000u);
+    dcm_head_free(head);
+    arena_free(arena);
+}
+
+/* The same elements as a parse of the whole, however the file is cut. */
+static void same_as_whole(const char *name, Span bytes, bool readable)
+{
+    DcmFileMeta meta;
+    if (!readable || !dcm_file_meta_parse(bytes, false, &meta, NULL, NULL))
+        return;
+    Span data = span_sub(bytes, (size_t)meta.data_offset, bytes.n);
+    const DcmTransferSyntax *syntax = dcm_transfer_syntax(span_cstr(meta.transfer_syntax));
+    DcmReadOptions options = {.stop_before = DCM_PixelData, .max_value = 4096};
+    Arena *arena = arena_new(0);
+    DcmDataset *whole = dcm_dataset_parse(arena, data, syntax, &options, NULL);
+    DcmHead *head = dcm_head_new(arena, syntax, &options);
+    Err err = {0};
+    for (size_t at = 0; at < data.n; at += 777)
+        if (!dcm_head_feed(head, span_sub(data, at, 777), &err))
+            fail_msg("%s: %s", name, err.text);
+    if (!dcm_head_finish(head, &err))
+        fail_msg("%s: %s", name, err.text);
+    DcmDataset *ds = dcm_head_dataset(head);
+    size_t i = 0;
+    for (; whole && i < whole->count && i < ds->count; i++) {
+        const DcmElement *a = &whole->elements[i], *b = &ds->elements[i];
+        if (a->tag != b->tag || a->vr != b->vr || a->offset != b->offset || a->skipped != b->skipped ||
+            a->item_count != b->item_count || !span_eq(a->value, b->value))
+            fail_msg("%s: %08x differs", name, (unsigned)a->tag);
+    }
+    if (!whole || i != whole->count)
+        fail_msg("%s: elements are missing", name);
+    dcm_head_free(head);
+    arena_free(arena);
+}
+
+static void real_files(void **state)
+{
+    assert_true(each_real_file(same_as_whole) > 300);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(complete_at_the_first_unwanted_tag),
+        cmocka_unit_test(checks_to_the_end),
+        cmocka_unit_test(large_values_cost_no_memory),
+        cmocka_unit_test(real_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
