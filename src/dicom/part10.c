@@ -169,6 +169,8 @@ bool dcm_file_meta_parse(Span bytes, bool is_prefix, DcmFileMeta *out, bool *nee
                        "not a DICOM file (no \"DICM\" at byte 128, and it does not begin like a data set)");
     Cursor c = cur_of(bytes, false);
     cur_skip(&c, start);
+    if (is_prefix && cur_left(&c) < DCM_HEADER_MIN)
+        return too_short(true, need_more, err);
     Span first = cur_peek(&c, 2);
     bool no_meta = first.n == 0 || first.p[0] != 0x02 || first.p[1] != 0x00;
     if (no_meta)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFLATE_AT = 256 * 1024, SWAP_CHUNK = 16 * 1024 };
+enum { DEFLATE_AT = 256 * 1024, MAX_SHORT_LENGTH = 0xFFFE };
 
 struct DcmRecode {
     DcmScan *scan;
@@ -105,7 +105,9 @@ static void append_swapped(DcmRecode *r, Span piece, unsigned unit)
 static bool on_part(void *ctx, const DcmScanElement *e, Span piece, uint64_t at, bool last, Err *err)
 {
     DcmRecode *r = ctx;
-    unsigned unit = dcm_vr_swap_unit(e->vr);
+    /* What a 16-bit length cannot hold goes out as UN, which is little endian as it came. */
+    bool as_unknown = r->to->explicit_vr && !dcm_vr_info(e->vr)->long_length && e->length > MAX_SHORT_LENGTH;
+    unsigned unit = as_unknown ? 1 : dcm_vr_swap_unit(e->vr);
     if (e->big_endian != r->to->big_endian && unit > 1)
         append_swapped(r, piece, unit);
     else

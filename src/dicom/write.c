@@ -5,6 +5,7 @@
  */
 #include "dicom/write.h"
 #include "dicom/deflate.h"
+#include "dicom/dict.h"
 #include "dicom/swap.h"
 #include "dicom/tags.h"
 
@@ -36,6 +37,15 @@ static void put_u32(Buf *out, bool big_endian, uint32_t v)
         buf_u32le(out, v);
 }
 
+/* The VR that is really written. */
+static DcmVr vr_written(DcmVr vr, uint32_t length, const DcmTransferSyntax *syntax)
+{
+    bool is_explicit = !syntax || syntax->explicit_vr;
+    if (is_explicit && (vr == DCM_VR_NONE || (!dcm_vr_info(vr)->long_length && length > MAX_SHORT_LENGTH)))
+        return DCM_VR_UN;
+    return vr;
+}
+
 bool dcm_write_header(Buf *out, DcmTag tag, DcmVr vr, uint32_t length, const DcmTransferSyntax *syntax)
 {
     bool big = syntax && syntax->big_endian;
@@ -45,8 +55,7 @@ bool dcm_write_header(Buf *out, DcmTag tag, DcmVr vr, uint32_t length, const Dcm
         put_u32(out, big, length);
         return !out->failed;
     }
-    if (vr == DCM_VR_NONE || (!dcm_vr_info(vr)->long_length && length > MAX_SHORT_LENGTH))
-        vr = DCM_VR_UN;
+    vr = vr_written(vr, length, syntax);
     buf_append(out, dcm_vr_info(vr)->name, 2);
     if (dcm_vr_info(vr)->long_length) {
         buf_u16le(out, 0);
@@ -75,21 +84,37 @@ static bool patch_length(Writer *w, size_t from)
     return true;
 }
 
-static bool write_sequence(Writer *w, const DcmElement *e)
+/* In implicit VR only an undefined length shows that a private element is a sequence, if the dictionary does not know it. */
+static bool must_be_undefined(const Writer *w, const DcmDataset *ds, DcmTag tag)
 {
+    return !w->syntax->explicit_vr && dcm_dict_vr(tag, dcm_creator(ds, tag)) != DCM_VR_SQ;
+}
+
+static bool write_items(Writer *w, const DcmElement *e)
+{
+    for (uint32_t i = 0; i < e->item_count; i++) {
+        dcm_write_header(w->out, DCM_Item, DCM_VR_NONE, 0, w->syntax);
+        size_t from = w->out->n;
+        if (!write_set(w, e->items[i]) || !patch_length(w, from))
+            return false;
+    }
+    return true;
+}
+
+static bool write_sequence(Writer *w, const DcmDataset *ds, const DcmElement *e)
+{
+    bool undefined = must_be_undefined(w, ds, e->tag);
     if (++w->depth > MAX_DEPTH)
         return err_set(w->err, ERR_LIMIT, "write data set: sequences are nested more than %d deep",
                        MAX_DEPTH);
-    dcm_write_header(w->out, e->tag, DCM_VR_SQ, 0, w->syntax);
+    dcm_write_header(w->out, e->tag, DCM_VR_SQ, undefined ? DCM_UNDEFINED_LENGTH : 0, w->syntax);
     size_t from = w->out->n;
-    for (uint32_t i = 0; i < e->item_count; i++) {
-        dcm_write_header(w->out, DCM_Item, DCM_VR_NONE, 0, w->syntax);
-        size_t item = w->out->n;
-        if (!write_set(w, e->items[i]) || !patch_length(w, item))
-            return false;
-    }
+    if (!write_items(w, e))
+        return false;
     w->depth--;
-    return patch_length(w, from);
+    if (!undefined)
+        return patch_length(w, from);
+    return dcm_write_header(w->out, DCM_SequenceDelimitationItem, DCM_VR_NONE, 0, w->syntax) || full(w);
 }
 
 static bool write_fragments(Writer *w, const DcmElement *e)
@@ -115,7 +140,8 @@ static bool write_value(Writer *w, const DcmDataset *ds, const DcmElement *e)
     Span value = e->value;
     if (value.n >= UINT32_MAX - 1)
         return err_set(w->err, ERR_LIMIT, "write data set: a value is longer than 4 GiB");
-    dcm_write_header(w->out, e->tag, e->vr, (uint32_t)(value.n + value.n % 2), w->syntax);
+    uint32_t length = (uint32_t)(value.n + value.n % 2);
+    dcm_write_header(w->out, e->tag, e->vr, length, w->syntax);
     size_t from = w->out->n;
     buf_append_span(w->out, value);
     if (value.n % 2)
@@ -123,7 +149,7 @@ static bool write_value(Writer *w, const DcmDataset *ds, const DcmElement *e)
     if (w->out->failed)
         return full(w);
     if (ds->big_endian != w->syntax->big_endian)
-        dcm_swap(w->out->p + from, value.n, dcm_vr_swap_unit(e->vr));
+        dcm_swap(w->out->p + from, value.n, dcm_vr_swap_unit(vr_written(e->vr, length, w->syntax)));
     return true;
 }
 
@@ -136,7 +162,7 @@ static bool write_element(Writer *w, const DcmDataset *ds, const DcmElement *e)
         return err_set(w->err, ERR_USAGE, "write data set: the value of %s was not kept when it was read",
                        dcm_tag_format(e->tag, tag));
     if (e->vr == DCM_VR_SQ)
-        return write_sequence(w, e);
+        return write_sequence(w, ds, e);
     if (e->length == DCM_UNDEFINED_LENGTH)
         return write_fragments(w, e);
     return write_value(w, ds, e);
