@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cli/ — one program, many names: `gantry`, and the links to it `sphere-admin`, `manage` and `manage.py`.
+ *
+ * Owns: command lines (one table per command, options.h), settings (settings.h), what is printed on the console
+ * (block.h, banner, progress.h), the log files, the files that sphere-admin writes (template/).
+ *
+ * Promises: one command is one file; texts for people go to stderr, data to stdout, and with --json stdout has JSON only;
+ * exit code 0 only on success, 2 on a usage error; -h has no side effects; a command works from any current directory.
+ *
+ * The archive folder is that of the path the program was called by (DIR/manage), not that of the link's target; else the
+ * current directory.
+ */
+#ifndef GANTRY_CLI_CLI_H
+#define GANTRY_CLI_CLI_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "cli/options.h"
+#include "cli/settings.h"
+#include "scu/scu.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_EMPTY_LIST = 255 };
+
+typedef struct Cli {
+    const char *program; /* as typed, for messages: "manage find" */
+    const char *invoked; /* argv[0] */
+    const char *folder;  /* the archive folder; NULL for commands that need none */
+    const Settings *settings;
+    const SettingsOrigin *origins; /* one per settings key */
+    Arena *arena;                  /* lives as long as the command */
+} Cli;
+
+extern const Command command_admin, command_manage, command_runserver, command_echo, command_store,
+    command_find, command_move, command_get, command_settings, command_completion;
+
+/* The whole program. Returns the exit code. */
+int cli_main(int argc, char *const *argv);
+
+/* The folder of the archive, absolute, in the arena; NULL and err when there is none. */
+const char *cli_find_archive(Arena *arena, const char *invoked, Err *err);
+
+/* Sets up the log files below settings->log_path_folder and makes the archive's run-time folders. */
+bool cli_logs_start(const Settings *settings, Err *err);
+
+/* "manage find: text" on stderr, and into the log. Returns EXIT_FAILED. */
+int cli_fail(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* -v as given, or the settings' when it was not (-1). */
+int cli_verbosity(const Cli *cli, int64_t given);
+/* A peer as the settings say; its texts live in the settings and the arguments. */
+ScuPeer cli_peer(const Settings *settings, const char *host, int64_t port, const char *called_ae);
+/* The index of the archive for reading; NULL and err when the settings name an engine that is not there. */
+Index *cli_open_index(const Settings *settings, Err *err);
+/* The archive itself. */
+Archive *cli_open_archive(const Settings *settings, Err *err);
+
+/* The lines of a list file without blanks around them; empty lines are left out. */
+bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err);
+
+/* Is this stream a terminal that wants colour (NO_COLOR is honoured)? */
+bool cli_colour(int fd);
+
+/* Embedded files of template/, made by tools/gen/embed.py. */
+typedef struct TemplateFile {
+    const char *name;
+    const unsigned char *bytes;
+    size_t n;
+} TemplateFile;
+extern const TemplateFile cli_templates[];
+extern const size_t cli_template_count;
+
+#endif

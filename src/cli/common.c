@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+/* What several commands share: the archive's folder, its index, peers, list files, failing politely. */
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Absolute `folder` if it has app/settings.yml. */
+static const char *archive_at(Arena *arena, const char *folder)
+{
+    char *real = realpath(folder, NULL);
+    if (!real)
+        return NULL;
+    const char *settings = arena_printf(arena, "%s/app/settings.yml", real);
+    const char *found = access(settings, F_OK) == 0 ? arena_strdup(arena, real) : NULL;
+    free(real);
+    return found;
+}
+
+const char *cli_find_archive(Arena *arena, const char *invoked, Err *err)
+{
+    const char *slash = strrchr(invoked, '/');
+    const char *beside = NULL, *found = NULL;
+    if (slash) {
+        beside = slash == invoked ? "/" : arena_span_cstr(arena, span_of(invoked, (size_t)(slash - invoked)));
+        found = archive_at(arena, beside);
+    }
+    if (!found)
+        found = archive_at(arena, ".");
+    if (found)
+        return found;
+    char here[PATH_MAX];
+    if (!getcwd(here, sizeof here))
+        snprintf(here, sizeof here, "the current directory");
+    if (beside)
+        err_set(err, ERR_NOT_FOUND,
+                "no archive here: neither %s nor %s has app/settings.yml; call DIR/manage of a folder made "
+                "by 'sphere-admin DIR'",
+                beside, here);
+    else
+        err_set(err, ERR_NOT_FOUND,
+                "no archive here: %s has no app/settings.yml; call DIR/manage of a folder made by "
+                "'sphere-admin DIR'",
+                here);
+    return NULL;
+}
+
+int cli_fail(const Cli *cli, const char *format, ...)
+{
+    char text[600];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    if (cli->settings)
+        log_error("command_event", "%s: %s", cli->program, text); /* its console sink prints it */
+    else
+        fprintf(stderr, "%s: %s\n", cli->program, text);
+    return EXIT_FAILED;
+}
+
+int cli_verbosity(const Cli *cli, int64_t given)
+{
+    return (int)(given >= 0 ? given : cli->settings->console_verbose_level);
+}
+
+/* Settings have seconds, 0 = no limit. */
+static int64_t milliseconds(int64_t seconds)
+{
+    return seconds > 0 ? seconds * 1000 : -1;
+}
+
+ScuPeer cli_peer(const Settings *settings, const char *host, int64_t port, const char *called_ae)
+{
+    enum { CONNECT_MS = 20000 };
+    int64_t acse = milliseconds(settings->acse_timeout);
+    return (ScuPeer){
+        .host = host,
+        .port = (uint16_t)port,
+        .called_ae = called_ae,
+        .calling_ae = settings->aet,
+        .max_pdu = (uint32_t)settings->pdu_size,
+        .timeouts = {.connect_ms = acse > 0 && acse < CONNECT_MS ? acse : CONNECT_MS,
+                     .acse_ms = acse,
+                     .dimse_ms = milliseconds(settings->dimse_timeout),
+                     .network_ms = milliseconds(settings->network_timeout)},
+    };
+}
+
+static bool check_engines(const Settings *settings, Err *err)
+{
+    if (strcmp(settings->db_engine, "sqlite"))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s: db.engine: %s is not supported by this build; set it to sqlite", settings->file,
+                       settings->db_engine);
+    if (strcmp(settings->storage_method, "FS"))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s: storage_method: %s is not supported by this build; set it to FS", settings->file,
+                       settings->storage_method);
+    return true;
+}
+
+Index *cli_open_index(const Settings *settings, Err *err)
+{
+    enum { BUSY_MS = 10000, READERS = 2 };
+    if (!check_engines(settings, err))
+        return NULL;
+    return idx_open(
+        &(IdxSettings){.sqlite_path = settings->db_filepath, .busy_timeout_ms = BUSY_MS, .readers = READERS},
+        err);
+}
+
+static void notice(void *ctx, int level, const char *logger, const char *detail)
+{
+    log_write((LogLevel)level, logger, "%s", detail);
+}
+
+Archive *cli_open_archive(const Settings *settings, Err *err)
+{
+    if (!check_engines(settings, err))
+        return NULL;
+    ArcDuplicates duplicates = !strcmp(settings->duplicates, "keep_first")  ? ARC_KEEP_FIRST
+                               : !strcmp(settings->duplicates, "keep_both") ? ARC_KEEP_BOTH
+                                                                            : ARC_REPLACE;
+    return arc_open(&(ArcSettings){.data_path = settings->fs_path,
+                                   .temp_path = settings->tmp_path,
+                                   .quarantine_path = settings->quarantine_path,
+                                   .index_path = settings->db_filepath,
+                                   .duplicates = duplicates,
+                                   .check_class = true,
+                                   .notice = notice},
+                    err);
+}
+
+bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err)
+{
+    enum { MAX_LIST = 256 << 20 };
+    Buf text;
+    buf_init(&text, 0);
+    bool ok = file_read_all(path, MAX_LIST, &text, err);
+    if (ok) {
+        size_t lines = 1;
+        for (size_t i = 0; i < text.n; i++)
+            lines += text.p[i] == '\n';
+        const char **items = arena_alloc(arena, lines * sizeof *items);
+        size_t n = 0;
+        Span rest = buf_span(&text), line;
+        bool more = true;
+        while (span_split(&rest, '\n', &line, &more)) {
+            while (line.n && line.p[line.n - 1] == '\r')
+                line.n--;
+            line = span_trim(line);
+            if (line.n)
+                items[n++] = arena_span_cstr(arena, line);
+        }
+        *out = (TextList){items, n};
+    }
+    buf_free(&text);
+    return ok;
+}
+
+bool cli_colour(int fd)
+{
+    const char *no = getenv("NO_COLOR");
+    return isatty(fd) && !(no && *no);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/* `manage completion`: a bash completion script on stdout, made from the tables of options. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+static const Option options[] = {{OPT_END}};
+
+static int run(Cli *cli, const void *args)
+{
+    Buf out;
+    buf_init(&out, 0);
+    options_completion(&command_manage, "manage", &out);
+    fwrite(out.p, 1, out.n, stdout);
+    buf_free(&out);
+    return EXIT_OK;
+}
+
+const Command command_completion = {
+    .name = "completion",
+    .summary = "print a bash completion script for manage",
+    .options = options,
+    .run = run,
+};

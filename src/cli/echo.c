@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+/* `manage echo`: is the peer there, and does it speak to us? */
+#include "base/clock.h"
+#include "cli/block.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+typedef struct Args {
+    const char *ip, *called;
+    int64_t port, verbosity;
+} Args;
+
+static const Args defaults = {.verbosity = -1};
+static const Option options[] = {
+    {OPT_TEXT, .value = "ip", .help = "address or host name of the peer", .at = offsetof(Args, ip)},
+    {OPT_INT, .value = "port", .help = "port of the peer", .min = 1, .max = 65535,
+     .at = offsetof(Args, port)},
+    {OPT_TEXT, "aec", "ae_called", "AEC", "AE title of the peer", .required = true,
+     .at = offsetof(Args, called)},
+    {OPT_INT, "v", "verbosity", "{0,1,2}", "0 no block, 1 the final one, 2 one for each step", .max = 2,
+     .at = offsetof(Args, verbosity)},
+    {OPT_END},
+};
+
+static void show(const Block *block, int verbosity)
+{
+    Buf out;
+    buf_init(&out, 0);
+    block_format(block, verbosity, &out);
+    fwrite(out.p, 1, out.n, stdout);
+    buf_free(&out);
+}
+
+static int run(Cli *cli, const void *args)
+{
+    const Args *a = args;
+    int verbosity = cli_verbosity(cli, a->verbosity);
+    ScuPeer peer = cli_peer(cli->settings, a->ip, a->port, a->called);
+    Block block = {.service = "SCU",
+                   .action = "CECHO",
+                   .began_us = clock_wall_us(),
+                   .now_us = clock_wall_us(),
+                   .peer_ae = a->called,
+                   .own_ae = cli->settings->aet,
+                   .last_log = "Association requested"};
+    show(&block, verbosity);
+
+    enum { NO_ANSWER = 0xA801 };
+    ScuResult result;
+    Err err = {0};
+    bool ok = scu_echo(&peer, &result, &err);
+    block.now_us = clock_wall_us();
+    block.committed = block.has_status = true;
+    block.status = result.answered ? result.status : NO_ANSWER;
+    block.success = ok;
+    block.last_log = ok ? "Association Completed" : err.text;
+    show(&block, verbosity);
+    return ok ? EXIT_OK : cli_fail(cli, "%s", err.text);
+}
+
+const Command command_echo = {
+    .name = "echo",
+    .summary = "check that a peer answers (C-ECHO)",
+    .options = options,
+    .defaults = &defaults,
+    .size = sizeof(Args),
+    .needs_archive = true,
+    .run = run,
+};

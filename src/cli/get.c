@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+/* `manage get`: fetches objects from a peer on one association, into this archive or into a folder. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/block.h"
+#include "cli/getting.h"
+#include "cli/keys.h"
+#include "cli/progress.h"
+#include "cli/textset.h"
+#include "cli/wanted.h"
+#include "dicom/status.h"
+#include "dicom/tags.h"
+#include "dicom/value.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Args {
+    const char *ip, *called, *output;
+    int64_t port, verbosity;
+    KeyArgs keys;
+    WantedArgs wanted;
+    bool json;
+} Args;
+
+static const Args defaults = {.verbosity = -1, .keys.level = "STUDY", .wanted.reload = true};
+static const Option options[] = {
+    {OPT_TEXT, .value = "ip", .help = "address or host name of the peer", .at = offsetof(Args, ip)},
+    {OPT_INT, .value = "port", .help = "port of the peer", .min = 1, .max = 65535,
+     .at = offsetof(Args, port)},
+    {OPT_TEXT, "aec", "ae_called", "AEC", "AE title of the peer", .required = true,
+     .at = offsetof(Args, called)},
+    {OPT_TEXT, "o", "output", "DIR",
+     "write the objects as files into this folder instead of into the archive", .at = offsetof(Args, output)},
+    KEY_OPTIONS,
+    WANTED_OPTIONS,
+    {OPT_FLAG, .name = "json", .help = "print the outcome of each request as JSON on stdout",
+     .at = offsetof(Args, json)},
+    {OPT_INT, "v", "verbosity", "{0,1,2}", "0 no block, 1 one for each request, 2 one for each response",
+     .max = 2, .at = offsetof(Args, verbosity)},
+    {OPT_END},
+};
+
+static const char *check(const void *args)
+{
+    const Args *a = args;
+    return wanted_check(&a->wanted, &a->keys);
+}
+
+typedef struct Run {
+    Cli *cli;
+    const Args *args;
+    FILE *text;
+    int verbosity;
+    ScuPeer peer;
+    DcmLevel level;
+    TextList keys;
+    Getting getting;
+    Progress progress;
+    uint64_t failed;
+    size_t shown_json;
+} Run;
+
+static void step(void *ctx, uint64_t received)
+{
+    Run *run = ctx;
+    progress_step(&run->progress, received);
+}
+
+/* -- which classes will come -- */
+
+static bool note_classes(void *ctx, const DcmDataset *match)
+{
+    TextSet *classes = ctx;
+    Arena *scratch = arena_new(0);
+    uint32_t n = dcm_value_count(match, DCM_SOPClassesInStudy);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *uid = dcm_text(scratch, match, DCM_SOPClassesInStudy, i);
+        if (dcm_uid_valid(span_cstr(uid), false))
+            textset_add(classes, uid);
+    }
+    arena_free(scratch);
+    return true;
+}
+
+/* The study of a request, when it is known: its classes can be asked for. */
+static const char *study_of(const Run *run, const char *key)
+{
+    return run->level == DCM_LEVEL_STUDY     ? key
+           : run->level == DCM_LEVEL_PATIENT ? NULL
+                                             : run->args->keys.study;
+}
+
+/*
+ * With the classes of the study known there is room for a presentation context per transfer syntax, so that compressed objects come as they
+ * are stored. Many peers do not tell; then every class is proposed once.
+ */
+static void ask_classes(const Run *run, const char *key, TextSet *classes)
+{
+    const char *study = study_of(run, key);
+    if (!study)
+        return;
+    Arena *arena = arena_new(0);
+    DcmDataset *keys = dcm_dataset_new(arena);
+    dcm_put_utf8(keys, DCM_QueryRetrieveLevel, "STUDY");
+    dcm_put_utf8(keys, DCM_StudyInstanceUID, study);
+    dcm_put_utf8(keys, DCM_SOPClassesInStudy, "");
+    ScuResult result;
+    ScuQuery *query = scu_query_open(&run->peer, SCU_FIND, SCU_STUDY_ROOT, NULL, 0, &result, NULL);
+    if (query)
+        scu_find(query, DCM_LEVEL_STUDY, keys, note_classes, classes, &result, NULL);
+    scu_query_close(query);
+    arena_free(arena);
+}
+
+static ScuQuery *open_query(Run *run, const char *key, ScuResult *result, Err *err)
+{
+    TextSet classes = textset_of(run->cli->arena);
+    ask_classes(run, key, &classes);
+    ScuQuery *query = scu_query_open(&run->peer, SCU_GET, keys_model(run->level),
+                                     classes.count ? classes.items : NULL, classes.count, result, err);
+    textset_free(&classes);
+    return query;
+}
+
+/* -- one request -- */
+
+static void show_block(const Run *run, bool final, bool ok, const ScuResult *result, const char *text)
+{
+    enum { NO_ASSOCIATION = 0xD000 };
+    Block block = {.service = "SCU",
+                   .action = "CGET",
+                   .committed = final,
+                   .has_status = true,
+                   .status = result->associated ? result->status : NO_ASSOCIATION,
+                   .now_us = clock_wall_us(),
+                   .began_us = clock_wall_us(),
+                   .peer_ae = run->args->called,
+                   .own_ae = run->cli->settings->aet,
+                   .success = ok,
+                   .last_log = text};
+    Buf out;
+    buf_init(&out, 0);
+    block_format(&block, run->verbosity, &out);
+    fwrite(out.p, 1, out.n, run->text);
+    buf_free(&out);
+}
+
+static bool show_response(void *ctx, const ScuResult *so_far, const DcmDataset *identifier)
+{
+    Run *run = ctx;
+    if (dcm_status_class(so_far->status) == DCM_PENDING)
+        show_block(run, false, true, so_far, "under way");
+    return true;
+}
+
+static void show_json(Run *run, const char *key, bool ok, uint64_t received, const ScuResult *result,
+                      const Err *err)
+{
+    Buf out;
+    buf_init(&out, 0);
+    if (run->shown_json++)
+        buf_append_cstr(&out, ",\n");
+    JsonWriter w = json_writer(&out);
+    json_object(&w);
+    json_member(&w, "key", key);
+    json_key(&w, "ok");
+    json_bool(&w, ok);
+    json_key(&w, "status");
+    if (result->answered)
+        json_int(&w, result->status);
+    else
+        json_null(&w);
+    json_member_int(&w, "received", (int64_t)received);
+    json_member_int(&w, "failed", result->failed);
+    json_member(&w, "error", ok ? NULL : err->text);
+    json_end_object(&w);
+    fwrite(out.p, 1, out.n, stdout);
+    buf_free(&out);
+}
+
+static bool all_came(const Run *run, const ScuResult *result, uint64_t refused_before, Err *err)
+{
+    if (result->status == DCM_STATUS_SUCCESS && !result->failed && run->getting.refused == refused_before)
+        return true;
+    return err_set(err, ERR_REFUSED,
+                   "get: not all objects came: %u failed at the peer, %" PRIu64
+                   " were refused here (status 0x%04X%s%s)",
+                   result->failed, run->getting.refused - refused_before, result->status,
+                   *result->comment ? ": " : "", result->comment);
+}
+
+static void get_one(Run *run, const char *key)
+{
+    uint64_t received = run->getting.received, refused = run->getting.refused;
+    ScuSink sink = getting_sink(&run->getting);
+    ScuResult result = {0};
+    Err err = {0};
+    Arena *arena = arena_new(0);
+    DcmDataset *keys = keys_for_retrieve(arena, &run->args->keys, key);
+    keys_show(run->text, arena, run->level, keys);
+    ScuQuery *query = open_query(run, key, &result, &err);
+    bool ok = query && scu_get(query, run->level, keys, &sink, show_response, run, &result, &err) &&
+              all_came(run, &result, refused, &err);
+    scu_query_close(query);
+    arena_free(arena);
+    progress_end(&run->progress);
+    run->failed += !ok;
+    show_block(run, true, ok, &result, ok ? "all objects received" : err.text);
+    if (run->args->json)
+        show_json(run, key, ok, run->getting.received - received, &result, &err);
+    if (!ok)
+        log_error("pacs.transaction_dicom", "%s: %s", key, err.text);
+}
+
+static int get_all(Run *run)
+{
+    int64_t began = clock_ms();
+    run->progress = progress_start("received", 0, run->verbosity == 0 || !isatty(fileno(run->text)));
+    if (run->args->json)
+        printf("{\"requests\":[\n");
+    for (size_t i = 0; i < run->keys.count; i++)
+        get_one(run, run->keys.items[i]);
+    int64_t ms = clock_ms() - began;
+    char took[48];
+    block_execution_time(ms, took);
+    if (run->args->json)
+        printf("],\n\"failed\":%" PRIu64 ",\"received\":%" PRIu64 ",\"seconds\":%.3f}\n", run->failed,
+               run->getting.received, (double)ms / 1000);
+    fprintf(run->text, "Requests: %zu, failed: %" PRIu64 "; objects received: %" PRIu64 "\n%s\n",
+            run->keys.count, run->failed, run->getting.received, took);
+    return run->failed
+               ? cli_fail(run->cli, "%" PRIu64 " of %zu requests failed", run->failed, run->keys.count)
+               : EXIT_OK;
+}
+
+static int get_into_archive(Run *run)
+{
+    Err err = {0};
+    run->getting.archive = cli_open_archive(run->cli->settings, &err);
+    if (!run->getting.archive)
+        return cli_fail(run->cli, "%s", err.text);
+    int code = get_all(run);
+    arc_close(run->getting.archive);
+    return code;
+}
+
+static int get_into_folder(Run *run)
+{
+    Err err = {0};
+    run->getting.folder = file_open_dir(run->args->output, true, &err);
+    if (run->getting.folder < 0)
+        return cli_fail(run->cli, "-o: %s", err.text);
+    int code = get_all(run);
+    close(run->getting.folder);
+    return code;
+}
+
+static int run(Cli *cli, const void *args)
+{
+    const Args *a = args;
+    Run run = {.cli = cli,
+               .args = a,
+               .text = a->json ? stderr : stdout,
+               .verbosity = cli_verbosity(cli, a->verbosity),
+               .level = keys_level(&a->keys),
+               .peer = wanted_peer(cli->settings, a->ip, a->port, a->called)};
+    run.getting = (Getting){.source_ae = a->called, .folder = -1, .step = step, .ctx = &run};
+    Err err = {0};
+    if (!wanted_keys(cli, &a->wanted, &a->keys, &run.keys, &err))
+        return cli_fail(cli, "%s", err.text);
+    return a->output ? get_into_folder(&run) : get_into_archive(&run);
+}
+
+const Command command_get = {
+    .name = "get",
+    .summary = "fetch objects from a peer into this archive or a folder (C-GET)",
+    .details =
+        "Like move, but on one association and without a third party: the peer need not know our address.",
+    .options = options,
+    .defaults = &defaults,
+    .size = sizeof(Args),
+    .needs_archive = true,
+    .check = check,
+    .run = run,
+};

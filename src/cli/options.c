@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+/* Parsing of command lines by table. Help and completion from the same table are in help.c. */
+#include "cli/options.h"
+
+#include "base/span.h"
+#include "base/yaml.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Parser {
+    const Command *command;
+    int argc;
+    char *const *argv;
+    int at; /* next word */
+    Arena *arena;
+    char *args;
+    Buf *problem;
+    size_t positionals; /* met so far */
+    bool given[64];     /* options met, by index in the table */
+} Parser;
+
+static bool complain(Parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool complain(Parser *p, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    char text[400];
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    buf_append_cstr(p->problem, text);
+    return false;
+}
+
+static bool is_positional(const Option *option)
+{
+    return !option->brief && !option->name;
+}
+
+/* "-aec/--ae_called" or the name of a positional. */
+static const char *spelling(const Parser *p, const Option *option)
+{
+    if (is_positional(option))
+        return option->value;
+    if (!option->name)
+        return arena_printf(p->arena, "-%s", option->brief);
+    return option->brief ? arena_printf(p->arena, "-%s/--%s", option->brief, option->name)
+                         : arena_printf(p->arena, "--%s", option->name);
+}
+
+static const char *pick_choice(const Parser *p, const char *choices, const char *word)
+{
+    Span rest = span_cstr(choices), part;
+    bool more = true;
+    while (span_split(&rest, ' ', &part, &more))
+        if (span_eq_nocase(part, span_cstr(word)))
+            return arena_span_cstr(p->arena, part);
+    return NULL;
+}
+
+static bool store_int(Parser *p, const Option *option, const char *word, void *at)
+{
+    bool bounded = option->min || option->max;
+    int64_t min = bounded ? option->min : INT64_MIN, max = bounded ? option->max : INT64_MAX;
+    if (span_to_i64(span_cstr(word), min, max, at))
+        return true;
+    if (bounded)
+        return complain(p, "argument %s: '%.60s' is not a whole number from %" PRId64 " to %" PRId64,
+                        spelling(p, option), word, min, max);
+    return complain(p, "argument %s: '%.60s' is not a whole number", spelling(p, option), word);
+}
+
+static bool store_text(Parser *p, const Option *option, const char *word, const char **at)
+{
+    const char *text = option->choices ? pick_choice(p, option->choices, word) : word;
+    if (!text)
+        return complain(p, "argument %s: invalid choice: '%.60s' (choose from: %s)", spelling(p, option),
+                        word, option->choices);
+    *at = text;
+    return true;
+}
+
+static bool store_value(Parser *p, const Option *option, const char *word)
+{
+    void *at = p->args + option->at;
+    YamlNode scalar = {.kind = YAML_SCALAR, .text = word};
+    switch (option->kind) {
+    case OPT_INT:
+        return store_int(p, option, word, at);
+    case OPT_BOOL:
+        return yaml_bool(&scalar, at) ||
+               complain(p, "argument %s: Boolean value expected.", spelling(p, option));
+    case OPT_LIST: {
+        OptionList *list = at;
+        if (list->count == OPTION_LIST_MAX)
+            return complain(p, "argument %s: more than %d of them", spelling(p, option), OPTION_LIST_MAX);
+        list->items[list->count++] = word;
+        return true;
+    }
+    case OPT_TEXT:
+        return store_text(p, option, word, at);
+    case OPT_FLAG:
+    case OPT_END:
+        break;
+    }
+    return false;
+}
+
+/* Words that begin with a dash are options, but "-" alone and negative numbers are values. */
+static bool looks_like_option(const char *word)
+{
+    int64_t number;
+    return word[0] == '-' && word[1] && !span_to_i64(span_cstr(word), INT64_MIN, INT64_MAX, &number);
+}
+
+static bool take_option(Parser *p, const Option *option, const char *attached)
+{
+    p->given[option - p->command->options] = true;
+    if (option->kind == OPT_FLAG) {
+        *(bool *)(p->args + option->at) = true;
+        return !attached || complain(p, "argument %s: takes no value", spelling(p, option));
+    }
+    if (attached)
+        return store_value(p, option, attached);
+    if (p->at < p->argc && !looks_like_option(p->argv[p->at]))
+        return store_value(p, option, p->argv[p->at++]);
+    if (option->bare)
+        return store_value(p, option, option->bare);
+    return complain(p, "argument %s: expected one argument", spelling(p, option));
+}
+
+/* --name, --name=value, --na */
+static bool take_long(Parser *p, const char *word)
+{
+    const char *equals = strchr(word, '=');
+    Span name = span_of(word, equals ? (size_t)(equals - word) : strlen(word));
+    const Option *found = NULL;
+    const char *others = NULL;
+    for (const Option *o = p->command->options; o->kind; o++) {
+        if (!o->name || !span_starts(span_cstr(o->name), name))
+            continue;
+        if (span_eq_cstr(name, o->name)) {
+            found = o;
+            others = NULL;
+            break;
+        }
+        if (found)
+            others = arena_printf(p->arena, "%s, --%s", others ? others : spelling(p, found), o->name);
+        else
+            found = o;
+    }
+    if (others)
+        return complain(p, "ambiguous option: --%.*s could match %s", SPAN_FMT(name), others);
+    if (!found)
+        return complain(p, "unrecognized arguments: --%.60s", word);
+    return take_option(p, found, equals ? equals + 1 : NULL);
+}
+
+/* -aec, -aec=value, -v2 */
+static bool take_brief(Parser *p, const char *word)
+{
+    const char *equals = strchr(word, '=');
+    Span name = span_of(word, equals ? (size_t)(equals - word) : strlen(word));
+    for (const Option *o = p->command->options; o->kind; o++)
+        if (o->brief && span_eq_cstr(name, o->brief))
+            return take_option(p, o, equals ? equals + 1 : NULL);
+    for (const Option *o = p->command->options; o->kind; o++)
+        if (o->brief && !o->brief[1] && o->kind == OPT_INT && o->brief[0] == word[0])
+            return take_option(p, o, word + 1);
+    return complain(p, "unrecognized arguments: -%.60s", word);
+}
+
+static bool take_positional(Parser *p, const char *word)
+{
+    size_t number = 0;
+    for (const Option *o = p->command->options; o->kind; o++)
+        if (is_positional(o) && number++ == p->positionals) {
+            p->positionals++;
+            p->given[o - p->command->options] = true;
+            return store_value(p, o, word);
+        }
+    return complain(p, "unrecognized arguments: %.60s", word);
+}
+
+static bool check_required(Parser *p)
+{
+    const char *missing = NULL;
+    for (const Option *o = p->command->options; o->kind; o++) {
+        bool needed = o->required || (is_positional(o) && !o->optional);
+        if (needed && !p->given[o - p->command->options])
+            missing = missing ? arena_printf(p->arena, "%s, %s", missing, spelling(p, o)) : spelling(p, o);
+    }
+    return !missing || complain(p, "the following arguments are required: %s", missing);
+}
+
+static bool asks_help(int argc, char *const *argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help"))
+            return true;
+    return false;
+}
+
+bool options_parse(const Command *command, int argc, char *const *argv, Arena *arena, void *args, bool *help,
+                   Buf *problem)
+{
+    if (command->size)
+        memcpy(args, command->defaults, command->size);
+    *help = asks_help(argc, argv);
+    if (*help)
+        return true;
+    Parser p = {command, argc, argv, 0, arena, args, problem, 0, {false}};
+    bool only_positionals = false;
+    while (p.at < argc) {
+        const char *word = argv[p.at++];
+        bool ok;
+        if (!only_positionals && !strcmp(word, "--")) {
+            only_positionals = true;
+            continue;
+        }
+        if (only_positionals || !looks_like_option(word))
+            ok = take_positional(&p, word);
+        else if (word[1] == '-')
+            ok = take_long(&p, word + 2);
+        else
+            ok = take_brief(&p, word + 1);
+        if (!ok)
+            return false;
+    }
+    if (!check_required(&p))
+        return false;
+    const char *wrong = command->check ? command->check(args) : NULL;
+    return !wrong || complain(&p, "%s", wrong);
+}
+
+static void describe(const Option *option, const void *at, Buf *out)
+{
+    const char *name = option->name ? option->name : option->brief ? option->brief : option->value;
+    switch (option->kind) {
+    case OPT_FLAG:
+    case OPT_BOOL:
+        buf_printf(out, "%s = %s\n", name, *(const bool *)at ? "true" : "false");
+        break;
+    case OPT_INT:
+        buf_printf(out, "%s = %" PRId64 "\n", name, *(const int64_t *)at);
+        break;
+    case OPT_TEXT:
+        buf_printf(out, "%s = %s\n", name, *(const char *const *)at ? *(const char *const *)at : "(none)");
+        break;
+    case OPT_LIST: {
+        const OptionList *list = at;
+        for (size_t i = 0; i < list->count; i++)
+            buf_printf(out, "%s = %s\n", name, list->items[i]);
+        break;
+    }
+    case OPT_END:
+        break;
+    }
+}
+
+void options_describe(const Command *command, const void *args, Buf *out)
+{
+    for (const Option *o = command->options; o->kind; o++)
+        describe(o, (const char *)args + o->at, out);
+}

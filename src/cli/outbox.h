@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/* The objects that `manage store` is to send: gathered from files and folders, or from the index. */
+#ifndef GANTRY_CLI_OUTBOX_H
+#define GANTRY_CLI_OUTBOX_H
+
+#include "cli/cli.h"
+
+typedef struct OutItem {
+    const char *path, *sop_class, *sop_instance, *syntax;
+    const char *study, *series; /* NULL when the object does not say */
+    uint64_t data_offset;
+    unsigned tries;
+} OutItem;
+
+typedef struct Outbox {
+    Arena *arena;
+    OutItem *items;
+    size_t count, capacity;
+    uint64_t skipped; /* files that are not DICOM objects */
+} Outbox;
+
+void outbox_free(Outbox *box);
+
+/* One file, or a folder with all below it whose name does not begin with a dot. What is no DICOM object is logged and counted. */
+bool outbox_add_path(Outbox *box, const char *path, Err *err);
+
+/* What the index has of one identifier ("*" = everything). *found = how many were added. */
+bool outbox_add_indexed(Outbox *box, Index *index, const char *model, const char *uid, size_t *found,
+                        Err *err);
+
+#endif

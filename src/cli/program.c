@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+/* From argv to a command: which name was called, which archive, which settings; usage, help and errors. */
+#include "cli/cli.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const Command *const gantry_commands[] = {&command_admin, &command_manage, NULL};
+static const Option no_options[] = {{OPT_END}};
+static const Command command_gantry = {
+    .name = "gantry",
+    .summary = "A PACS: an archive that speaks DICOM, and the tools that move images between archives.",
+    .options = no_options,
+    .subcommands = gantry_commands,
+};
+
+static void put(FILE *to, Buf *text)
+{
+    fwrite(text->p, 1, text->n, to);
+    buf_clear(text);
+}
+
+static int usage_error(const Command *command, const char *program, const char *problem)
+{
+    Buf out;
+    buf_init(&out, 0);
+    options_usage(command, program, &out);
+    buf_printf(&out, "%s: error: %s\n", program, problem);
+    put(stderr, &out);
+    buf_free(&out);
+    return EXIT_USAGE;
+}
+
+static int show_help(const Command *command, const char *program)
+{
+    Buf out;
+    buf_init(&out, 0);
+    options_help(command, program, &out);
+    put(stdout, &out);
+    buf_free(&out);
+    return EXIT_OK;
+}
+
+/* An INFO line that names the command and DEBUG lines with its arguments, between two rulers of 70 stars. */
+static void journal(const Command *command, const void *args)
+{
+    static const char stars[] = "**********************************************************************";
+    log_info("command_event", "command %s", command->name);
+    Buf lines;
+    buf_init(&lines, 0);
+    options_describe(command, args, &lines);
+    Span rest = buf_span(&lines), line;
+    bool more = true;
+    log_debug("command_event", "%s OUTGOING kwargs", stars);
+    while (span_split(&rest, '\n', &line, &more))
+        if (line.n)
+            log_debug("command_event", "%.*s", SPAN_FMT(line));
+    log_debug("command_event", "%s END kwargs", stars);
+    buf_free(&lines);
+}
+
+/* Finds the archive, reads its settings, opens the log. */
+static bool enter_archive(Cli *cli)
+{
+    Err err = {0};
+    cli->folder = cli_find_archive(cli->arena, cli->invoked, &err);
+    if (!cli->folder) {
+        fprintf(stderr, "%s: %s\n", cli->program, err.text);
+        return false;
+    }
+    Buf problems;
+    buf_init(&problems, 0);
+    SettingsOrigin *origins = arena_alloc(cli->arena, settings_key_count * sizeof *origins);
+    cli->settings = settings_load(cli->arena, cli->folder, origins, &problems);
+    cli->origins = origins;
+    if (!cli->settings)
+        fprintf(stderr, "%s: the settings cannot be used:\n%s", cli->program, buf_cstr(&problems));
+    buf_free(&problems);
+    if (!cli->settings)
+        return false;
+    if (!cli_logs_start(cli->settings, &err)) {
+        fprintf(stderr, "%s: %s\n", cli->program, err.text);
+        return false;
+    }
+    return true;
+}
+
+static int run(Cli *cli, const Command *command, const void *args)
+{
+    if (command->needs_archive) {
+        if (!enter_archive(cli))
+            return EXIT_FAILED;
+        journal(command, args);
+    }
+    int code = command->run(cli, args);
+    if (fflush(stdout) != 0 && code == EXIT_OK)
+        code = cli_fail(cli, "cannot write the output: %s", strerror(errno));
+    log_close();
+    return code;
+}
+
+static int dispatch(Cli *cli, const Command *command, int argc, char *const *argv);
+
+/* Options of a command that has sub-commands stand before the sub-command's name. */
+static int dispatch_sub(Cli *cli, const Command *command, int argc, char *const *argv)
+{
+    int n = 0;
+    while (n < argc && argv[n][0] == '-')
+        n++;
+    if (n == argc || n > 0) {
+        Command own = *command;
+        own.subcommands = NULL;
+        if (n > 0 && own.run)
+            return dispatch(cli, &own, n, argv);
+        bool help = n > 0 && (!strcmp(argv[0], "-h") || !strcmp(argv[0], "--help"));
+        if (help)
+            return show_help(command, cli->program);
+        return usage_error(command, cli->program,
+                           n ? arena_printf(cli->arena, "unrecognized arguments: %s", argv[0])
+                             : "a command is required");
+    }
+    for (const Command *const *sub = command->subcommands; *sub; sub++)
+        if (!strcmp((*sub)->name, argv[0])) {
+            cli->program = arena_printf(cli->arena, "%s %s", cli->program, argv[0]);
+            return dispatch(cli, *sub, argc - 1, argv + 1);
+        }
+    const char *names = "";
+    for (const Command *const *sub = command->subcommands; *sub; sub++)
+        names = arena_printf(cli->arena, "%s%s%s", names, *names ? ", " : "", (*sub)->name);
+    return usage_error(command, cli->program,
+                       arena_printf(cli->arena, "invalid choice: '%.60s' (choose from: %s)", argv[0], names));
+}
+
+static int dispatch(Cli *cli, const Command *command, int argc, char *const *argv)
+{
+    if (command->subcommands)
+        return dispatch_sub(cli, command, argc, argv);
+    void *args = arena_alloc(cli->arena, command->size + 1);
+    Buf problem;
+    buf_init(&problem, 0);
+    bool help = false;
+    int code;
+    if (!options_parse(command, argc, argv, cli->arena, args, &help, &problem))
+        code = usage_error(command, cli->program, buf_cstr(&problem));
+    else if (help)
+        code = show_help(command == &command_manage || !strcmp(command->name, "manage") ? &command_manage
+                                                                                        : command,
+                         cli->program);
+    else
+        code = run(cli, command, args);
+    buf_free(&problem);
+    return code;
+}
+
+static const Command *command_of_name(const char *name)
+{
+    if (!strcmp(name, "sphere-admin"))
+        return &command_admin;
+    if (!strcmp(name, "manage") || !strcmp(name, "manage.py"))
+        return &command_manage;
+    return &command_gantry;
+}
+
+int cli_main(int argc, char *const *argv)
+{
+    /* A peer or a reader of our output that goes away is an error of a write, not the end of the program. */
+    signal(SIGPIPE, SIG_IGN);
+    const char *invoked = argc > 0 ? argv[0] : "gantry";
+    const char *slash = strrchr(invoked, '/');
+    Arena *arena = arena_new(0);
+    Cli cli = {.program = slash ? slash + 1 : invoked, .invoked = invoked, .arena = arena};
+    const Command *command = command_of_name(cli.program);
+    int code = dispatch(&cli, command, argc > 0 ? argc - 1 : 0, argv + 1);
+    arena_free(arena);
+    return code;
+}

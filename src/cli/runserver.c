@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+/*
+ * `manage runserver`: the archive served over DICOM until SIGINT or SIGTERM.
+ *
+ * Signals are blocked in every thread and waited for in this one, so that a stop is orderly: no new associations, running
+ * operations finish (for STOP_GRACE_MS), the index is up to date, exit code 0.
+ */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/banner.h"
+#include "cli/block.h"
+#include "cli/cli.h"
+#include "scp/scp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STOP_GRACE_MS = 15000 };
+
+typedef struct Args {
+    int64_t verbosity;
+} Args;
+
+static const Args defaults = {.verbosity = -1};
+static const Option options[] = {
+    {OPT_INT, "v", "verbosity", "{0,1,2}", "0 no block, 1 the final ones, 2 one for each step", .max = 2,
+     .at = offsetof(Args, verbosity)},
+    {OPT_END},
+};
+
+/* The console and the UID journal, shared by the association threads. */
+typedef struct Console {
+    const Settings *settings;
+    int verbosity;
+    int journal; /* file descriptor, -1 = none */
+} Console;
+
+/* "YYYY-MM-DD | study | series | instance"; one write per line, so that lines of several threads do not mix. */
+static void write_journal(const Console *console, const ScpEvent *event)
+{
+    char when[32], entry[256];
+    clock_format(clock_wall_us(), false, when);
+    int n = snprintf(entry, sizeof entry, "%.10s | %s | %s | %s\n", when, event->study,
+                     event->series ? event->series : "", event->instance ? event->instance : "");
+    Err err = {0};
+    if (!file_write_all(console->journal, entry, (size_t)n, &err))
+        log_warning("pacs.event_sphere", "UID journal: %s", err.text);
+}
+
+static void show_event(void *ctx, const ScpEvent *event)
+{
+    const Console *console = ctx;
+    bool received = !strcmp(event->action, "CSTORE") && event->committed && event->success;
+    if (received && event->study && console->journal >= 0)
+        write_journal(console, event);
+    Block block = {.service = "SCP",
+                   .action = event->action,
+                   .committed = event->committed,
+                   .simultaneous = event->simultaneous,
+                   .has_status = event->has_status,
+                   .status = event->status,
+                   .study = event->study,
+                   .series = event->series,
+                   .instance = event->instance,
+                   .now_us = clock_wall_us(),
+                   .began_us = event->began_us,
+                   .peer_ae = event->calling_ae,
+                   .own_ae = console->settings->aet,
+                   .success = event->success,
+                   .context_id = event->context_id,
+                   .abstract_syntax = event->abstract_syntax,
+                   .transfer_syntax = event->transfer_syntax,
+                   .last_log = event->last_log,
+                   .data_set = event->data_set};
+    Buf out;
+    buf_init(&out, 0);
+    block_format(&block, console->verbosity, &out);
+    if (out.n) {
+        fwrite(out.p, 1, out.n, stdout); /* stdio locks: a block comes out whole */
+        fflush(stdout);
+    }
+    buf_free(&out);
+}
+
+static unsigned services_of(const Settings *s)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } names[] = {{"c-echo", SCP_ECHO},
+                 {"c-store", SCP_STORE},
+                 {"c-find", SCP_FIND},
+                 {"c-move", SCP_MOVE},
+                 {"c-get", SCP_GET}};
+    unsigned bits = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (settings_list_has(&s->scp_services, names[i].name))
+            bits |= names[i].bit;
+    return bits;
+}
+
+static int64_t milliseconds(int64_t seconds)
+{
+    return seconds > 0 ? seconds * 1000 : -1;
+}
+
+static ScpSettings server_settings(const Settings *s, Console *console)
+{
+    return (ScpSettings){.ae_title = s->aet,
+                         .address = *s->listen_address ? s->listen_address : NULL,
+                         .port = (uint16_t)s->port,
+                         .require_called_ae = s->required_call_aet,
+                         .services = services_of(s),
+                         .max_associations = (unsigned)s->max_assoc,
+                         .max_pdu = (uint32_t)s->pdu_size,
+                         .async_window = (uint16_t)s->async_window,
+                         .timeouts = {.connect_ms = milliseconds(s->acse_timeout),
+                                      .acse_ms = milliseconds(s->acse_timeout),
+                                      .dimse_ms = milliseconds(s->dimse_timeout),
+                                      .network_ms = milliseconds(s->network_timeout)},
+                         .peers_path = s->path_white_list,
+                         .accept_unknown_classes = s->accept_unknown_classes,
+                         .find_limit = (uint64_t)s->find_limit,
+                         .find_fold_names = s->find_fold_names,
+                         .event = show_event,
+                         .event_ctx = console};
+}
+
+static void show_banner(const Settings *s, uint16_t port)
+{
+    unsigned services = services_of(s);
+    Buf out;
+    buf_init(&out, 0);
+    banner_format(&(Banner){.ae_title = s->aet,
+                            .port = port,
+                            .echo = services & SCP_ECHO,
+                            .store = services & SCP_STORE,
+                            .find = services & SCP_FIND,
+                            .move = services & SCP_MOVE,
+                            .get = services & SCP_GET,
+                            .saving = true,
+                            .colour = cli_colour(STDOUT_FILENO)},
+                  &out);
+    fwrite(out.p, 1, out.n, stdout);
+    fflush(stdout);
+    buf_free(&out);
+}
+
+static void wanted_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+}
+
+/* At verbosity 2, how much waits for the index, every save_delay seconds when it changed. */
+static int wait_for_stop(const Cli *cli, int verbosity, Archive *archive, const sigset_t *signals)
+{
+    double period = cli->settings->db_save_delay > 0.1 ? cli->settings->db_save_delay : 0.1;
+    struct timespec wait = {.tv_sec = (time_t)period,
+                            .tv_nsec = (long)((period - (double)(time_t)period) * 1e9)};
+    size_t shown = SIZE_MAX;
+    for (;;) {
+        fflush(stdout);
+        int number = sigtimedwait(signals, NULL, &wait);
+        if (number > 0)
+            return number;
+        if (number < 0 && errno != EAGAIN && errno != EINTR)
+            return SIGTERM;
+        size_t waiting = verbosity >= 2 ? arc_ingest_waiting(archive) : shown;
+        if (waiting != shown)
+            printf("=========== SIZE QUEUE %s : %zu\n", cli->settings->aet, waiting);
+        shown = waiting;
+    }
+}
+
+static int open_journal(const Settings *s, Err *err)
+{
+    if (!s->log_create_file_uid)
+        return -1;
+    char *path = file_join(s->log_path_folder, s->log_file_name_uid);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (fd < 0)
+        err_errno(err, errno, "cannot open the UID journal %s", path);
+    free(path);
+    return fd;
+}
+
+static void log_settings(Cli *cli)
+{
+    for (size_t i = 0; i < settings_key_count; i++)
+        log_debug("settings", "%s = %s", settings_keys[i].path,
+                  settings_value_text(cli->arena, cli->settings, &settings_keys[i]));
+}
+
+static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
+{
+    const Settings *s = cli->settings;
+    Err err = {0};
+    ScpSettings settings = server_settings(s, console);
+    ScpServer *server = scp_start(&settings, archive, &err);
+    if (!server)
+        return cli_fail(cli, "%s", err.text);
+    printf("Starting thread_db_save\n");
+    show_banner(s, scp_port(server));
+    log_info("pacs.event_sphere", "server started ae=%s port=%u data=%s", s->aet, scp_port(server),
+             s->fs_path);
+
+    int number = wait_for_stop(cli, console->verbosity, archive, signals);
+    printf("\nDICOM Server %s has been stopped\n", s->aet);
+    fflush(stdout);
+    log_info("pacs.event_sphere", "server stops signal=%s associations=%u", strsignal(number),
+             scp_associations(server));
+    scp_stop(server, STOP_GRACE_MS);
+    return EXIT_OK;
+}
+
+static int run(Cli *cli, const void *args)
+{
+    const Args *a = args;
+    sigset_t signals;
+    wanted_signals(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    log_settings(cli);
+
+    Err err = {0};
+    Console console = {.settings = cli->settings, .verbosity = cli_verbosity(cli, a->verbosity)};
+    console.journal = open_journal(cli->settings, &err);
+    if (err.code)
+        return cli_fail(cli, "%s", err.text);
+    int code;
+    Archive *archive = cli_open_archive(cli->settings, &err);
+    if (archive) {
+        code = serve(cli, &console, archive, &signals);
+        arc_close(archive);
+        if (code == EXIT_OK)
+            printf("Exiting thread_db_save\n");
+        log_info("pacs.event_sphere", "server stopped");
+    } else {
+        code = cli_fail(cli, "%s", err.text);
+    }
+    if (console.journal >= 0)
+        close(console.journal);
+    return code;
+}
+
+const Command command_runserver = {
+    .name = "runserver",
+    .summary = "serve this archive over DICOM until Ctrl-C or SIGTERM",
+    .options = options,
+    .defaults = &defaults,
+    .size = sizeof(Args),
+    .needs_archive = true,
+    .run = run,
+};

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/* `manage settings check|show`: are the settings sound, and what is in force from where. */
+#include "base/json.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Args {
+    const char *verb;
+    bool json;
+} Args;
+
+static const Args defaults;
+static const Option options[] = {
+    {OPT_TEXT, .value = "VERB", .choices = "check show", .at = offsetof(Args, verb),
+     .help = "check: say whether the settings can be used. show: print each key, its value and where it "
+             "comes from"},
+    {OPT_FLAG, .name = "json", .help = "show as JSON", .at = offsetof(Args, json)},
+    {OPT_END},
+};
+
+static const char *origin_text(const Cli *cli, size_t i)
+{
+    const SettingsOrigin *origin = &cli->origins[i];
+    if (origin->environment)
+        return arena_printf(cli->arena, "environment %s", settings_keys[i].env);
+    return origin->line ? arena_printf(cli->arena, "line %d", origin->line) : "fallback";
+}
+
+static void show_json(const Cli *cli, Buf *out)
+{
+    JsonWriter w = json_writer(out);
+    json_object(&w);
+    for (size_t i = 0; i < settings_key_count; i++) {
+        json_key(&w, settings_keys[i].path);
+        json_object(&w);
+        json_member(&w, "value", settings_value_text(cli->arena, cli->settings, &settings_keys[i]));
+        json_member(&w, "origin", origin_text(cli, i));
+        json_end_object(&w);
+    }
+    json_end_object(&w);
+    buf_append_cstr(out, "\n");
+}
+
+static int run(Cli *cli, const void *args)
+{
+    const Args *a = args;
+    Buf out;
+    buf_init(&out, 0);
+    if (!strcmp(a->verb, "check")) {
+        buf_printf(&out, "%s: no problem found\n", cli->settings->file);
+    } else if (a->json) {
+        show_json(cli, &out);
+    } else {
+        for (size_t i = 0; i < settings_key_count; i++)
+            buf_printf(&out, "%-38s %-44s (%s)\n", settings_keys[i].path,
+                       settings_value_text(cli->arena, cli->settings, &settings_keys[i]),
+                       origin_text(cli, i));
+    }
+    fwrite(out.p, 1, out.n, stdout);
+    buf_free(&out);
+    return EXIT_OK;
+}
+
+const Command command_settings = {
+    .name = "settings",
+    .summary = "check the settings, or show what is in force and where it comes from",
+    .options = options,
+    .defaults = &defaults,
+    .size = sizeof(Args),
+    .needs_archive = true,
+    .run = run,
+};

@@ -1,0 +1,2 @@
+# The version of the program that made this archive: `manage -vp` prints it.
+__version__ = '@VERSION@'
