@@ -113,6 +113,7 @@ bool scp_get(ScpAssociation *a, const NetCommand *request, Err *err)
 {
     ScpRetrieve r = {.a = a,
                      .request = request,
+                     .name = "C-GET",
                      .action = "CGET",
                      .status_service = "Q/R Get",
                      .ctx = &r,

@@ -112,6 +112,7 @@ bool scp_move(ScpAssociation *a, const NetCommand *request, Err *err)
                  .priority = request->priority};
     ScpRetrieve r = {.a = a,
                      .request = request,
+                     .name = "C-MOVE",
                      .action = "CMOVE",
                      .status_service = "Q/R Move",
                      .ctx = &move,

@@ -76,7 +76,7 @@ static void report(ScpRetrieve *r, uint16_t status)
     log_write(well ? LOG_INFO : LOG_WARNING, SCP_LOG_TRANSACTION,
               "%s from %s%s%s, %s: %" PRIu64 " sent, %" PRIu64 " with warning, %" PRIu64 " failed, %" PRIu64
               " not tried, %" PRId64 " ms, status %04X%s%s",
-              net_field_name(r->request->field), r->a->calling, *r->request->move_destination ? " to " : "",
+              r->name, r->a->calling, *r->request->move_destination ? " to " : "",
               r->request->move_destination, r->id.keys ? scp_identifier_name(&r->id, name) : "no identifier",
               r->completed, r->warning, r->failed, r->remaining, (clock_wall_us() - r->began) / 1000, status,
               r->why.code ? ": " : "", r->why.text);
@@ -136,8 +136,7 @@ static void note_failure(ScpRetrieve *r, const IdxFile *file)
 static void report_failure(ScpRetrieve *r, const IdxFile *file, const Err *why)
 {
     r->why = *why;
-    log_warning(SCP_LOG_FILE, "%s: %s not sent: %s", net_field_name(r->request->field), file->sop_instance,
-                why->text);
+    log_warning(SCP_LOG_FILE, "%s: %s not sent: %s", r->name, file->sop_instance, why->text);
     scp_event(r->a, r->request,
               (ScpEvent){.action = r->action,
                          .committed = true,

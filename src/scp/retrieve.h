@@ -20,7 +20,7 @@ typedef enum ScpSent {
 typedef struct ScpRetrieve {
     ScpAssociation *a;
     const NetCommand *request;
-    const char *action;         /* "CMOVE", "CGET" */
+    const char *name, *action;  /* "C-MOVE", "CMOVE" */
     const char *status_service; /* as in status_codes.csv */
     void *ctx;
     /* Called for every object before the first is sent. May be NULL. */
