@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The one table of indexed attributes. Schema, rows, query keys and answers derive from it: adding an attribute is adding a row.
+ *
+ * Each level has a table of its own. An attribute either has a column there (those that SPHERE has, and those that are
+ * sorted or searched by) or is kept with the others in the row's `attributes`, a data set in explicit VR little endian,
+ * UTF-8. A value that its column cannot hold exactly (too long, several dates, "007") is kept in `attributes` as well,
+ * and what is there counts.
+ */
+#ifndef GANTRY_INDEX_ATTRIBUTES_H
+#define GANTRY_INDEX_ATTRIBUTES_H
+
+#include "dicom/level.h"
+#include "dicom/tag.h"
+
+typedef enum IdxColumnKind {
+    IDX_KEPT,     /* no column: in `attributes` */
+    IDX_KEY,      /* the unique key of the level */
+    IDX_TEXT,     /* UTF-8, values joined by backslash, cut to `chars` */
+    IDX_MODALITY, /* the same, 'Unknown' where the object has none */
+    IDX_DATE,     /* YYYYMMDD where the value is a date, as it is otherwise */
+    IDX_INTEGER,
+    IDX_LIST,  /* kept by ingest: different values of the objects below, joined by backslash */
+    IDX_COUNT, /* kept by ingest: how many studies, series, instances are below */
+} IdxColumnKind;
+
+/* How SQL narrows a search by the attribute. Whatever it lets through is decided by dicom/match.h. */
+typedef enum IdxSearch {
+    IDX_SCAN,  /* not at all */
+    IDX_EXACT, /* by the column, exactly: UIDs that are keys */
+    IDX_TERM,  /* by folded terms: single values and wildcards */
+    IDX_RANGE, /* by the date column */
+    IDX_AMONG, /* by the list kept with the study */
+} IdxSearch;
+
+typedef struct IdxAttribute {
+    DcmLevel level;
+    DcmTag tag;
+    const char *column; /* NULL for IDX_KEPT */
+    const char *type;   /* SQL type */
+    int chars;          /* longest text, in characters; 0 = any */
+    IdxColumnKind kind;
+    IdxSearch search;
+    bool extended; /* asked for by the user's settings, not part of the base schema */
+} IdxAttribute;
+
+/* The rows of one level, in order of tag. */
+const IdxAttribute *idx_attributes(DcmLevel level, size_t *count);
+/*
+ * The row that decides about a key in a query at `level`: the deepest one at that level or above, else the shallowest below;
+ * NULL when the attribute is not indexed. (Protocol Name is an attribute of series, and SPHERE has it with the study as well.)
+ */
+const IdxAttribute *idx_attribute(DcmTag tag, DcmLevel level);
+
+/* The tables, by level. */
+typedef struct IdxTable {
+    const char *name, *alias;
+    const char *id;  /* surrogate key */
+    const char *uid; /* column of the unique key */
+} IdxTable;
+extern const IdxTable idx_tables[DCM_LEVEL_COUNT];
+
+#endif

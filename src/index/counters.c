@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+#include "index/counters.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "dicom/tags.h"
+#include "index/row.h"
+#include "index/search.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- gathering -- */
+
+static size_t slot_of(const IdxCounters *c, DcmLevel level, int64_t id)
+{
+    size_t i = ((uint64_t)id * 0x9E3779B97F4A7C15u + (unsigned)level * 0x51ED27u) >> 20 & (c->capacity - 1);
+    while (c->slots[i].id && (c->slots[i].id != id || c->slots[i].level != level))
+        i = (i + 1) & (c->capacity - 1);
+    return i;
+}
+
+static void grow(IdxCounters *c)
+{
+    IdxCounters bigger = {
+        .capacity = c->capacity ? c->capacity * 2 : 64, .count = c->count, .totals = c->totals};
+    bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
+    if (!bigger.slots)
+        abort();
+    for (size_t i = 0; i < c->capacity; i++)
+        if (c->slots[i].id)
+            bigger.slots[slot_of(&bigger, c->slots[i].level, c->slots[i].id)] = c->slots[i];
+    free(c->slots);
+    *c = bigger;
+}
+
+void idx_counters_free(IdxCounters *c)
+{
+    free(c->slots);
+    *c = (IdxCounters){0};
+}
+
+void idx_counters_clear(IdxCounters *c)
+{
+    if (c->count)
+        memset(c->slots, 0, c->capacity * sizeof *c->slots);
+    c->count = 0;
+    c->totals = (IdxDelta){0};
+}
+
+void idx_counters_add(IdxCounters *c, const IdxDelta *delta)
+{
+    if (c->count * 2 >= c->capacity)
+        grow(c);
+    IdxDelta *slot = &c->slots[slot_of(c, delta->level, delta->id)];
+    if (!slot->id) {
+        slot->id = delta->id;
+        slot->level = delta->level;
+        c->count++;
+    }
+    slot->studies += delta->studies;
+    slot->series += delta->series;
+    slot->instances += delta->instances;
+    slot->bytes += delta->bytes;
+    slot->relist |= delta->relist;
+}
+
+/* -- writing -- */
+
+typedef struct Writing {
+    IdxCounters *counters;
+    Db *db;
+    const char *now;
+    bool *removed;
+} Writing;
+
+static bool run_on(Db *db, const char *sql, int64_t id, Err *err)
+{
+    DbStatement *s = db_prepare(db, sql, err);
+    if (!s)
+        return false;
+    db_bind_int(s, id);
+    return db_run(s, err);
+}
+
+/* Removes the row with its terms. */
+static bool remove_row(Writing *w, DcmLevel level, int64_t id, Err *err)
+{
+    static const char *const sql[] = {[DCM_LEVEL_PATIENT] = "DELETE FROM patient WHERE patient_id = ?",
+                                      [DCM_LEVEL_STUDY] = "DELETE FROM study WHERE study_id = ?",
+                                      [DCM_LEVEL_SERIES] = "DELETE FROM series WHERE series_id = ?"};
+    Arena *arena = arena_new(0);
+    const DcmDataset *row = idx_row_load(w->db, arena, level, id, err);
+    *w->removed = true;
+    bool ok = row && idx_terms_remove(w->db, row, level, id, err) && run_on(w->db, sql[level], id, err);
+    arena_free(arena);
+    return ok;
+}
+
+/* *out = first column of the row, *empty = there is no such row or it has no instances. */
+static bool look(Writing *w, const char *sql, int64_t id, int64_t *above, int64_t *patient, bool *empty,
+                 Err *err)
+{
+    bool row = false;
+    DbStatement *s = db_prepare(w->db, sql, err);
+    if (!s)
+        return false;
+    db_bind_int(s, id);
+    bool ok = db_step(s, &row, err);
+    *empty = row && db_int(s, 0) <= 0;
+    if (row && above)
+        *above = db_int(s, 1);
+    if (row && patient)
+        *patient = db_int(s, 2);
+    db_done(s);
+    return ok;
+}
+
+static bool write_series(Writing *w, const IdxDelta *d, Err *err)
+{
+    DbStatement *s = db_prepare(w->db,
+                                "UPDATE series SET number_of_series_related_instances = "
+                                "number_of_series_related_instances + ?, size = size + ?, dt_completion = "
+                                "CASE WHEN ? THEN ? ELSE dt_completion END WHERE series_id = ?",
+                                err);
+    int64_t study = 0, patient = 0;
+    bool empty = false;
+    if (!s)
+        return false;
+    db_bind_int(s, d->instances);
+    db_bind_int(s, d->bytes);
+    db_bind_int(s, d->instances > 0);
+    db_bind_cstr(s, w->now);
+    db_bind_int(s, d->id);
+    if (!db_run(s, err) ||
+        !look(
+            w,
+            "SELECT number_of_series_related_instances, study_id, patient_id FROM series WHERE series_id = ?",
+            d->id, &study, &patient, &empty, err))
+        return false;
+    if (!empty)
+        return true;
+    idx_counters_add(w->counters,
+                     &(IdxDelta){.level = DCM_LEVEL_STUDY, .id = study, .series = -1, .relist = true});
+    idx_counters_add(w->counters, &(IdxDelta){.level = DCM_LEVEL_PATIENT, .id = patient, .series = -1});
+    w->counters->totals.series--;
+    return remove_row(w, DCM_LEVEL_SERIES, d->id, err);
+}
+
+/* Appends values of a backslash list that `list` lacks. */
+static void add_values(Buf *list, Span values)
+{
+    Span one;
+    bool more = true;
+    while (span_split(&values, '\\', &one, &more)) {
+        one = span_trim(one);
+        if (!one.n || one.n > IDX_LIST_VALUE_MAX || memchr(one.p, 0, one.n) ||
+            list->n + one.n > IDX_LIST_TEXT_MAX)
+            continue;
+        Span rest = buf_span(list), have;
+        bool more_have = true, there = false;
+        while (list->n && span_split(&rest, '\\', &have, &more_have))
+            there |= span_eq(have, one);
+        if (there)
+            continue;
+        if (list->n)
+            buf_u8(list, '\\');
+        buf_append_span(list, one);
+    }
+}
+
+/* Modality as the object has it: the column is short, and says 'Unknown' for none. */
+static bool add_modalities(Db *db, int64_t study, Buf *list, Err *err)
+{
+    DbStatement *s =
+        db_prepare(db, "SELECT modality, attributes FROM series WHERE study_id = ? ORDER BY series_id", err);
+    bool ok = s != NULL, row = true;
+    Arena *arena = arena_new(0);
+    if (s)
+        db_bind_int(s, study);
+    while (ok && (ok = db_step(s, &row, err)) && row) {
+        Span modality = db_text(s, 0), rest = db_blob(s, 1);
+        const DcmDataset *kept = rest.n ? dcm_dataset_parse(arena, rest, NULL, NULL, NULL) : NULL;
+        const DcmElement *e = kept ? dcm_find(kept, DCM_Modality) : NULL;
+        if (e)
+            add_values(list, span_rtrim(e->value));
+        else if (!span_eq_cstr(modality, "Unknown"))
+            add_values(list, modality);
+        arena_reset(arena);
+    }
+    db_done(s);
+    arena_free(arena);
+    return ok;
+}
+
+static bool add_classes(Db *db, int64_t study, Buf *list, Err *err)
+{
+    DbStatement *s =
+        db_prepare(db,
+                   "SELECT i.sop_class_uid, min(i.file_storage_metadata_dicom_id) AS first FROM series e "
+                   "JOIN file_storage_metadata_dicom i ON i.series_id = e.series_id "
+                   "WHERE e.study_id = ? GROUP BY i.sop_class_uid ORDER BY first",
+                   err);
+    bool ok = s != NULL, row = true;
+    if (s)
+        db_bind_int(s, study);
+    while (ok && (ok = db_step(s, &row, err)) && row)
+        add_values(list, db_text(s, 0));
+    db_done(s);
+    return ok;
+}
+
+static bool relist_study(Db *db, int64_t study, Err *err)
+{
+    Buf modalities, classes;
+    buf_init(&modalities, 0);
+    buf_init(&classes, 0);
+    bool ok = add_modalities(db, study, &modalities, err) && add_classes(db, study, &classes, err);
+    DbStatement *s =
+        ok ? db_prepare(
+                 db, "UPDATE study SET modalities_in_study = ?, sop_classes_in_study = ? WHERE study_id = ?",
+                 err)
+           : NULL;
+    if (s) {
+        db_bind_text(s, buf_span(&modalities));
+        db_bind_text(s, buf_span(&classes));
+        db_bind_int(s, study);
+        ok = db_run(s, err);
+    }
+    buf_free(&modalities);
+    buf_free(&classes);
+    return ok && s;
+}
+
+static bool write_study(Writing *w, const IdxDelta *d, Err *err)
+{
+    DbStatement *s =
+        db_prepare(w->db,
+                   "UPDATE study SET number_of_study_related_series = number_of_study_related_series + ?, "
+                   "number_of_study_related_instances = number_of_study_related_instances + ?, "
+                   "size = size + ? WHERE study_id = ?",
+                   err);
+    int64_t patient = 0;
+    bool empty = false;
+    if (!s)
+        return false;
+    db_bind_int(s, d->series);
+    db_bind_int(s, d->instances);
+    db_bind_int(s, d->bytes);
+    db_bind_int(s, d->id);
+    if (!db_run(s, err) ||
+        !look(w, "SELECT number_of_study_related_instances, patient_id FROM study WHERE study_id = ?", d->id,
+              &patient, NULL, &empty, err))
+        return false;
+    if (!empty)
+        return !d->relist || relist_study(w->db, d->id, err);
+    idx_counters_add(w->counters,
+                     &(IdxDelta){.level = DCM_LEVEL_PATIENT, .id = patient, .studies = -1, .relist = true});
+    w->counters->totals.studies--;
+    return remove_row(w, DCM_LEVEL_STUDY, d->id, err);
+}
+
+static bool write_patient(Writing *w, const IdxDelta *d, Err *err)
+{
+    DbStatement *s = db_prepare(
+        w->db,
+        "UPDATE patient SET number_of_patient_related_studies = number_of_patient_related_studies + ?, "
+        "number_of_patient_related_series = number_of_patient_related_series + ?, "
+        "number_of_patient_related_instances = number_of_patient_related_instances + ?, "
+        "size = size + ? WHERE patient_id = ?",
+        err);
+    bool empty = false;
+    if (!s)
+        return false;
+    db_bind_int(s, d->studies);
+    db_bind_int(s, d->series);
+    db_bind_int(s, d->instances);
+    db_bind_int(s, d->bytes);
+    db_bind_int(s, d->id);
+    if (!db_run(s, err) ||
+        !look(w, "SELECT number_of_patient_related_instances FROM patient WHERE patient_id = ?", d->id, NULL,
+              NULL, &empty, err))
+        return false;
+    if (empty) {
+        w->counters->totals.id--;
+        return remove_row(w, DCM_LEVEL_PATIENT, d->id, err);
+    }
+    return !d->relist || run_on(w->db,
+                                "UPDATE patient SET newest_study = (SELECT max(date_study) FROM study "
+                                "WHERE study.patient_id = patient.patient_id) WHERE patient_id = ?",
+                                d->id, err);
+}
+
+static bool write_level(Writing *w, DcmLevel level, Err *err)
+{
+    /* Writing a level adds to the one above it only, but may move the slots: take a copy. */
+    size_t capacity = w->counters->capacity;
+    IdxDelta *deltas = malloc((capacity ? capacity : 1) * sizeof *deltas);
+    size_t n = 0;
+    bool ok = true;
+    if (!deltas)
+        abort();
+    for (size_t i = 0; i < capacity; i++)
+        if (w->counters->slots[i].id && w->counters->slots[i].level == level)
+            deltas[n++] = w->counters->slots[i];
+    for (size_t i = 0; ok && i < n; i++)
+        ok = level == DCM_LEVEL_SERIES  ? write_series(w, &deltas[i], err)
+             : level == DCM_LEVEL_STUDY ? write_study(w, &deltas[i], err)
+                                        : write_patient(w, &deltas[i], err);
+    free(deltas);
+    return ok;
+}
+
+static bool write_totals(const IdxDelta *d, Db *db, Err *err)
+{
+    DbStatement *s =
+        db_prepare(db,
+                   "UPDATE totals SET patients = patients + ?, studies = studies + ?, series = series + ?, "
+                   "instances = instances + ?, size = size + ?",
+                   err);
+    if (!s)
+        return false;
+    db_bind_int(s, d->id);
+    db_bind_int(s, d->studies);
+    db_bind_int(s, d->series);
+    db_bind_int(s, d->instances);
+    db_bind_int(s, d->bytes);
+    return db_run(s, err);
+}
+
+bool idx_counters_write(IdxCounters *c, Db *db, const char *now, bool *removed, Err *err)
+{
+    Writing w = {c, db, now, removed};
+    if (!c->count)
+        return true;
+    bool ok = write_level(&w, DCM_LEVEL_SERIES, err) && write_level(&w, DCM_LEVEL_STUDY, err) &&
+              write_level(&w, DCM_LEVEL_PATIENT, err) && write_totals(&c->totals, db, err);
+    if (ok)
+        idx_counters_clear(c);
+    return ok;
+}

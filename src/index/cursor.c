@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Rows of a query. Each level of a row is read once for as long as its id stays the same: a patient's data set and whether it
+ * matches serve all its studies. Nothing is gathered; the connection's transaction makes the answers those of one moment.
+ */
+#include "index/plan.h"
+#include "index/row.h"
+
+#include "dicom/tags.h"
+
+#include <stdlib.h>
+
+/* One level of the current row. */
+typedef struct LevelRow {
+    int64_t id; /* 0 = none yet */
+    Arena *arena;
+    DcmDataset *attributes;
+    bool matches;
+} LevelRow;
+
+struct IdxCursor {
+    Index *index;
+    Arena *arena;
+    Db *db;
+    IdxPlan plan;
+    DbStatement *rows, *children;
+    LevelRow level
+        [DCM_LEVEL_COUNT]; /* above and at the query's level: of the row; below: of the child looked at */
+    uint64_t skipped, given;
+    bool ended;
+};
+
+IdxCursor *idx_query(Index *index, const IdxQuery *query, Err *err)
+{
+    IdxCursor *c = calloc(1, sizeof *c);
+    if (!c)
+        abort();
+    c->index = index;
+    c->arena = arena_new(0);
+    for (int level = 0; level < DCM_LEVEL_COUNT; level++)
+        c->level[level].arena = arena_new(0);
+    c->db = idx_reader_take(index, err);
+    bool ok = c->db && idx_plan_make(&c->plan, c->arena, c->db, query, err);
+    c->rows = ok ? idx_sql_prepare(&c->plan.rows, c->db, err) : NULL;
+    if (c->rows)
+        return c;
+    idx_cursor_free(c);
+    return NULL;
+}
+
+void idx_cursor_free(IdxCursor *c)
+{
+    if (!c)
+        return;
+    db_done(c->rows);
+    db_done(c->children);
+    idx_plan_done(&c->plan);
+    idx_reader_give(c->index, c->db);
+    for (int level = 0; level < DCM_LEVEL_COUNT; level++)
+        arena_free(c->level[level].arena);
+    arena_free(c->arena);
+    free(c);
+}
+
+/* -- matching -- */
+
+static bool match_level(const IdxPlan *plan, DcmLevel level, const DcmDataset *attributes)
+{
+    const IdxKeyList *list = &plan->decide[level];
+    for (size_t i = 0; i < list->count; i++)
+        if (!dcm_match_element(plan->keys, list->keys[i], attributes, &plan->match))
+            return false;
+    return true;
+}
+
+/* Brings a level up to the row that `s` stands on. False only on failure. */
+static bool take_level(IdxCursor *c, DbStatement *s, int column, DcmLevel level, Err *err)
+{
+    LevelRow *row = &c->level[level];
+    int64_t id = db_int(s, column);
+    if (row->id == id)
+        return true;
+    row->id = 0;
+    arena_reset(row->arena);
+    row->attributes = idx_row_read(s, column, row->arena, level, true, err);
+    if (!row->attributes)
+        return err_wrap(err, "index: damaged attributes of %s %lld", idx_tables[level].name, (long long)id);
+    row->id = id;
+    row->matches = match_level(&c->plan, level, row->attributes);
+    return true;
+}
+
+/* Takes the levels one after the other while they match. */
+static bool take_levels(IdxCursor *c, DbStatement *s, DcmLevel from, DcmLevel to, bool *matches, Err *err)
+{
+    *matches = true;
+    for (int level = (int)from; *matches && level <= (int)to; level++) {
+        if (!take_level(c, s, idx_plan_column(from, (DcmLevel)level), (DcmLevel)level, err))
+            return false;
+        *matches = c->level[level].matches;
+    }
+    return true;
+}
+
+/* Is there a child that matches the keys of the levels below? */
+static bool match_children(IdxCursor *c, bool *matches, Err *err)
+{
+    IdxPlan *plan = &c->plan;
+    *matches = true;
+    if (plan->deepest == plan->level)
+        return true;
+    c->children = idx_sql_prepare(&plan->children, c->db, err);
+    if (!c->children)
+        return false;
+    db_bind_int(c->children, c->level[plan->level].id);
+    bool row = true, ok = true;
+    *matches = false;
+    while (!*matches && (ok = db_step(c->children, &row, err)) && row)
+        if (!(ok = take_levels(c, c->children, (DcmLevel)(plan->level + 1), plan->deepest, matches, err)))
+            break;
+    db_done(c->children);
+    c->children = NULL;
+    return ok;
+}
+
+/* The next row of the database that matches. */
+static bool next_match(IdxCursor *c, bool *found, Err *err)
+{
+    bool row = true, matches = false;
+    for (;;) {
+        if (!db_step(c->rows, &row, err))
+            return false;
+        if (!row)
+            break;
+        if (!take_levels(c, c->rows, DCM_LEVEL_PATIENT, c->plan.level, &matches, err) ||
+            (matches && !match_children(c, &matches, err)))
+            return false;
+        if (matches && c->skipped++ >= c->plan.offset)
+            break;
+    }
+    *found = row;
+    return true;
+}
+
+/* -- answering -- */
+
+static void copy_asked(DcmDataset *to, const DcmDataset *from, const DcmElement *key);
+
+/* The items with the elements that were asked for; all of them when the key's item is empty. */
+static void copy_items(DcmDataset *to, const DcmDataset *from, const DcmElement *found, const DcmElement *key)
+{
+    const DcmDataset *asked = key->item_count ? key->items[0] : NULL;
+    if (!asked || !asked->count) {
+        dcm_copy(to, from, found);
+        return;
+    }
+    dcm_put_sequence(to, found->tag);
+    for (uint32_t i = 0; i < found->item_count; i++) {
+        DcmDataset *item = dcm_add_item(to, found->tag);
+        for (size_t k = 0; k < asked->count; k++)
+            copy_asked(item, found->items[i], &asked->elements[k]);
+    }
+}
+
+static void copy_asked(DcmDataset *to, const DcmDataset *from, const DcmElement *key)
+{
+    const DcmElement *found = from ? dcm_find(from, key->tag) : NULL;
+    if (found && found->vr == DCM_VR_SQ && key->vr == DCM_VR_SQ)
+        copy_items(to, from, found, key);
+    else if (found)
+        dcm_copy(to, from, found);
+    else if (key->vr == DCM_VR_SQ)
+        dcm_put_sequence(to, key->tag);
+    else
+        dcm_put(to, key->tag, key->vr, (Span){NULL, 0});
+}
+
+static void copy_all(DcmDataset *to, const DcmDataset *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (from->elements[i].tag != DCM_SpecificCharacterSet)
+            dcm_copy(to, from, &from->elements[i]);
+}
+
+static DcmDataset *answer(const IdxCursor *c, Arena *arena)
+{
+    const IdxPlan *plan = &c->plan;
+    DcmDataset *out = dcm_dataset_new(arena);
+    dcm_put(out, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
+    for (int level = 0; level <= (int)plan->level; level++) {
+        const DcmDataset *from = c->level[level].attributes;
+        const DcmElement *unique = dcm_find(from, dcm_level_unique_key((DcmLevel)level));
+        if (plan->all_attributes)
+            copy_all(out, from);
+        else if (unique)
+            dcm_copy(out, from, unique);
+    }
+    for (size_t i = 0; i < plan->keys->count; i++) {
+        const DcmElement *key = &plan->keys->elements[i];
+        const IdxAttribute *a = idx_attribute(key->tag, plan->level);
+        if (dcm_match_is_key(key->tag) && DCM_TAG_GROUP(key->tag) > 2)
+            copy_asked(out, a && a->level <= plan->level ? c->level[a->level].attributes : NULL, key);
+    }
+    return out;
+}
+
+bool idx_next(IdxCursor *c, Arena *arena, IdxRow *out, Err *err)
+{
+    bool found = false;
+    *out = (IdxRow){0};
+    if (c->ended || (c->plan.limit && c->given == c->plan.limit))
+        return true;
+    if (!next_match(c, &found, err))
+        return false;
+    c->ended = !found;
+    if (!found)
+        return true;
+    c->given++;
+    int charset = idx_plan_column(DCM_LEVEL_PATIENT, c->plan.level) + 1;
+    out->attributes = answer(c, arena);
+    out->stored_charset = arena_span_cstr(arena, db_text(c->rows, charset));
+    out->unsupported_key = c->plan.unsupported_key;
+    return true;
+}

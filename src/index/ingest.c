@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Objects into rows. A put looks its instance up, then patient, study and series from the top, each by its place under the one above;
+ * the parents touched lately are remembered, so that the next object of a series costs one look-up and one row.
+ *
+ * What the parents say: a new object fills what a study or series does not say yet; an object that is sent again
+ * replaces what it says otherwise; a patient's row follows the object that came last. Empty values replace nothing.
+ */
+#include "index/internal.h"
+#include "index/row.h"
+#include "index/schema.h"
+#include "index/search.h"
+
+#include "base/clock.h"
+#include "dicom/tags.h"
+#include "dicom/value.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+enum { PUT_DELTAS = 8 };
+
+typedef struct Put {
+    Index *index;
+    Arena *arena;
+    const IdxFile *file;
+    const DcmDataset *head;
+    const char *now, *charset;
+    Span key[DCM_LEVEL_COUNT];
+    int64_t id[DCM_LEVEL_COUNT];
+    bool resent;
+    IdxDelta deltas[PUT_DELTAS], totals;
+    size_t delta_count;
+} Put;
+
+const char *idx_now(Arena *arena)
+{
+    char text[32];
+    clock_format(clock_wall_us(), true, text);
+    return arena_strdup(arena, text);
+}
+
+static void change(Put *p, IdxDelta delta)
+{
+    p->deltas[p->delta_count++] = delta;
+}
+
+/* -- parents remembered -- */
+
+static void forget_parents(Index *index)
+{
+    for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
+        memset(index->parents[level], 0, IDX_CACHE_ENTRIES * sizeof(IdxParent));
+}
+
+/* The entry where this parent would be. */
+static IdxParent *parent_entry(const Put *p, DcmLevel level, int64_t above)
+{
+    uint64_t hash = XXH3_64bits_withSeed(p->key[level].p, p->key[level].n, p->index->seed ^ (uint64_t)above);
+    return &p->index->parents[level][hash % IDX_CACHE_ENTRIES];
+}
+
+static bool is_entry_of(const IdxParent *entry, int64_t above, Span key)
+{
+    return entry->id && entry->above == above && span_eq_cstr(key, entry->key);
+}
+
+static void fingerprint(const Put *p, DcmLevel level, uint64_t out[2])
+{
+    Buf bytes;
+    buf_init(&bytes, 0);
+    idx_row_bytes(p->head, level, &bytes);
+    XXH128_hash_t hash =
+        XXH3_128bits_withSeed(bytes.p ? bytes.p : (const uint8_t *)"", bytes.n, p->index->seed);
+    buf_free(&bytes);
+    out[0] = hash.low64;
+    out[1] = hash.high64;
+}
+
+/* -- rows -- */
+
+/* The level's attributes as a data set. UIDs as the archive took them; PatientID as the object has it. */
+static DcmDataset *row_of(const Put *p, DcmLevel level)
+{
+    const char *const uids[] = {NULL, p->file->study, p->file->series, p->file->sop_instance};
+    DcmDataset *row = idx_row_of_object(p->arena, p->head, level);
+    if (level != DCM_LEVEL_PATIENT)
+        dcm_put_utf8(row, dcm_level_unique_key(level), uids[level]);
+    else if (!dcm_find(row, DCM_PatientID))
+        dcm_put_utf8(row, DCM_PatientID, p->file->patient_id);
+    if (level == DCM_LEVEL_IMAGE && p->file->sop_class && *p->file->sop_class)
+        dcm_put_utf8(row, DCM_SOPClassUID, p->file->sop_class);
+    return row;
+}
+
+static void bind_file(DbStatement *s, const Put *p)
+{
+    const IdxFile *f = p->file;
+    char text[32];
+    db_bind_cstr(s, f->storage_method ? f->storage_method : "FS");
+    db_bind_cstr(s, f->path ? f->path : "");
+    db_bind_int(s, (int64_t)f->size);
+    db_bind_int(s, 0);
+    clock_format(f->begin_us, false, text);
+    db_bind_cstr(s, arena_strdup(p->arena, text));
+    clock_format(f->end_us, false, text);
+    db_bind_cstr(s, arena_strdup(p->arena, text));
+    db_bind_text(s, p->key[DCM_LEVEL_SERIES]);
+    db_bind_text(s, p->key[DCM_LEVEL_STUDY]);
+    db_bind_text(s, p->key[DCM_LEVEL_PATIENT]);
+    db_bind_cstr(s, f->transfer_syntax);
+    db_bind_cstr(s, f->source_ae);
+    db_bind_int(s, (int64_t)f->data_offset);
+    db_bind_blob(s, span_of(f->sha256, sizeof f->sha256));
+    db_bind_blob(s, span_of(f->content, sizeof f->content));
+    db_bind_int(s, f->begin_us);
+    db_bind_int(s, f->end_us);
+    db_bind_int(s, p->id[DCM_LEVEL_SERIES]);
+    db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
+    db_bind_int(s, p->id[DCM_LEVEL_PATIENT]);
+}
+
+static void bind_extras(DbStatement *s, const Put *p, DcmLevel level)
+{
+    switch (level) {
+    case DCM_LEVEL_STUDY:
+        db_bind_text(s, p->key[DCM_LEVEL_PATIENT]);
+        db_bind_int(s, p->id[DCM_LEVEL_PATIENT]);
+        break;
+    case DCM_LEVEL_SERIES:
+        db_bind_text(s, p->key[DCM_LEVEL_STUDY]);
+        db_bind_text(s, p->key[DCM_LEVEL_PATIENT]);
+        db_bind_cstr(s, p->now);
+        db_bind_cstr(s, p->now);
+        db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
+        db_bind_int(s, p->id[DCM_LEVEL_PATIENT]);
+        break;
+    case DCM_LEVEL_IMAGE:
+        bind_file(s, p);
+        break;
+    case DCM_LEVEL_PATIENT:
+        break;
+    }
+}
+
+static bool insert_row(Put *p, DcmLevel level, const DcmDataset *row, Err *err)
+{
+    Db *db = p->index->writer;
+    DbStatement *s = db_prepare(db, p->index->insert_sql[level], err);
+    if (!s)
+        return false;
+    db_bind_cstr(s, p->now);
+    db_bind_cstr(s, p->charset);
+    if (!idx_row_bind(s, p->arena, row, level, p->key[level], err)) {
+        db_done(s);
+        return false;
+    }
+    bind_extras(s, p, level);
+    if (!db_run(s, err))
+        return false;
+    p->id[level] = db_last_id(db);
+    return level == DCM_LEVEL_IMAGE || idx_terms_write(db, row, level, p->id[level], err);
+}
+
+static bool update_row(Put *p, DcmLevel level, const DcmDataset *row, int64_t id, Err *err)
+{
+    DbStatement *s = db_prepare(p->index->writer, p->index->update_sql[level], err);
+    if (!s)
+        return false;
+    db_bind_cstr(s, p->now);
+    db_bind_cstr(s, p->charset);
+    if (!idx_row_bind(s, p->arena, row, level, p->key[level], err)) {
+        db_done(s);
+        return false;
+    }
+    if (level == DCM_LEVEL_IMAGE)
+        bind_extras(s, p, level);
+    db_bind_int(s, id);
+    return db_run(s, err);
+}
+
+/* -- lists of the study -- */
+
+static bool add_to_list(Put *p, const char *sql, Span value, Err *err)
+{
+    value = span_trim(value);
+    if (!value.n || value.n > IDX_LIST_VALUE_MAX || memchr(value.p, 0, value.n))
+        return true;
+    DbStatement *s = db_prepare(p->index->writer, sql, err);
+    if (!s)
+        return false;
+    db_bind_text(s, value);
+    db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
+    db_bind_int(s, IDX_LIST_TEXT_MAX);
+    return db_run(s, err);
+}
+
+#define ADD_TO_LIST(column)                                                                                  \
+    "UPDATE study SET " column " = CASE WHEN ifnull(" column ", '') = '' THEN ?1 ELSE " column               \
+    " || '\\' || ?1 END WHERE study_id = ?2 AND instr('\\' || ifnull(" column                                \
+    ", '') || '\\', '\\' || ?1 || '\\') = 0 AND length(CAST(ifnull(" column                                  \
+    ", '') AS BLOB)) + length(CAST(?1 AS BLOB)) <= ?3"
+
+static bool add_modalities(Put *p, const DcmDataset *series, Err *err)
+{
+    const DcmElement *e = dcm_find(series, DCM_Modality);
+    Span rest = e ? span_rtrim(e->value) : (Span){NULL, 0}, value;
+    bool more = true, ok = true;
+    while (ok && span_split(&rest, '\\', &value, &more))
+        ok = add_to_list(p, ADD_TO_LIST("modalities_in_study"), value, err);
+    return ok;
+}
+
+/* Once per run of objects of one class. */
+static bool add_class(Put *p, Err *err)
+{
+    Span class = span_cstr(p->file->sop_class);
+    IdxParent *study = parent_entry(p, DCM_LEVEL_STUDY, p->id[DCM_LEVEL_PATIENT]);
+    bool cached = is_entry_of(study, p->id[DCM_LEVEL_PATIENT], p->key[DCM_LEVEL_STUDY]);
+    XXH128_hash_t hash =
+        XXH3_128bits_withSeed(class.p ? class.p : (const uint8_t *)"", class.n, p->index->seed);
+    if (cached && study->last_class[0] == hash.low64 && study->last_class[1] == hash.high64)
+        return true;
+    if (cached) {
+        study->last_class[0] = hash.low64;
+        study->last_class[1] = hash.high64;
+    }
+    return add_to_list(p, ADD_TO_LIST("sop_classes_in_study"), class, err);
+}
+
+/* -- patient, study, series -- */
+
+static bool find_parent(Put *p, DcmLevel level, int64_t above, int64_t *id, Err *err)
+{
+    static const char *const sql[] = {
+        [DCM_LEVEL_PATIENT] = "SELECT patient_id FROM patient WHERE patient_uid = ?",
+        [DCM_LEVEL_STUDY] = "SELECT study_id FROM study WHERE study_uid = ? AND patient_id = ?",
+        [DCM_LEVEL_SERIES] = "SELECT series_id FROM series WHERE series_uid = ? AND study_id = ?"};
+    DbStatement *s = db_prepare(p->index->writer, sql[level], err);
+    bool found = false;
+    if (!s)
+        return false;
+    db_bind_text(s, p->key[level]);
+    if (level != DCM_LEVEL_PATIENT)
+        db_bind_int(s, above);
+    bool ok = db_step(s, &found, err);
+    *id = found ? db_int(s, 0) : 0;
+    db_done(s);
+    return ok;
+}
+
+/* Takes over what `new` says into `old`. True when that changed anything. */
+static bool merge(DcmDataset *old, const DcmDataset *new, DcmLevel level, bool override)
+{
+    size_t n;
+    const IdxAttribute *a = idx_attributes(level, &n);
+    bool changed = false;
+    for (size_t i = 0; i < n; i++) {
+        const DcmElement *says = dcm_find(new, a[i].tag), *had = dcm_find(old, a[i].tag);
+        if (!says || !(says->value.n || says->item_count))
+            continue;
+        bool empty = !had || !(had->value.n || had->item_count);
+        if (!empty && (!override || idx_row_same(had, says)))
+            continue;
+        dcm_copy(old, new, says);
+        changed = true;
+    }
+    return changed;
+}
+
+static bool update_parent(Put *p, DcmLevel level, bool override, Err *err)
+{
+    Db *db = p->index->writer;
+    int64_t id = p->id[level];
+    DcmDataset *before = idx_row_load(db, p->arena, level, id, err);
+    DcmDataset *row = before ? idx_row_load(db, p->arena, level, id, err) : NULL;
+    if (!row)
+        return false;
+    if (!merge(row, row_of(p, level), level, override))
+        return true;
+    if (level == DCM_LEVEL_STUDY)
+        change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT, .id = p->id[DCM_LEVEL_PATIENT], .relist = true});
+    if (level == DCM_LEVEL_SERIES)
+        change(p, (IdxDelta){.level = DCM_LEVEL_STUDY, .id = p->id[DCM_LEVEL_STUDY], .relist = true});
+    return idx_terms_remove(db, before, level, id, err) && update_row(p, level, row, id, err) &&
+           idx_terms_write(db, row, level, id, err);
+}
+
+static bool insert_parent(Put *p, DcmLevel level, Err *err)
+{
+    const DcmDataset *row = row_of(p, level);
+    if (!insert_row(p, level, row, err))
+        return false;
+    switch (level) {
+    case DCM_LEVEL_STUDY:
+        change(p,
+               (IdxDelta){
+                   .level = DCM_LEVEL_PATIENT, .id = p->id[DCM_LEVEL_PATIENT], .studies = 1, .relist = true});
+        p->totals.studies++;
+        break;
+    case DCM_LEVEL_SERIES:
+        change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT, .id = p->id[DCM_LEVEL_PATIENT], .series = 1});
+        change(p, (IdxDelta){.level = DCM_LEVEL_STUDY, .id = p->id[DCM_LEVEL_STUDY], .series = 1});
+        p->totals.series++;
+        return add_modalities(p, row, err);
+    case DCM_LEVEL_PATIENT:
+    case DCM_LEVEL_IMAGE:
+        p->totals.id++;
+        break;
+    }
+    return true;
+}
+
+static bool put_parent(Put *p, DcmLevel level, Err *err)
+{
+    int64_t above = level == DCM_LEVEL_PATIENT ? 0 : p->id[level - 1];
+    bool override = p->resent || level == DCM_LEVEL_PATIENT;
+    IdxParent *entry = parent_entry(p, level, above);
+    bool known = is_entry_of(entry, above, p->key[level]);
+    uint64_t print[2];
+    fingerprint(p, level, print);
+    if (known && entry->fingerprint[0] == print[0] && entry->fingerprint[1] == print[1] &&
+        (entry->overrode || !override)) {
+        p->id[level] = entry->id;
+        return true;
+    }
+    if (known)
+        p->id[level] = entry->id;
+    else if (!find_parent(p, level, above, &p->id[level], err))
+        return false;
+    if (!(p->id[level] ? update_parent(p, level, override, err) : insert_parent(p, level, err)))
+        return false;
+    if (!known) {
+        *entry = (IdxParent){.above = above, .id = p->id[level]};
+        if (!span_copy(p->key[level], entry->key, sizeof entry->key))
+            entry->id = 0;
+    }
+    memcpy(entry->fingerprint, print, sizeof print);
+    entry->overrode = override;
+    return true;
+}
+
+/* -- the instance -- */
+
+typedef struct Existing {
+    int64_t id, parents[DCM_LEVEL_IMAGE], size;
+    bool same_class;
+} Existing;
+
+static bool find_existing(Db *db, Span uid, const char *class, Existing *out, Err *err)
+{
+    bool found = false;
+    DbStatement *s =
+        db_prepare(db,
+                   "SELECT file_storage_metadata_dicom_id, patient_id, study_id, series_id, filesize, "
+                   "sop_class_uid FROM file_storage_metadata_dicom WHERE instance_uid = ?",
+                   err);
+    if (!s)
+        return false;
+    *out = (Existing){0};
+    db_bind_text(s, uid);
+    bool ok = db_step(s, &found, err);
+    if (found) {
+        out->id = db_int(s, 0);
+        for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
+            out->parents[level] = db_int(s, 1 + level);
+        out->size = db_int(s, 4);
+        out->same_class = class && span_eq_cstr(db_text(s, 5), class);
+    }
+    db_done(s);
+    return ok;
+}
+
+/* The same change for patient, study and series. */
+static void change_parents(IdxCounters *counters, const int64_t *parents, int64_t instances, int64_t bytes,
+                           bool relist)
+{
+    for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
+        idx_counters_add(counters, &(IdxDelta){.level = (DcmLevel)level,
+                                               .id = parents[level],
+                                               .instances = instances,
+                                               .bytes = bytes,
+                                               .relist = relist && level == DCM_LEVEL_STUDY});
+    counters->totals.instances += instances;
+    counters->totals.bytes += bytes;
+}
+
+static bool delete_instance(Db *db, int64_t id, Err *err)
+{
+    DbStatement *s = db_prepare(
+        db, "DELETE FROM file_storage_metadata_dicom WHERE file_storage_metadata_dicom_id = ?", err);
+    if (!s)
+        return false;
+    db_bind_int(s, id);
+    return db_run(s, err);
+}
+
+static bool put_rows(Put *p, const Existing *old, Err *err)
+{
+    for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
+        if (!put_parent(p, (DcmLevel)level, err))
+            return false;
+    const DcmDataset *row = row_of(p, DCM_LEVEL_IMAGE);
+    bool in_place = old->id && old->parents[DCM_LEVEL_SERIES] == p->id[DCM_LEVEL_SERIES];
+    if (in_place && !update_row(p, DCM_LEVEL_IMAGE, row, old->id, err))
+        return false;
+    if (old->id && !in_place && !delete_instance(p->index->writer, old->id, err))
+        return false;
+    if (!in_place && !insert_row(p, DCM_LEVEL_IMAGE, row, err))
+        return false;
+    return add_class(p, err);
+}
+
+static void count_put(Put *p, const Existing *old)
+{
+    IdxCounters *counters = &p->index->counters;
+    bool in_place = old->id && old->parents[DCM_LEVEL_SERIES] == p->id[DCM_LEVEL_SERIES];
+    int64_t size = (int64_t)p->file->size;
+    for (size_t i = 0; i < p->delta_count; i++)
+        idx_counters_add(counters, &p->deltas[i]);
+    counters->totals.id += p->totals.id;
+    counters->totals.studies += p->totals.studies;
+    counters->totals.series += p->totals.series;
+    if (old->id)
+        change_parents(counters, old->parents, -1, -old->size, !in_place || !old->same_class);
+    change_parents(counters, p->id, 1, size, false);
+}
+
+/* -- the calls -- */
+
+static bool run(Db *db, const char *sql, Err *err)
+{
+    DbStatement *s = db_prepare(db, sql, err);
+    return s && db_run(s, err);
+}
+
+static bool need_transaction(const Index *index, Err *err)
+{
+    return index->in_transaction || err_set(err, ERR_USAGE, "index: writing without idx_begin");
+}
+
+bool idx_begin(Index *index, Err *err)
+{
+    if (index->in_transaction)
+        return err_set(err, ERR_USAGE, "index: a transaction is open already");
+    if (!run(index->writer, "BEGIN IMMEDIATE", err))
+        return false;
+    if (db_changed_elsewhere(index->writer))
+        forget_parents(index);
+    index->in_transaction = true;
+    return true;
+}
+
+void idx_rollback(Index *index)
+{
+    if (!index->in_transaction)
+        return;
+    run(index->writer, "ROLLBACK", NULL);
+    index->in_transaction = false;
+    idx_counters_clear(&index->counters);
+    forget_parents(index);
+}
+
+static bool write_counters(Index *index, Err *err)
+{
+    bool removed = false;
+    arena_reset(index->scratch);
+    bool ok = idx_counters_write(&index->counters, index->writer, idx_now(index->scratch), &removed, err);
+    if (removed)
+        forget_parents(index);
+    return ok;
+}
+
+bool idx_commit(Index *index, Err *err)
+{
+    if (!need_transaction(index, err))
+        return false;
+    if (!write_counters(index, err) || !run(index->writer, "COMMIT", err)) {
+        idx_rollback(index);
+        return false;
+    }
+    index->in_transaction = false;
+    return true;
+}
+
+static bool check_file(const IdxFile *f, Err *err)
+{
+    if (!f->sop_instance || !*f->sop_instance || !f->series || !*f->series || !f->study || !*f->study)
+        return err_set(err, ERR_FORMAT, "index: an object needs Study, Series and SOP Instance UID");
+    return true;
+}
+
+bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err)
+{
+    if (!need_transaction(index, err) || !check_file(file, err))
+        return false;
+    if (index->counters.count > IDX_COUNTERS_MAX && !write_counters(index, err))
+        return false;
+    arena_reset(index->scratch);
+    Arena *arena = index->scratch;
+    Put p = {.index = index, .arena = arena, .file = file, .head = head, .now = idx_now(arena)};
+    const char *charset = dcm_text_all(arena, head, DCM_SpecificCharacterSet);
+    p.charset = charset ? charset : "";
+    p.key[DCM_LEVEL_PATIENT] = idx_key(arena, span_cstr(file->patient_id));
+    p.key[DCM_LEVEL_STUDY] = idx_key(arena, span_cstr(file->study));
+    p.key[DCM_LEVEL_SERIES] = idx_key(arena, span_cstr(file->series));
+    p.key[DCM_LEVEL_IMAGE] = idx_key(arena, span_cstr(file->sop_instance));
+    Existing old;
+    if (!find_existing(index->writer, p.key[DCM_LEVEL_IMAGE], file->sop_class, &old, err))
+        return false;
+    p.resent = old.id != 0;
+    if (!run(index->writer, "SAVEPOINT put", err))
+        return false;
+    bool ok = put_rows(&p, &old, err);
+    if (ok) {
+        count_put(&p, &old);
+    } else {
+        run(index->writer, "ROLLBACK TO put", NULL);
+        forget_parents(index);
+    }
+    return run(index->writer, "RELEASE put", ok ? err : NULL) && ok;
+}
+
+bool idx_remove(Index *index, const char *sop_instance, Err *err)
+{
+    Existing old;
+    if (!need_transaction(index, err))
+        return false;
+    arena_reset(index->scratch);
+    if (!find_existing(index->writer, idx_key(index->scratch, span_cstr(sop_instance)), NULL, &old, err))
+        return false;
+    if (!old.id)
+        return err_set(err, ERR_NOT_FOUND, "index: no instance %s", sop_instance);
+    if (!delete_instance(index->writer, old.id, err))
+        return false;
+    change_parents(&index->counters, old.parents, -1, -old.size, true);
+    /* The class may come again while the study's list, made anew at commit, lacks it. */
+    forget_parents(index);
+    return true;
+}

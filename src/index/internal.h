@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+/* What the files of the room share about an open index. Only they include this. */
+#ifndef GANTRY_INDEX_INTERNAL_H
+#define GANTRY_INDEX_INTERNAL_H
+
+#include "index/attributes.h"
+#include "index/counters.h"
+#include "index/database.h"
+#include "index/index.h"
+#include <pthread.h>
+
+enum {
+    IDX_READERS_DEFAULT = 8,
+    IDX_READERS_MAX = 128, /* connections that read at one time */
+    IDX_CACHE_ENTRIES = 1024,
+};
+
+/* A parent that was touched lately: its row need not be looked up. */
+typedef struct IdxParent {
+    int64_t above, id; /* id 0 = empty entry */
+    char key[65];
+    uint64_t fingerprint[2];
+    bool overrode;          /* the attributes so fingerprinted have replaced what differed */
+    uint64_t last_class[2]; /* STUDY: SOP class that was added last */
+} IdxParent;
+
+struct Index {
+    char *path;
+    int64_t busy_timeout_ms;
+
+    /* -- the writing thread's -- */
+    Db *writer;
+    bool in_transaction;
+    Arena *scratch; /* of one put */
+    char *insert_sql[DCM_LEVEL_COUNT], *update_sql[DCM_LEVEL_COUNT];
+    IdxParent *parents[DCM_LEVEL_IMAGE]; /* IDX_CACHE_ENTRIES each, by hash */
+    uint64_t seed;                       /* of the hashes: a sender cannot aim at one entry */
+    IdxCounters counters;
+
+    /* -- readers: idle connections, under the lock -- */
+    pthread_mutex_t lock;
+    pthread_cond_t returned;
+    Db **idle;
+    size_t idle_count, idle_max, readers_out;
+};
+
+/* A reading connection, with a transaction begun: what is read is one state of the database. */
+Db *idx_reader_take(Index *index, Err *err);
+/* Ends the transaction. NULL is fine. */
+void idx_reader_give(Index *index, Db *db);
+
+/* Fills an IdxFile from the columns that IDX_FILE_COLUMNS selects; strings in the arena. */
+#define IDX_FILE_COLUMNS                                                                                     \
+    "i.instance_uid, i.sop_class_uid, i.series_uid, i.study_uid, i.patient_uid, i.transfer_syntax_uid, "     \
+    "i.file_path, i.storage_method, i.source_ae, i.filesize, i.data_offset, i.sha256, i.content, "           \
+    "i.begin_us, i.end_us, i.instance_number"
+void idx_file_read(DbStatement *statement, Arena *arena, IdxFile *out);
+
+/* "YYYY-MM-DD HH:MM:SS.ffffff" UTC of now, in the arena. */
+const char *idx_now(Arena *arena);
+
+#endif

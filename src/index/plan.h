@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/* A query made ready: which key is decided where, and the SQL. query.c makes it, cursor.c follows it. */
+#ifndef GANTRY_INDEX_PLAN_H
+#define GANTRY_INDEX_PLAN_H
+
+#include "index/index.h"
+#include "index/internal.h"
+#include "index/search.h"
+
+typedef struct IdxKeyList {
+    const DcmElement **keys;
+    size_t count;
+} IdxKeyList;
+
+typedef struct IdxPlan {
+    Arena *arena;
+    DcmLevel level;
+    DcmMatchOptions match;
+    const DcmDataset *keys; /* the query's, in UTF-8 */
+    IdxKeyList decide
+        [DCM_LEVEL_COUNT]; /* keys with a value, by the level whose row decides; those below `level` by a child */
+    DcmLevel deepest;      /* the lowest level that has keys to decide; `level` when there are none below */
+    bool all_attributes, unsupported_key;
+    uint64_t limit, offset;
+    IdxSql rows;     /* `level` and above: idx_sql_columns of each, from PATIENT down */
+    IdxSql children; /* the levels below, down to `deepest`; last parameter: id of the row */
+} IdxPlan;
+
+/* The keys sorted out; everything lives in the arena. Free with idx_plan_done. */
+bool idx_plan_make(IdxPlan *plan, Arena *arena, Db *db, const IdxQuery *query, Err *err);
+void idx_plan_done(IdxPlan *plan);
+/* Position of the first column of a level in a row of `rows` (from = PATIENT) or `children` (from = level + 1). */
+int idx_plan_column(DcmLevel from, DcmLevel level);
+
+#endif

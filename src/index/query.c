@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Keys to a plan. A key belongs to the level whose row has its attribute: at or above the query's level the row itself decides, below it one
+ * child must match all keys of its levels. SQL narrows where it can (search.h); the cursor decides.
+ *
+ * A limit goes into the SQL only when nothing is left to decide.
+ */
+#include "index/plan.h"
+#include "index/schema.h"
+
+#include "dicom/tags.h"
+
+static void add_key(IdxPlan *plan, DcmLevel level, const DcmElement *key)
+{
+    IdxKeyList *list = &plan->decide[level];
+    if (!list->keys)
+        list->keys = arena_alloc(plan->arena, plan->keys->count * sizeof *list->keys);
+    list->keys[list->count++] = key;
+    if (level > plan->deepest)
+        plan->deepest = level;
+}
+
+static const DcmDataset *keys_in_utf8(Arena *arena, const DcmDataset *keys)
+{
+    DcmDataset *out = dcm_dataset_new(arena);
+    dcm_put(out, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
+    for (size_t i = 0; i < keys->count; i++)
+        if (keys->elements[i].tag != DCM_SpecificCharacterSet)
+            dcm_copy(out, keys, &keys->elements[i]);
+    return out;
+}
+
+static bool has_value(const IdxPlan *plan, const DcmElement *key)
+{
+    return dcm_match_is_key(key->tag) && !dcm_match_is_universal(plan->keys, key);
+}
+
+static void sort_keys(IdxPlan *plan)
+{
+    for (size_t i = 0; i < plan->keys->count; i++) {
+        const DcmElement *key = &plan->keys->elements[i];
+        if (!has_value(plan, key))
+            continue;
+        const IdxAttribute *a = idx_attribute(key->tag, plan->level);
+        if (a)
+            add_key(plan, a->level, key);
+        else
+            plan->unsupported_key = true;
+    }
+}
+
+int idx_plan_column(DcmLevel from, DcmLevel level)
+{
+    int column = 0;
+    for (int l = (int)from; l < (int)level; l++)
+        column += idx_sql_column_count((DcmLevel)l);
+    return column;
+}
+
+/* SELECT the columns of the levels `from` to `to`, FROM their tables joined. */
+static void select_levels(Buf *sql, DcmLevel from, DcmLevel to)
+{
+    buf_append_cstr(sql, "SELECT ");
+    for (int l = (int)from; l <= (int)to; l++) {
+        buf_append_cstr(sql, l > (int)from ? ", " : "");
+        idx_sql_columns(sql, (DcmLevel)l);
+    }
+    for (int l = (int)from; l <= (int)to; l++) {
+        const IdxTable *table = &idx_tables[l];
+        buf_printf(sql, "%s %s %s", l > (int)from ? " JOIN" : " FROM", table->name, table->alias);
+        if (l > (int)from)
+            buf_printf(sql, " ON %s.%s = %s.%s", table->alias, idx_tables[l - 1].id, idx_tables[l - 1].alias,
+                       idx_tables[l - 1].id);
+    }
+    buf_append_cstr(sql, " WHERE 1");
+}
+
+/* `anchor` is the level whose tables, and those above, the statement has. */
+static bool narrow_by(IdxPlan *plan, IdxSql *sql, Db *db, DcmLevel key_level, DcmLevel anchor, Err *err)
+{
+    const IdxKeyList *list = &plan->decide[key_level];
+    for (size_t i = 0; i < list->count; i++) {
+        const DcmElement *key = list->keys[i];
+        if (!idx_narrow(sql, db, anchor, idx_attribute(key->tag, plan->level), key, &plan->match, err))
+            return false;
+    }
+    return true;
+}
+
+static const char *order_of(DcmLevel level)
+{
+    switch (level) {
+    case DCM_LEVEL_PATIENT:
+        return " ORDER BY p.newest_study DESC, p.patient_id DESC";
+    case DCM_LEVEL_STUDY:
+        return " ORDER BY s.date_study DESC, s.study_time DESC, s.study_id DESC";
+    case DCM_LEVEL_SERIES:
+        return " ORDER BY s.date_study DESC, s.study_time DESC, s.study_id DESC, e.series_number, "
+               "e.series_id";
+    case DCM_LEVEL_IMAGE:
+        break;
+    }
+    return " ORDER BY s.date_study DESC, s.study_time DESC, s.study_id DESC, e.series_number, e.series_id, "
+           "i.instance_number, i.file_storage_metadata_dicom_id";
+}
+
+static bool nothing_to_decide(const IdxPlan *plan)
+{
+    size_t n = 0;
+    for (int level = 0; level < DCM_LEVEL_COUNT; level++)
+        n += plan->decide[level].count;
+    return n == 0;
+}
+
+static bool make_rows(IdxPlan *plan, Db *db, Err *err)
+{
+    IdxSql *sql = &plan->rows;
+    select_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
+    for (int level = 0; level < DCM_LEVEL_COUNT; level++)
+        if (!narrow_by(plan, sql, db, (DcmLevel)level, plan->level, err))
+            return false;
+    buf_append_cstr(&sql->text, order_of(plan->level));
+    if (nothing_to_decide(plan) && (plan->limit || plan->offset)) {
+        buf_append_cstr(&sql->text, " LIMIT ? OFFSET ?");
+        idx_sql_number(sql, plan->limit && plan->limit < INT64_MAX ? (int64_t)plan->limit : -1);
+        idx_sql_number(sql, plan->offset < INT64_MAX ? (int64_t)plan->offset : INT64_MAX);
+        plan->offset = 0;
+    }
+    return true;
+}
+
+/* The children of one row: only levels below are there, so conditions on the study's lists are not for them. */
+static bool make_children(IdxPlan *plan, Db *db, Err *err)
+{
+    IdxSql *sql = &plan->children;
+    DcmLevel first = (DcmLevel)(plan->level + 1);
+    const IdxTable *parent = &idx_tables[plan->level];
+    select_levels(&sql->text, first, plan->deepest);
+    for (int level = (int)first; level <= (int)plan->deepest; level++) {
+        const IdxKeyList *list = &plan->decide[level];
+        for (size_t i = 0; i < list->count; i++) {
+            const IdxAttribute *a = idx_attribute(list->keys[i]->tag, plan->level);
+            if (a->search == IDX_EXACT &&
+                !idx_narrow(sql, db, plan->deepest, a, list->keys[i], &plan->match, err))
+                return false;
+        }
+    }
+    buf_printf(&sql->text, " AND %s.%s = ?", idx_tables[first].alias, parent->id);
+    return true;
+}
+
+bool idx_plan_make(IdxPlan *plan, Arena *arena, Db *db, const IdxQuery *query, Err *err)
+{
+    *plan = (IdxPlan){.arena = arena,
+                      .level = query->level,
+                      .deepest = query->level,
+                      .match = query->match,
+                      .all_attributes = query->all_attributes,
+                      .limit = query->limit,
+                      .offset = query->offset};
+    plan->keys = keys_in_utf8(arena, query->keys);
+    idx_sql_init(&plan->rows, arena);
+    idx_sql_init(&plan->children, arena);
+    sort_keys(plan);
+    if (!make_rows(plan, db, err))
+        return false;
+    return plan->deepest == plan->level || make_children(plan, db, err);
+}
+
+void idx_plan_done(IdxPlan *plan)
+{
+    idx_sql_free(&plan->rows);
+    idx_sql_free(&plan->children);
+}

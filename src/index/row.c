@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Columns hold text joined by backslash and cut to their size, dates as YYYYMMDD, numbers as integers. Where that is not exactly what the
+ * object says, `attributes` has the element too, and wins when the row is read.
+ */
+#include "index/row.h"
+
+#include "dicom/datetime.h"
+#include "dicom/tags.h"
+#include "dicom/value.h"
+#include "dicom/write.h"
+#include "index/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define UNKNOWN "Unknown"
+
+enum { KEY_CHARS = 64, KEY_HEAD_CHARS = 47, NESTING_MAX = 16 };
+
+/* -- values -- */
+
+Span idx_cut(Span utf8, int chars)
+{
+    size_t n = 0;
+    int seen = 0;
+    for (; n < utf8.n; n++) {
+        if ((utf8.p[n] & 0xC0) == 0x80)
+            continue;
+        if (seen++ == chars)
+            break;
+    }
+    return span_sub(utf8, 0, n);
+}
+
+Span idx_key(Arena *arena, Span utf8)
+{
+    if (idx_cut(utf8, KEY_CHARS).n == utf8.n)
+        return utf8;
+    Span head = idx_cut(utf8, KEY_HEAD_CHARS);
+    unsigned long long hash = XXH3_64bits(utf8.p, utf8.n);
+    return span_cstr(arena_printf(arena, "%.*s~%016llx", SPAN_FMT(head), hash));
+}
+
+bool idx_day(Span text, char out[9])
+{
+    DcmTimeRange day;
+    if (span_index(text, '\\') != SIZE_MAX || !dcm_da_parse(text, &day) ||
+        day.to - day.from != DCM_DAY_US - 1)
+        return false;
+    dcm_da_format(day.from, out);
+    return true;
+}
+
+static bool is_kept_by_ingest(const IdxAttribute *a)
+{
+    return a->kind == IDX_LIST || a->kind == IDX_COUNT;
+}
+
+/* Bytes an element would take, at most `limit` + something. */
+static uint64_t weight(const DcmElement *e, uint64_t limit, int depth)
+{
+    uint64_t sum = e->value.n + 12;
+    if (depth > NESTING_MAX)
+        return limit + 1;
+    for (uint32_t i = 0; e->items && i < e->item_count && sum <= limit; i++) {
+        sum += 8;
+        for (size_t k = 0; k < e->items[i]->count && sum <= limit; k++)
+            sum += weight(&e->items[i]->elements[k], limit, depth + 1);
+    }
+    return sum;
+}
+
+static bool is_indexable(const DcmElement *e)
+{
+    return e && !e->skipped && !e->fragments && weight(e, IDX_VALUE_MAX, 0) <= IDX_VALUE_MAX;
+}
+
+/* -- object to row -- */
+
+DcmDataset *idx_row_of_object(Arena *arena, const DcmDataset *object, DcmLevel level)
+{
+    size_t n;
+    const IdxAttribute *a = idx_attributes(level, &n);
+    DcmDataset *row = dcm_dataset_new(arena);
+    dcm_put(row, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        const DcmElement *e = is_kept_by_ingest(&a[i]) ? NULL : dcm_find(object, a[i].tag);
+        if (!is_indexable(e))
+            continue;
+        /* Text may grow threefold in UTF-8. */
+        sum += 3 * weight(e, IDX_VALUE_MAX, 0);
+        if (sum <= IDX_ATTRIBUTES_MAX)
+            dcm_copy(row, object, e);
+    }
+    return row;
+}
+
+static void add_bytes(const DcmElement *e, int depth, Buf *out)
+{
+    buf_u32le(out, e->tag);
+    buf_u32le(out, (uint32_t)e->vr);
+    buf_u64le(out, e->items ? e->item_count : e->value.n);
+    buf_append_span(out, e->value);
+    for (uint32_t i = 0; e->items && i < e->item_count && depth <= NESTING_MAX; i++) {
+        buf_u64le(out, e->items[i]->count);
+        for (size_t k = 0; k < e->items[i]->count; k++)
+            add_bytes(&e->items[i]->elements[k], depth + 1, out);
+    }
+}
+
+void idx_row_bytes(const DcmDataset *object, DcmLevel level, Buf *out)
+{
+    size_t n;
+    const IdxAttribute *a = idx_attributes(level, &n);
+    const DcmElement *charset = dcm_find(object, DCM_SpecificCharacterSet);
+    buf_u8(out, object->big_endian);
+    if (charset)
+        add_bytes(charset, 0, out);
+    for (size_t i = 0; i < n; i++) {
+        const DcmElement *e = is_kept_by_ingest(&a[i]) ? NULL : dcm_find(object, a[i].tag);
+        if (is_indexable(e))
+            add_bytes(e, 0, out);
+    }
+}
+
+/* What goes into one column, and whether that says all there is to say. */
+typedef struct Cell {
+    enum { CELL_NULL, CELL_TEXT, CELL_INTEGER } kind;
+    Span text;
+    int64_t number;
+    bool exact;
+} Cell;
+
+/* A NUL inside a value ends the C string that dcm_text_all gives, and the rest would be lost. */
+static bool has_nul_inside(const DcmElement *e)
+{
+    return memchr(e->value.p, 0, span_rtrim(e->value).n) != NULL;
+}
+
+static Cell text_cell(const IdxAttribute *a, const DcmElement *e, Span text)
+{
+    Span cut = idx_cut(text, a->chars);
+    bool exact = cut.n == text.n && (!e->value.n || !has_nul_inside(e));
+    if (a->kind == IDX_MODALITY && span_eq_cstr(cut, UNKNOWN))
+        exact = false;
+    return (Cell){CELL_TEXT, cut, 0, exact};
+}
+
+static Cell date_cell(Arena *arena, const IdxAttribute *a, const DcmElement *e, Span text)
+{
+    char day[9];
+    if (!text.n || !idx_day(text, day))
+        return text_cell(a, e, text);
+    return (Cell){CELL_TEXT, span_cstr(arena_strdup(arena, day)), 0, span_eq_cstr(text, day)};
+}
+
+static Cell integer_cell(const DcmDataset *row, const IdxAttribute *a, Span text)
+{
+    char back[24];
+    int64_t number;
+    if (!dcm_int(row, a->tag, 0, &number))
+        return (Cell){CELL_NULL, {NULL, 0}, 0, text.n == 0};
+    snprintf(back, sizeof back, "%lld", (long long)number);
+    return (Cell){CELL_INTEGER, {NULL, 0}, number, span_eq_cstr(text, back)};
+}
+
+static Cell cell_of(Arena *arena, const DcmDataset *row, const IdxAttribute *a, Span key)
+{
+    const DcmElement *e = dcm_find(row, a->tag);
+    if (!e && a->kind == IDX_MODALITY)
+        return (Cell){CELL_TEXT, SPAN(UNKNOWN), 0, true};
+    if (a->kind == IDX_KEY && !e)
+        return (Cell){CELL_TEXT, key, 0, true};
+    if (!e)
+        return (Cell){CELL_NULL, {NULL, 0}, 0, true};
+    Span text = span_cstr(dcm_element_text_all(arena, row, e));
+    switch (a->kind) {
+    case IDX_KEY:
+        return (Cell){CELL_TEXT, key, 0, span_eq(text, key) && (!e->value.n || !has_nul_inside(e))};
+    case IDX_DATE:
+        return date_cell(arena, a, e, text);
+    case IDX_INTEGER:
+        return integer_cell(row, a, text);
+    case IDX_KEPT:
+    case IDX_TEXT:
+    case IDX_MODALITY:
+    case IDX_LIST:
+    case IDX_COUNT:
+        break;
+    }
+    return text_cell(a, e, text);
+}
+
+/* `attributes`: what has no column, and what its column cannot hold. Empty values are not worth the room. */
+static bool keep_rest(Arena *arena, const DcmDataset *row, DcmLevel level, const Cell *cells, Span *out,
+                      Err *err)
+{
+    size_t n;
+    const IdxAttribute *a = idx_attributes(level, &n);
+    DcmDataset *rest = dcm_dataset_new(arena);
+    dcm_put(rest, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
+    for (size_t i = 0; i < n; i++) {
+        const DcmElement *e = is_kept_by_ingest(&a[i]) ? NULL : dcm_find(row, a[i].tag);
+        if (e && (!a[i].column || !cells[i].exact) && (e->value.n || e->item_count))
+            dcm_copy(rest, row, e);
+    }
+    *out = (Span){NULL, 0};
+    if (rest->count == 1)
+        return true;
+    Buf bytes;
+    buf_init(&bytes, 0);
+    bool ok = dcm_write(&bytes, rest, NULL, err);
+    if (ok)
+        *out = arena_span(arena, buf_span(&bytes));
+    buf_free(&bytes);
+    return ok;
+}
+
+static void bind(DbStatement *statement, const Cell *cell)
+{
+    if (cell->kind == CELL_TEXT)
+        db_bind_text(statement, cell->text);
+    else if (cell->kind == CELL_INTEGER)
+        db_bind_int(statement, cell->number);
+    else
+        db_bind_null(statement);
+}
+
+bool idx_row_bind(DbStatement *statement, Arena *arena, const DcmDataset *row, DcmLevel level, Span key,
+                  Err *err)
+{
+    size_t n;
+    const IdxAttribute *a = idx_attributes(level, &n);
+    Cell *cells = arena_alloc(arena, n * sizeof *cells);
+    Span rest;
+    for (size_t i = 0; i < n; i++)
+        if (a[i].column && !is_kept_by_ingest(&a[i]))
+            cells[i] = cell_of(arena, row, &a[i], key);
+    if (!keep_rest(arena, row, level, cells, &rest, err))
+        return false;
+    db_bind_blob(statement, rest);
+    for (size_t i = 0; i < n; i++)
+        if (a[i].column && !is_kept_by_ingest(&a[i]))
+            bind(statement, &cells[i]);
+    return true;
+}
+
+/* -- row to data set -- */
+
+static void put_column(DcmDataset *out, DbStatement *statement, int column, const IdxAttribute *a)
+{
+    if (db_is_null(statement, column) && !is_kept_by_ingest(a))
+        return;
+    if (a->kind == IDX_INTEGER || a->kind == IDX_COUNT) {
+        dcm_put_printf(out, a->tag, "%lld", (long long)db_int(statement, column));
+        return;
+    }
+    Span text = db_text(statement, column);
+    if (a->kind == IDX_MODALITY && span_eq_cstr(text, UNKNOWN))
+        return;
+    dcm_put(out, a->tag, DCM_VR_NONE, text);
+}
+
+DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLevel level, bool counts,
+                         Err *err)
+{
+    size_t n;
+    const IdxAttribute *a = idx_attributes(level, &n);
+    Span rest = db_blob(statement, first + 2);
+    DcmDataset *out =
+        rest.n ? dcm_dataset_parse(arena, arena_span(arena, rest), NULL, NULL, err) : dcm_dataset_new(arena);
+    if (!out)
+        return NULL;
+    out->parent = NULL;
+    if (!rest.n)
+        dcm_put(out, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
+    int column = first + 3;
+    for (size_t i = 0; i < n; i++) {
+        if (!a[i].column)
+            continue;
+        if ((counts || !is_kept_by_ingest(&a[i])) && !dcm_find(out, a[i].tag))
+            put_column(out, statement, column, &a[i]);
+        column++;
+    }
+    return out;
+}
+
+DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *err)
+{
+    const IdxTable *table = &idx_tables[level];
+    Buf sql;
+    buf_init(&sql, 0);
+    buf_append_cstr(&sql, "SELECT ");
+    idx_sql_columns(&sql, level);
+    buf_printf(&sql, " FROM %s %s WHERE %s = ?", table->name, table->alias, table->id);
+    DbStatement *s = db_prepare(db, buf_cstr(&sql), err);
+    buf_free(&sql);
+    if (!s)
+        return NULL;
+    bool found = false;
+    DcmDataset *row = NULL;
+    db_bind_int(s, id);
+    if (db_step(s, &found, err) && found)
+        row = idx_row_read(s, 0, arena, level, false, err);
+    else if (!found)
+        err_set(err, ERR_NOT_FOUND, "index: no row %lld in %s", (long long)id, table->name);
+    db_done(s);
+    return row;
+}
+
+bool idx_row_same(const DcmElement *a, const DcmElement *b)
+{
+    if (!a->items && !b->items)
+        return span_eq(span_rtrim(a->value), span_rtrim(b->value));
+    Buf x, y;
+    buf_init(&x, 0);
+    buf_init(&y, 0);
+    add_bytes(a, 0, &x);
+    add_bytes(b, 0, &y);
+    bool same = span_eq(buf_span(&x), buf_span(&y));
+    buf_free(&x);
+    buf_free(&y);
+    return same;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One row of a level's table and the data set that it stands for: the attributes of that level, in UTF-8. row.c decides which column
+ * holds what; a data set that goes into a row and comes out again matches and reads the same.
+ */
+#ifndef GANTRY_INDEX_ROW_H
+#define GANTRY_INDEX_ROW_H
+
+#include "dicom/dataset.h"
+#include "index/attributes.h"
+#include "index/database.h"
+
+enum {
+    IDX_VALUE_MAX = 16 * 1024,      /* larger attributes are not indexed */
+    IDX_ATTRIBUTES_MAX = 60 * 1024, /* of one row, together */
+};
+
+/* The attributes of a level that `object` has, in UTF-8, in the arena. What ingest keeps (lists, counts) is not among them. */
+DcmDataset *idx_row_of_object(Arena *arena, const DcmDataset *object, DcmLevel level);
+/* A fingerprint's raw material: the bytes of the level's attributes as the object has them. */
+void idx_row_bytes(const DcmDataset *object, DcmLevel level, Buf *out);
+
+/* Binds the columns of the attribute table that are not kept by ingest, behind `attributes`, which comes first. `key` is the value for the
+   column of the unique key. Scratch memory comes from the arena. */
+bool idx_row_bind(DbStatement *statement, Arena *arena, const DcmDataset *row, DcmLevel level, Span key,
+                  Err *err);
+/* The data set of a row that idx_sql_columns selected, its first column at `first`. `counts` = with lists and counts. */
+DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLevel level, bool counts,
+                         Err *err);
+
+/* The same by id; NULL and err when there is no such row. Without lists and counts. */
+DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *err);
+/* Do two elements say the same? */
+bool idx_row_same(const DcmElement *a, const DcmElement *b);
+
+/* A key as its column holds it: as it is up to 64 characters; longer ones keep their beginning and end in a hash, so that
+   different ones stay different. */
+Span idx_key(Arena *arena, Span utf8);
+/* The first `chars` characters. */
+Span idx_cut(Span utf8, int chars);
+/* True and YYYYMMDD when the text is one day. */
+bool idx_day(Span text, char out[9]);
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Narrowing by SQL. Every condition lets through all rows that dicom/match.h would match, and perhaps more; what is let through is
+ * decided by dicom/match.h.
+ *
+ * Terms are what text is searched by: values (of person names: component groups) folded without case, accents and spaces. A value
+ * that has no good term (too long, with a NUL inside …) has the term IDX_TERM_ODD, which every search by terms finds.
+ */
+#ifndef GANTRY_INDEX_SEARCH_H
+#define GANTRY_INDEX_SEARCH_H
+
+#include "base/buf.h"
+#include "dicom/dataset.h"
+#include "dicom/match.h"
+#include "index/attributes.h"
+#include "index/database.h"
+
+#define IDX_TERM_ODD "\x7f"
+
+enum {
+    IDX_LIST_MAX = 10000, /* UIDs in one key or selection */
+    IDX_LIST_TEXT_MAX =
+        4000, /* bytes of modalities_in_study and sop_classes_in_study; values beyond are not added */
+    IDX_LIST_VALUE_MAX = 64,    /* of one of their values */
+    IDX_PATTERN_VALUES_MAX = 64 /* values in one key outside UI */
+};
+
+/* -- terms of a row, for ingest -- */
+typedef bool (*IdxTermVisit)(void *ctx, const IdxAttribute *attribute, Span term, Err *err);
+/* Calls for each term of each attribute of the level; the same term may come twice. */
+bool idx_terms(const DcmDataset *row, DcmLevel level, IdxTermVisit visit, void *ctx, Err *err);
+/* Writes or removes the terms of a row's data set. */
+bool idx_terms_write(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
+bool idx_terms_remove(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
+
+/* -- conditions -- */
+typedef struct IdxParam {
+    Span text;
+    int64_t number;
+    bool is_text;
+} IdxParam;
+
+/* SQL text under construction and what it binds, in the arena. */
+typedef struct IdxSql {
+    Arena *arena;
+    Buf text;
+    IdxParam *params;
+    size_t count, capacity;
+} IdxSql;
+
+void idx_sql_init(IdxSql *sql, Arena *arena);
+void idx_sql_free(IdxSql *sql);
+void idx_sql_text(IdxSql *sql, Span value);
+void idx_sql_number(IdxSql *sql, int64_t value);
+/* Prepares and binds; the arena must outlive the statement's use. */
+DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, Err *err);
+/* "column = ?" or "column IN (the list)". */
+bool idx_sql_among(IdxSql *sql, const char *column, const char *const *values, size_t count, Err *err);
+
+/*
+ * Appends " AND <condition>" for a key, where one is possible. `keys` are in UTF-8; `attribute` is the key's row for a query at
+ * `level`. Tables of `level` and above are there under their aliases.
+ */
+bool idx_narrow(IdxSql *sql, Db *db, DcmLevel level, const IdxAttribute *attribute, const DcmElement *key,
+                const DcmMatchOptions *options, Err *err);
+
+#endif

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Selections of objects, for retrieving. The ids of the selected rows are read in order when the selection is opened (8 bytes each), so that
+ * no reader's snapshot is held while objects travel; the rows themselves are read when they are asked for. An object that was
+ * removed meanwhile is left out.
+ */
+#include "index/internal.h"
+#include "index/row.h"
+#include "index/search.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FROM_TREE                                                                                            \
+    " FROM patient p JOIN study s ON s.patient_id = p.patient_id JOIN series e ON e.study_id = s.study_id "  \
+    "JOIN file_storage_metadata_dicom i ON i.series_id = e.series_id WHERE 1"
+
+struct IdxFiles {
+    Index *index;
+    int64_t *ids;
+    size_t count, capacity, at;
+};
+
+/* -- one object -- */
+
+static const char *text(DbStatement *s, Arena *arena, int column)
+{
+    return arena_span_cstr(arena, db_text(s, column));
+}
+
+static void bytes(DbStatement *s, int column, uint8_t *out, size_t n)
+{
+    Span blob = db_blob(s, column);
+    memset(out, 0, n);
+    if (blob.n == n)
+        memcpy(out, blob.p, n);
+}
+
+void idx_file_read(DbStatement *s, Arena *arena, IdxFile *out)
+{
+    *out = (IdxFile){.sop_instance = text(s, arena, 0),
+                     .sop_class = text(s, arena, 1),
+                     .series = text(s, arena, 2),
+                     .study = text(s, arena, 3),
+                     .patient_id = text(s, arena, 4),
+                     .transfer_syntax = text(s, arena, 5),
+                     .path = text(s, arena, 6),
+                     .storage_method = text(s, arena, 7),
+                     .source_ae = text(s, arena, 8),
+                     .size = (uint64_t)db_int(s, 9),
+                     .data_offset = (uint64_t)db_int(s, 10),
+                     .begin_us = db_int(s, 13),
+                     .end_us = db_int(s, 14),
+                     .number = (int32_t)db_int(s, 15)};
+    bytes(s, 11, out->sha256, sizeof out->sha256);
+    bytes(s, 12, out->content, sizeof out->content);
+}
+
+static bool look_up(Db *db, Arena *arena, const char *sop_instance, IdxFile *out, Err *err)
+{
+    Arena *scratch = arena_new(0);
+    bool found = false;
+    DbStatement *s = db_prepare(
+        db, "SELECT " IDX_FILE_COLUMNS " FROM file_storage_metadata_dicom i WHERE i.instance_uid = ?", err);
+    if (s)
+        db_bind_text(s, idx_key(scratch, span_cstr(sop_instance)));
+    bool ok = s && db_step(s, &found, err);
+    if (ok && found)
+        idx_file_read(s, arena, out);
+    else if (ok)
+        ok = err_set(err, ERR_NOT_FOUND, "index: no instance %s", sop_instance);
+    db_done(s);
+    arena_free(scratch);
+    return ok;
+}
+
+bool idx_instance(Index *index, Arena *arena, const char *sop_instance, IdxFile *out, Err *err)
+{
+    Db *db = idx_reader_take(index, err);
+    bool ok = db && look_up(db, arena, sop_instance, out, err);
+    idx_reader_give(index, db);
+    return ok;
+}
+
+bool idx_instance_written(Index *index, Arena *arena, const char *sop_instance, IdxFile *out, Err *err)
+{
+    return look_up(index->writer, arena, sop_instance, out, err);
+}
+
+/* -- selections -- */
+
+static bool among(IdxSql *sql, const char *column, const char *const *values, size_t count, Err *err)
+{
+    if (!count)
+        return true;
+    buf_append_cstr(&sql->text, " AND ");
+    return idx_sql_among(sql, column, values, count, err);
+}
+
+static bool conditions(IdxSql *sql, const IdxSelection *sel, Err *err)
+{
+    bool nothing = !sel->patient_count && !sel->study_count && !sel->series_count && !sel->instance_count;
+    if (nothing && !sel->everything)
+        buf_append_cstr(&sql->text, " AND 0");
+    return among(sql, "p.patient_uid", sel->patient_ids, sel->patient_count, err) &&
+           among(sql, "s.study_uid", sel->studies, sel->study_count, err) &&
+           among(sql, "e.series_uid", sel->series, sel->series_count, err) &&
+           among(sql, "i.instance_uid", sel->instances, sel->instance_count, err);
+}
+
+static void add_id(IdxFiles *files, int64_t id)
+{
+    if (files->count == files->capacity) {
+        files->capacity = files->capacity ? files->capacity * 2 : 256;
+        int64_t *bigger = realloc(files->ids, files->capacity * sizeof *bigger);
+        if (!bigger)
+            abort();
+        files->ids = bigger;
+    }
+    files->ids[files->count++] = id;
+}
+
+IdxFiles *idx_select(Index *index, const IdxSelection *selection, Err *err)
+{
+    Arena *arena = arena_new(0);
+    IdxFiles *files = calloc(1, sizeof *files);
+    if (!files)
+        abort();
+    files->index = index;
+    IdxSql sql;
+    idx_sql_init(&sql, arena);
+    buf_append_cstr(&sql.text, "SELECT i.file_storage_metadata_dicom_id" FROM_TREE);
+    bool ok = conditions(&sql, selection, err), row = true;
+    buf_append_cstr(&sql.text, " ORDER BY s.study_id, e.series_number, e.series_id, i.instance_number, "
+                               "i.file_storage_metadata_dicom_id");
+    Db *db = ok ? idx_reader_take(index, err) : NULL;
+    DbStatement *s = db ? idx_sql_prepare(&sql, db, err) : NULL;
+    ok = s != NULL;
+    while (ok && (ok = db_step(s, &row, err)) && row)
+        add_id(files, db_int(s, 0));
+    db_done(s);
+    idx_reader_give(index, db);
+    idx_sql_free(&sql);
+    arena_free(arena);
+    if (ok)
+        return files;
+    idx_files_free(files);
+    return NULL;
+}
+
+/* Where no list is below the level of the counters, they are the answer. */
+static const char *count_sql(const IdxSelection *sel)
+{
+    if (sel->instance_count)
+        return "SELECT count(*), total(i.filesize)" FROM_TREE;
+    if (sel->series_count)
+        return "SELECT total(e.number_of_series_related_instances), total(e.size) FROM patient p "
+               "JOIN study s ON s.patient_id = p.patient_id JOIN series e ON e.study_id = s.study_id WHERE 1";
+    if (sel->study_count)
+        return "SELECT total(s.number_of_study_related_instances), total(s.size) FROM patient p "
+               "JOIN study s ON s.patient_id = p.patient_id WHERE 1";
+    if (sel->patient_count)
+        return "SELECT total(p.number_of_patient_related_instances), total(p.size) FROM patient p WHERE 1";
+    return sel->everything ? "SELECT instances, size FROM totals WHERE 1" : "SELECT 0, 0 WHERE 1";
+}
+
+bool idx_select_count(Index *index, const IdxSelection *selection, uint64_t *objects, uint64_t *bytes_out,
+                      Err *err)
+{
+    Arena *arena = arena_new(0);
+    IdxSql sql;
+    idx_sql_init(&sql, arena);
+    buf_append_cstr(&sql.text, count_sql(selection));
+    bool row = false, ok = conditions(&sql, selection, err);
+    Db *db = ok ? idx_reader_take(index, err) : NULL;
+    DbStatement *s = db ? idx_sql_prepare(&sql, db, err) : NULL;
+    ok = s && db_step(s, &row, err);
+    if (ok) {
+        *objects = row ? (uint64_t)db_int(s, 0) : 0;
+        *bytes_out = row ? (uint64_t)db_int(s, 1) : 0;
+    }
+    db_done(s);
+    idx_reader_give(index, db);
+    idx_sql_free(&sql);
+    arena_free(arena);
+    return ok;
+}
+
+static bool read_file(Db *db, Arena *arena, int64_t id, IdxFile *out, bool *found, Err *err)
+{
+    DbStatement *s = db_prepare(db,
+                                "SELECT " IDX_FILE_COLUMNS " FROM file_storage_metadata_dicom i "
+                                "WHERE i.file_storage_metadata_dicom_id = ?",
+                                err);
+    if (!s)
+        return false;
+    db_bind_int(s, id);
+    bool ok = db_step(s, found, err);
+    if (ok && *found)
+        idx_file_read(s, arena, out);
+    db_done(s);
+    return ok;
+}
+
+bool idx_files_next(IdxFiles *files, Arena *arena, IdxFile *out, Err *err)
+{
+    bool found = false, ok = true;
+    if (files->at == files->count) {
+        *out = (IdxFile){0};
+        return true;
+    }
+    Db *db = idx_reader_take(files->index, err);
+    if (!db)
+        return false;
+    while (ok && !found && files->at < files->count)
+        ok = read_file(db, arena, files->ids[files->at++], out, &found, err);
+    idx_reader_give(files->index, db);
+    if (ok && !found)
+        *out = (IdxFile){0};
+    return ok;
+}
+
+void idx_files_free(IdxFiles *files)
+{
+    if (!files)
+        return;
+    free(files->ids);
+    free(files);
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+/* The terms of a row (search.h): what ingest keeps in the table `term`. */
+#include "index/terms.h"
+#include "index/row.h"
+
+#include <string.h>
+
+enum { TERM_MAX = 200 };
+
+void idx_term_fold(Span utf8, Buf *out)
+{
+    Buf folded;
+    buf_init(&folded, 0);
+    dcm_fold(utf8, true, &folded);
+    for (size_t i = 0; i < folded.n; i++)
+        if (folded.p[i] != ' ')
+            buf_u8(out, folded.p[i]);
+    buf_free(&folded);
+}
+
+Span idx_term_trim(Span term, bool name)
+{
+    while (name && term.n && term.p[term.n - 1] == '^')
+        term.n--;
+    return term;
+}
+
+/* Terms are compared as text up to a prefix followed by U+10FFFF. */
+static bool is_odd(Span term)
+{
+    return term.n > TERM_MAX || memchr(term.p, 0, term.n) || memchr(term.p, 0x7F, term.n) ||
+           memmem(term.p, term.n, IDX_TERM_LAST, strlen(IDX_TERM_LAST));
+}
+
+static bool visit_pieces(Span folded, const IdxAttribute *a, bool name, IdxTermVisit visit, void *ctx,
+                         Err *err)
+{
+    Span value, group;
+    bool more = true, ok = true;
+    while (ok && span_split(&folded, '\\', &value, &more)) {
+        bool more_groups = true;
+        while (ok && name && span_split(&value, '=', &group, &more_groups)) {
+            group = idx_term_trim(group, true);
+            if (group.n)
+                ok = visit(ctx, a, is_odd(group) ? SPAN(IDX_TERM_ODD) : group, err);
+        }
+        if (!name && value.n)
+            ok = visit(ctx, a, is_odd(value) ? SPAN(IDX_TERM_ODD) : value, err);
+    }
+    return ok;
+}
+
+/* A date that its column does not show as one day, but which is a date or several. */
+static bool is_odd_date(Span value)
+{
+    char day[9];
+    DcmTimeRange range;
+    Span one;
+    bool more = true, any = false;
+    if (idx_day(value, day))
+        return false;
+    while (span_split(&value, '\\', &one, &more))
+        any |= dcm_da_parse(one, &range);
+    return any;
+}
+
+bool idx_terms(const DcmDataset *row, DcmLevel level, IdxTermVisit visit, void *ctx, Err *err)
+{
+    size_t n;
+    const IdxAttribute *a = idx_attributes(level, &n);
+    Buf folded;
+    buf_init(&folded, 0);
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        const DcmElement *e =
+            a[i].search == IDX_TERM || a[i].search == IDX_RANGE ? dcm_find(row, a[i].tag) : NULL;
+        if (!e || !e->value.n)
+            continue;
+        buf_clear(&folded);
+        if (a[i].search == IDX_TERM) {
+            idx_term_fold(span_rtrim(e->value), &folded);
+            ok = visit_pieces(buf_span(&folded), &a[i], idx_is_name(a[i].tag), visit, ctx, err);
+        } else if (is_odd_date(e->value)) {
+            ok = visit(ctx, &a[i], SPAN(IDX_TERM_ODD), err);
+        }
+    }
+    buf_free(&folded);
+    return ok;
+}
+
+typedef struct TermRow {
+    Db *db;
+    int64_t id;
+    const char *sql;
+} TermRow;
+
+static bool run_with_term(void *ctx, const IdxAttribute *a, Span term, Err *err)
+{
+    TermRow *row = ctx;
+    DbStatement *s = db_prepare(row->db, row->sql, err);
+    if (!s)
+        return false;
+    db_bind_int(s, a->tag);
+    db_bind_text(s, term);
+    db_bind_int(s, row->id);
+    return db_run(s, err);
+}
+
+bool idx_terms_write(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err)
+{
+    TermRow ctx = {db, id, "INSERT OR IGNORE INTO term (attribute, value, id) VALUES (?, ?, ?)"};
+    return idx_terms(row, level, run_with_term, &ctx, err);
+}
+
+bool idx_terms_remove(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err)
+{
+    TermRow ctx = {db, id, "DELETE FROM term WHERE attribute = ? AND value = ? AND id = ?"};
+    return idx_terms(row, level, run_with_term, &ctx, err);
+}

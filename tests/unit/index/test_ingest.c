@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+#include "fixture.h"
+
+#define CT "1.2.840.10008.5.1.4.1.1.2"
+#define SR "1.2.840.10008.5.1.4.1.1.88.11"
+
+static DcmDataset *instance(Fixture *f, const char *patient, const char *study, const char *series,
+                            const char *sop)
+{
+    return object_of(f->arena, DCM_PatientID, patient, DCM_PatientName, "Doe^Jane", DCM_StudyInstanceUID,
+                     study, DCM_SeriesInstanceUID, series, DCM_SOPInstanceUID, sop, DCM_SOPClassUID, CT,
+                     DCM_Modality, "CT", DCM_StudyDate, "20200102", 0);
+}
+
+static void assert_totals(Fixture *f, uint64_t patients, uint64_t studies, uint64_t series,
+                          uint64_t instances)
+{
+    IdxTotals t;
+    ASSERT_OK(f, idx_totals(f->index, &t, &f->err));
+    assert_int_equal(t.patients, patients);
+    assert_int_equal(t.studies, studies);
+    assert_int_equal(t.series, series);
+    assert_int_equal(t.instances, instances);
+}
+
+static void a_put_is_found(void **state)
+{
+    Fixture *f = *state;
+    store(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.1"));
+    IdxFile file;
+    ASSERT_OK(f, idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err));
+    assert_string_equal(file.study, "1.1");
+    assert_string_equal(file.series, "1.1.1");
+    assert_string_equal(file.patient_id, "P1");
+    assert_string_equal(file.sop_class, CT);
+    assert_string_equal(file.path, "/data/1.1.1.1");
+    assert_string_equal(file.source_ae, "TESTER");
+    assert_int_equal(file.size, 1000);
+    assert_int_equal(file.data_offset, 400);
+    assert_int_equal(file.end_us, 1700000000500000);
+    assert_totals(f, 1, 1, 1, 1);
+    assert_false(idx_instance(f->index, f->arena, "1.1.1.2", &file, &f->err));
+    assert_int_equal(f->err.code, ERR_NOT_FOUND);
+}
+
+static void counters_follow(void **state)
+{
+    Fixture *f = *state;
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    for (int study = 1; study <= 2; study++)
+        for (int series = 1; series <= 3; series++)
+            for (int i = 1; i <= 4; i++)
+                ASSERT_OK(f, put(f, instance(f, "P1", arena_printf(f->arena, "1.%d", study),
+                                             arena_printf(f->arena, "1.%d.%d", study, series),
+                                             arena_printf(f->arena, "1.%d.%d.%d", study, series, i))));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    assert_totals(f, 1, 2, 6, 24);
+    assert_string_equal(
+        sql_text(f, "SELECT number_of_patient_related_studies || ',' || number_of_patient_related_series "
+                    "|| ',' || number_of_patient_related_instances || ',' || size FROM patient"),
+        "2,6,24,24000");
+    assert_string_equal(
+        sql_text(f, "SELECT number_of_study_related_series || ',' || number_of_study_related_instances "
+                    "|| ',' || modalities_in_study || ',' || sop_classes_in_study FROM study"),
+        "3,12,CT," CT);
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    for (int i = 1; i <= 4; i++)
+        ASSERT_OK(f, idx_remove(f->index, arena_printf(f->arena, "1.1.1.%d", i), &f->err));
+    assert_false(idx_remove(f->index, "1.1.1.1", &f->err));
+    assert_int_equal(f->err.code, ERR_NOT_FOUND);
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    assert_totals(f, 1, 2, 5, 20);
+    assert_string_equal(sql_text(f, "SELECT count(*) FROM series WHERE series_uid = '1.1.1'"), "0");
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    for (int study = 1; study <= 2; study++)
+        for (int series = study == 1 ? 2 : 1; series <= 3; series++)
+            for (int i = 1; i <= 4; i++)
+                ASSERT_OK(
+                    f, idx_remove(f->index, arena_printf(f->arena, "1.%d.%d.%d", study, series, i), &f->err));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    assert_totals(f, 0, 0, 0, 0);
+    assert_string_equal(sql_text(f, "SELECT count(*) FROM patient"), "0");
+    assert_string_equal(sql_text(f, "SELECT count(*) FROM term"), "0");
+    assert_string_equal(sql_text(f, "SELECT size FROM totals"), "0");
+}
+
+static void removed_and_put_in_one_transaction(void **state)
+{
+    Fixture *f = *state;
+    store(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.1"));
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, idx_remove(f->index, "1.1.1.1", &f->err));
+    ASSERT_OK(f, put(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.1")));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    assert_totals(f, 1, 1, 1, 1);
+    assert_string_equal(sql_text(f, "SELECT sop_classes_in_study FROM study"), CT);
+}
+
+static void sent_again_updates(void **state)
+{
+    Fixture *f = *state;
+    store(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.1"));
+    assert_string_equal(sql_text(f, "SELECT d8maj FROM study"), "(null)");
+    DcmDataset *again = instance(f, "P1", "1.1", "1.1.1", "1.1.1.1");
+    dcm_put_utf8(again, DCM_StudyDescription, "Head");
+    dcm_put_utf8(again, DCM_StudyDate, "20210304");
+    dcm_put_utf8(again, DCM_PatientName, "Roe^Jane");
+    dcm_put_utf8(again, DCM_Modality, "MR");
+    dcm_put_utf8(again, DCM_SOPClassUID, SR);
+    store(f, again);
+    assert_totals(f, 1, 1, 1, 1);
+    assert_string_equal(sql_text(f, "SELECT date_study || study_description || modalities_in_study || "
+                                    "sop_classes_in_study FROM study WHERE d8maj IS NOT NULL"),
+                        "20210304HeadMR" SR);
+    assert_string_equal(
+        sql_text(f, "SELECT patient_name || newest_study FROM patient WHERE d8maj IS NOT NULL"),
+        "Roe^Jane20210304");
+    assert_string_equal(sql_text(f, "SELECT d8maj IS NOT NULL FROM file_storage_metadata_dicom"), "1");
+    DcmDataset *keys = object_of(f->arena, DCM_PatientName, "Doe*", 0);
+    assert_int_equal(ask(f, DCM_LEVEL_PATIENT, keys, (DcmMatchOptions){0}, DCM_PatientID, NULL), 0);
+    dcm_put_utf8(keys, DCM_PatientName, "Roe^Jane");
+    assert_int_equal(ask(f, DCM_LEVEL_PATIENT, keys, (DcmMatchOptions){0}, DCM_PatientID, NULL), 1);
+}
+
+static void a_new_object_fills_gaps_only(void **state)
+{
+    Fixture *f = *state;
+    store(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.1"));
+    DcmDataset *second = instance(f, "P1", "1.1", "1.1.1", "1.1.1.2");
+    dcm_put_utf8(second, DCM_StudyDescription, "Head");
+    dcm_put_utf8(second, DCM_StudyDate, "20210304");
+    store(f, second);
+    assert_string_equal(sql_text(f, "SELECT date_study || study_description FROM study"), "20200102Head");
+    store(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.3"));
+    assert_string_equal(sql_text(f, "SELECT date_study || study_description FROM study"), "20200102Head");
+}
+
+static void sent_again_under_another_patient_moves(void **state)
+{
+    Fixture *f = *state;
+    store(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.1"));
+    store(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.2"));
+    store(f, instance(f, "P2", "1.1", "1.1.1", "1.1.1.1"));
+    assert_totals(f, 2, 2, 2, 2);
+    store(f, instance(f, "P2", "1.1", "1.1.1", "1.1.1.2"));
+    assert_totals(f, 1, 1, 1, 2);
+    assert_string_equal(sql_text(f, "SELECT patient_uid FROM study"), "P2");
+}
+
+static void rollback_forgets(void **state)
+{
+    Fixture *f = *state;
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, put(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.1")));
+    IdxFile file;
+    ASSERT_OK(f, idx_instance_written(f->index, f->arena, "1.1.1.1", &file, &f->err));
+    assert_false(idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err));
+    idx_rollback(f->index);
+    assert_totals(f, 0, 0, 0, 0);
+    store(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.1"));
+    assert_totals(f, 1, 1, 1, 1);
+}
+
+static void a_failed_put_leaves_the_others(void **state)
+{
+    Fixture *f = *state;
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, put(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.1")));
+    assert_false(put(f, instance(f, "P9", "1.9", "", "1.9.1.1")));
+    assert_int_equal(f->err.code, ERR_FORMAT);
+    ASSERT_OK(f, put(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.2")));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    assert_totals(f, 1, 1, 1, 2);
+    assert_false(put(f, instance(f, "P1", "1.1", "1.1.1", "1.1.1.3")));
+    assert_int_equal(f->err.code, ERR_USAGE);
+}
+
+static void absent_modality_is_unknown_in_the_column_only(void **state)
+{
+    Fixture *f = *state;
+    const char *modality;
+    DcmDataset *ds = instance(f, "P1", "1.1", "1.1.1", "1.1.1.1");
+    dcm_remove(ds, DCM_Modality);
+    store(f, ds);
+    assert_string_equal(sql_text(f, "SELECT modality FROM series"), "Unknown");
+    assert_string_equal(sql_text(f, "SELECT modalities_in_study FROM study"), "(null)");
+    DcmDataset *keys = object_of(f->arena, DCM_Modality, "Unknown", 0);
+    assert_int_equal(ask(f, DCM_LEVEL_SERIES, keys, (DcmMatchOptions){0}, DCM_Modality, NULL), 0);
+    dcm_put_utf8(keys, DCM_Modality, "");
+    assert_int_equal(ask(f, DCM_LEVEL_SERIES, keys, (DcmMatchOptions){0}, DCM_Modality, &modality), 1);
+    assert_string_equal(modality, "");
+}
+
+static void long_values_are_cut_in_columns_and_kept(void **state)
+{
+    Fixture *f = *state;
+    char name[400] = "", id[400] = "";
+    const char *text;
+    for (int i = 0; i < 100; i++) {
+        strcat(name, "\xe5\xb1\xb1");
+        strcat(id, "\xe3\x81\x82");
+    }
+    DcmDataset *ds = instance(f, id, "1.1", "1.1.1", "1.1.1.1");
+    dcm_put_utf8(ds, DCM_PatientSex, name);
+    dcm_put_utf8(ds, DCM_PatientName, name);
+    dcm_put_utf8(ds, DCM_Modality, "LONGMODALITY16CH");
+    store(f, ds);
+    assert_string_equal(sql_text(f, "SELECT length(patient_sex) || ',' || length(patient_uid) FROM patient"),
+                        "64,64");
+    assert_string_equal(sql_text(f, "SELECT modality FROM series"), "LONGMODALI");
+    DcmDataset *keys = object_of(f->arena, DCM_PatientID, id, DCM_PatientSex, name, DCM_PatientName, name, 0);
+    assert_int_equal(ask(f, DCM_LEVEL_PATIENT, keys, (DcmMatchOptions){0}, DCM_PatientID, &text), 1);
+    assert_string_equal(text, id);
+    id[297] = 'x';
+    id[298] = 0;
+    dcm_put_utf8(keys, DCM_PatientID, id);
+    assert_int_equal(ask(f, DCM_LEVEL_PATIENT, keys, (DcmMatchOptions){0}, DCM_PatientID, NULL), 0);
+    keys =
+        object_of(f->arena, DCM_Modality, "LONGMODALITY16CH", DCM_ModalitiesInStudy, "LONGMODALITY16CH", 0);
+    assert_int_equal(ask(f, DCM_LEVEL_SERIES, keys, (DcmMatchOptions){0}, DCM_Modality, &text), 1);
+    assert_string_equal(text, "LONGMODALITY16CH");
+}
+
+static void notes_are_kept(void **state)
+{
+    Fixture *f = *state;
+    const char *value;
+    ASSERT_OK(f, idx_note_get(f->index, f->arena, "clean-stop", &value, &f->err));
+    assert_string_equal(value, "");
+    assert_false(idx_note_set(f->index, "clean-stop", "1", &f->err));
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, idx_note_set(f->index, "clean-stop", "1", &f->err));
+    ASSERT_OK(f, idx_note_set(f->index, "clean-stop", "2", &f->err));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    idx_close(f->index);
+    ASSERT_OK(f, fixture_open(f));
+    ASSERT_OK(f, idx_note_get(f->index, f->arena, "clean-stop", &value, &f->err));
+    assert_string_equal(value, "2");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_put_is_found),
+        TEST(counters_follow),
+        TEST(removed_and_put_in_one_transaction),
+        TEST(sent_again_updates),
+        TEST(a_new_object_fills_gaps_only),
+        TEST(sent_again_under_another_patient_moves),
+        TEST(rollback_forgets),
+        TEST(a_failed_put_leaves_the_others),
+        TEST(absent_modality_is_unknown_in_the_column_only),
+        TEST(long_values_are_cut_in_columns_and_kept),
+        TEST(notes_are_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
