@@ -320,7 +320,7 @@ static bool ingest_open_file(Archive *archive, int fd, const char *source_ae, ui
 
 bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     uint8_t *chunk = malloc(CHUNK);
     if (!chunk)
         abort();
