@@ -58,10 +58,10 @@ int cli_fail(const Cli *cli, const char *format, ...)
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
+    fflush(stdout); /* what was said before comes before */
+    fprintf(stderr, "%s: %s\n", cli->program, text);
     if (cli->settings)
-        log_error("command_event", "%s: %s", cli->program, text); /* its console sink prints it */
-    else
-        fprintf(stderr, "%s: %s\n", cli->program, text);
+        log_error("command_event", "%s: %s", cli->program, text);
     return EXIT_FAILED;
 }
 

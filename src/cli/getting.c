@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 typedef struct Incoming {
@@ -22,11 +23,19 @@ typedef struct Incoming {
     char part[80], name[80];
 } Incoming;
 
+/* UIDs of the field hold more than digits and dots; what makes a safe file name is taken. */
+static bool is_safe_name(const char *uid)
+{
+    static const char safe[] = "0123456789.-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    size_t n = strlen(uid);
+    return n > 0 && n <= DCM_UID_MAX && uid[0] != '.' && uid[0] != '-' && strspn(uid, safe) == n;
+}
+
 static bool begin_file(Getting *getting, Incoming *in, const char *sop_class, const char *sop_instance,
                        const char *transfer_syntax, Err *err)
 {
-    if (!dcm_uid_valid(span_cstr(sop_instance), false)) {
-        err_set(err, ERR_FORMAT, "the SOP Instance UID is not valid");
+    if (!is_safe_name(sop_instance)) {
+        err_set(err, ERR_FORMAT, "the SOP Instance UID has characters that no file name should have");
         err->dimse = DCM_STATUS_CANNOT_UNDERSTAND;
         return false;
     }

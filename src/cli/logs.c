@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { TEN_MIB = 10485760, GIGABYTE = 1000000000, FEW = 5, MANY = 20 };
@@ -42,18 +43,21 @@ bool cli_logs_start(const Settings *settings, Err *err)
 {
     if (!make_folders(settings, err))
         return false;
+    bool colour = settings->log_color_message && cli_colour(STDERR_FILENO);
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
         char *path = file_join(settings->log_path_folder, handlers[i].file);
-        bool ok = log_add_sink(&(LogSink){.logger = handlers[i].logger,
-                                          .path = path,
-                                          .level = handlers[i].level,
-                                          .max_bytes = handlers[i].max_bytes,
-                                          .keep = handlers[i].keep},
-                               err);
+        LogSink file = {.logger = handlers[i].logger,
+                        .path = path,
+                        .level = handlers[i].level,
+                        .max_bytes = handlers[i].max_bytes,
+                        .keep = handlers[i].keep};
+        LogSink console = {.logger = handlers[i].logger, .level = LOG_WARNING, .colour = colour};
+        /* What a command has to say it prints itself, without time and level in front (cli_fail). */
+        bool silent = !strcmp(handlers[i].logger, "command_event");
+        bool ok = log_add_sink(&file, err) && (silent || log_add_sink(&console, err));
         free(path);
         if (!ok)
             return false;
     }
-    return log_add_sink(&(LogSink){.logger = "", .level = LOG_WARNING, .colour = cli_colour(STDERR_FILENO)},
-                        err);
+    return true;
 }

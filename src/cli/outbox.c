@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Only the head of a file is read here: its meta group, and the data set as far as the Series Instance UID. Files whose meta group is
- * missing or incomplete are known by their data set.
+ * Only the head of a file is read here: its meta group, and the data set as far as the Series Instance UID. Where the two
+ * disagree about what the object is, the data set is right: it is what goes over the wire.
  */
 #include "cli/outbox.h"
 
@@ -69,10 +69,8 @@ static bool read_head(Span bytes, bool is_prefix, Head *head, Err *err)
     if (ds) {
         dcm_uid(ds, DCM_StudyInstanceUID, head->study);
         head->complete = dcm_uid(ds, DCM_SeriesInstanceUID, head->series);
-        if (!*head->meta.sop_class)
-            dcm_uid(ds, DCM_SOPClassUID, head->meta.sop_class);
-        if (!*head->meta.sop_instance)
-            dcm_uid(ds, DCM_SOPInstanceUID, head->meta.sop_instance);
+        dcm_uid(ds, DCM_SOPClassUID, head->meta.sop_class);
+        dcm_uid(ds, DCM_SOPInstanceUID, head->meta.sop_instance);
     }
     arena_free(arena);
     return true;

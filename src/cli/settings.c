@@ -158,6 +158,12 @@ static bool set_list_text(Loader *loader, const SettingsKey *key, const char *te
 
 static bool set_path(Loader *loader, const char *text, void *at)
 {
+    Span path = span_cstr(text);
+    while (span_starts(path, SPAN("./")))
+        path = span_sub(path, 2, SIZE_MAX);
+    while (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
+    text = arena_span_cstr(loader->arena, path);
     char *joined = *text ? file_join(loader->settings->folder, text) : NULL;
     *(const char **)at = arena_strdup(loader->arena, joined ? joined : "");
     free(joined);

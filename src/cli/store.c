@@ -233,7 +233,7 @@ static int send_indexed(Run *run)
     else if (!cli_read_list(cli->arena, a->list, &uids, &err))
         return cli_fail(cli, "-fUID: %s", err.text);
     if (!uids.count) {
-        log_critical("command_event", "store: no UID in %s", a->uid ? "-UID" : a->list);
+        cli_fail(cli, "no UID in %s", a->uid ? "-UID" : a->list);
         return EXIT_EMPTY_LIST;
     }
     if (!strcmp(uids.items[0], "*"))

@@ -15,30 +15,30 @@ static bool exchange(NetAssociation *association, const ScuPeer *peer, const cha
 {
     const NetAccepted *context = net_context_for(association, DCM_UID_Verification, NULL, true);
     if (!context)
-        return err_set(err, ERR_UNSUPPORTED, "echo: %s does not offer the verification service", name);
+        return err_set(err, ERR_UNSUPPORTED, "%s does not offer the verification service", name);
     NetCommand request = {
         .field = NET_C_ECHO_RQ, .context_id = context->id, .message_id = net_next_message_id(association)};
     snprintf(request.sop_class, sizeof request.sop_class, "%s", DCM_UID_Verification);
     if (!net_send(association, &request, NULL, err))
-        return err_wrap(err, "echo: %s", name);
+        return err_wrap(err, "%s", name);
     NetCommand response = {0};
     switch (net_receive(association, &response, deadline_in(peer->timeouts.dimse_ms), err)) {
     case NET_GOT_COMMAND:
         break;
     case NET_GOT_NOTHING:
-        return err_set(err, ERR_TIMEOUT, "echo: %s did not answer in time", name);
+        return err_set(err, ERR_TIMEOUT, "%s did not answer in time", name);
     case NET_GOT_RELEASE:
-        return err_set(err, ERR_CLOSED, "echo: %s ended the association instead of answering", name);
+        return err_set(err, ERR_CLOSED, "%s ended the association instead of answering", name);
     case NET_GOT_END:
-        return err_wrap(err, "echo: %s", name);
+        return err_wrap(err, "%s", name);
     }
     if (response.field != NET_C_ECHO_RSP || response.responded_to != request.message_id)
-        return err_set(err, ERR_FORMAT, "echo: %s answered with %s, which is no answer to our C-ECHO", name,
+        return err_set(err, ERR_FORMAT, "%s answered with %s, which is no answer to our C-ECHO", name,
                        net_field_name(response.field));
     if (response.has_data_set && !net_data_skip(association, err))
-        return err_wrap(err, "echo: %s", name);
+        return err_wrap(err, "%s", name);
     scu_take_response(result, &response);
-    return scu_judge(result, "echo", name, "Verification", err);
+    return scu_judge(result, NULL, name, "Verification", err);
 }
 
 bool scu_echo(const ScuPeer *peer, ScuResult *result, Err *err)
@@ -60,7 +60,7 @@ bool scu_echo(const ScuPeer *peer, ScuResult *result, Err *err)
                           .timeouts = peer->timeouts};
     NetAssociation *association = net_associate(&request, &result->reject, err);
     if (!association)
-        return err_wrap(err, "echo: %s", name);
+        return err_wrap(err, "%s", name);
     result->associated = true;
     bool ok = exchange(association, peer, name, result, err);
     if (net_is_open(association))

@@ -10,7 +10,7 @@ enum { CANCEL_GRACE_MS = 30000 };
 static bool give_up(ScuQuery *query, Err *err)
 {
     net_abort(query->association, (NetAbort){NET_ABORT_BY_USER, NET_ABORT_NO_REASON});
-    return err_set(err, ERR_CANCELLED, "find: cancelled, but %s went on sending; the association was aborted",
+    return err_set(err, ERR_CANCELLED, "cancelled, but %s went on sending; the association was aborted",
                    query->peer);
 }
 
@@ -20,25 +20,25 @@ bool scu_find(ScuQuery *query, DcmLevel level, const DcmDataset *keys, ScuMatch 
     *result = (ScuResult){.associated = true};
     NetCommand request = {.field = NET_C_FIND_RQ};
     if (!scu_request(query, SCU_FIND, level, keys, &request, err))
-        return err_wrap(err, "find");
+        return false;
     Deadline patience = CLOCK_NEVER;
     for (;;) {
         NetCommand response = {0};
         arena_reset(query->arena);
         if (!scu_next(query, &response, err) || !scu_check_response(query, &request, &response, err))
-            return err_wrap(err, "find");
+            return false;
         bool pending = dcm_status_class(response.status) == DCM_PENDING;
         const DcmDataset *data_set = NULL;
         if (response.has_data_set && pending && patience == CLOCK_NEVER) {
             data_set = scu_read_data_set(query, &response, err);
             if (!data_set)
-                return err_wrap(err, "find");
+                return false;
         } else if (response.has_data_set && !net_data_skip(query->association, err)) {
-            return err_wrap(err, "find: %s", query->peer);
+            return err_wrap(err, "%s", query->peer);
         }
         scu_take_response(result, &response);
         if (!pending)
-            return scu_judge(result, "find", query->peer, "Query/Retrieve", err);
+            return scu_judge(result, NULL, query->peer, "Query/Retrieve", err);
         if (deadline_passed(patience))
             return give_up(query, err);
         if (!data_set)
@@ -46,7 +46,7 @@ bool scu_find(ScuQuery *query, DcmLevel level, const DcmDataset *keys, ScuMatch 
         result->matches++;
         if (!match(ctx, data_set)) {
             if (!scu_cancel(query, &request, err))
-                return err_wrap(err, "find: %s", query->peer);
+                return err_wrap(err, "%s", query->peer);
             patience = deadline_in(CANCEL_GRACE_MS);
         }
     }

@@ -73,34 +73,34 @@ bool scu_get(ScuQuery *query, DcmLevel level, const DcmDataset *keys, const ScuS
     Get get = {query, sink};
     NetCommand request = {.field = NET_C_GET_RQ};
     if (!scu_request(query, SCU_GET, level, keys, &request, err))
-        return err_wrap(err, "get");
+        return false;
     bool cancelled = false;
     for (;;) {
         NetCommand command = {0};
         arena_reset(query->arena);
         if (!scu_next(query, &command, err))
-            return err_wrap(err, "get");
+            return false;
         if (command.field == NET_C_STORE_RQ) {
             if (!answer_store(&get, &command, err))
-                return err_wrap(err, "get: %s", query->peer);
+                return err_wrap(err, "%s", query->peer);
             continue;
         }
         if (!scu_check_response(query, &request, &command, err))
-            return err_wrap(err, "get");
+            return false;
         const DcmDataset *identifier = NULL;
         if (command.has_data_set) {
             identifier = scu_read_data_set(query, &command, err);
             if (!identifier)
-                return err_wrap(err, "get");
+                return false;
         }
         scu_take_response(result, &command);
         bool go_on = !progress || progress(ctx, result, identifier);
         if (dcm_status_class(command.status) != DCM_PENDING)
-            return scu_judge(result, "get", query->peer, "Query/Retrieve", err);
+            return scu_judge(result, NULL, query->peer, "Query/Retrieve", err);
         if (!go_on && !cancelled) {
             cancelled = true;
             if (!scu_cancel(query, &request, err))
-                return err_wrap(err, "get: %s", query->peer);
+                return err_wrap(err, "%s", query->peer);
         }
     }
 }

@@ -14,27 +14,27 @@ bool scu_move(ScuQuery *query, DcmLevel level, const DcmDataset *keys, const cha
     NetCommand request = {.field = NET_C_MOVE_RQ};
     snprintf(request.move_destination, sizeof request.move_destination, "%s", destination_ae);
     if (!scu_request(query, SCU_MOVE, level, keys, &request, err))
-        return err_wrap(err, "move");
+        return false;
     bool cancelled = false;
     for (;;) {
         NetCommand response = {0};
         arena_reset(query->arena);
         if (!scu_next(query, &response, err) || !scu_check_response(query, &request, &response, err))
-            return err_wrap(err, "move");
+            return false;
         const DcmDataset *identifier = NULL;
         if (response.has_data_set) {
             identifier = scu_read_data_set(query, &response, err);
             if (!identifier)
-                return err_wrap(err, "move");
+                return false;
         }
         scu_take_response(result, &response);
         bool go_on = !progress || progress(ctx, result, identifier);
         if (dcm_status_class(response.status) != DCM_PENDING)
-            return scu_judge(result, "move", query->peer, "Query/Retrieve", err);
+            return scu_judge(result, NULL, query->peer, "Query/Retrieve", err);
         if (!go_on && !cancelled) {
             cancelled = true;
             if (!scu_cancel(query, &request, err))
-                return err_wrap(err, "move: %s", query->peer);
+                return err_wrap(err, "%s", query->peer);
         }
     }
 }

@@ -46,10 +46,19 @@ void scu_peer_name(const ScuPeer *peer, char out[320])
 /* Relational queries, PS3.4 C.5.1.1: our keys may leave out the levels above. */
 static const uint8_t relational[] = {1};
 
+/* What is met most comes first: where contexts run out, the rest does without one of its own. */
+static const char *const common_syntaxes[] = {
+    DCM_UID_ExplicitVRLittleEndian, DCM_UID_ImplicitVRLittleEndian, DCM_UID_JPEGBaseline8Bit,
+    DCM_UID_JPEGLosslessSV1,        DCM_UID_JPEG2000Lossless,       DCM_UID_JPEG2000,
+    DCM_UID_JPEGLSLossless,         DCM_UID_JPEGLSNearLossless,     DCM_UID_RLELossless,
+    DCM_UID_JPEGExtended12Bit,      DCM_UID_JPEGLossless,           DCM_UID_DeflatedExplicitVRLittleEndian,
+    DCM_UID_ExplicitVRBigEndian};
+enum { COMMON = sizeof common_syntaxes / sizeof *common_syntaxes, MAX_SYNTAXES = 64 };
+
 typedef struct Proposals {
     NetProposal list[NET_MAX_CONTEXTS];
     size_t count;
-    const char *syntaxes[64];
+    const char *syntaxes[MAX_SYNTAXES];
     size_t syntax_count;
 } Proposals;
 
@@ -74,25 +83,28 @@ static void propose_class(Proposals *p, const char *sop_class, const char *const
                                             .scp = true};
 }
 
-/*
- * Uncompressed first: what every peer can send whatever it has stored. For many classes the list is kept to what is
- * common, so that the request stays well below what peers take (some stop at 128 KiB).
- */
+static bool is_common(const char *uid)
+{
+    for (size_t i = 0; i < COMMON; i++)
+        if (!strcmp(common_syntaxes[i], uid))
+            return true;
+    return false;
+}
+
+/* For many classes the list is kept short, so that the request stays well below what peers take (some stop at 128 KiB). */
 static void gather_syntaxes(Proposals *p, bool common_only)
 {
-    p->syntaxes[p->syntax_count++] = DCM_UID_ExplicitVRLittleEndian;
-    p->syntaxes[p->syntax_count++] = DCM_UID_ImplicitVRLittleEndian;
-    for (size_t i = 0; i < dcm_transfer_syntax_count() && p->syntax_count < 64; i++) {
-        const DcmTransferSyntax *syntax = dcm_transfer_syntax_at(i);
-        bool first = !strcmp(syntax->uid, DCM_UID_ExplicitVRLittleEndian) ||
-                     !strcmp(syntax->uid, DCM_UID_ImplicitVRLittleEndian);
-        if (!first && !(common_only && (syntax->video || syntax->retired)))
-            p->syntaxes[p->syntax_count++] = syntax->uid;
+    while (p->syntax_count < COMMON) {
+        p->syntaxes[p->syntax_count] = common_syntaxes[p->syntax_count];
+        p->syntax_count++;
     }
+    for (size_t i = 0; !common_only && i < dcm_transfer_syntax_count() && p->syntax_count < MAX_SYNTAXES; i++)
+        if (!is_common(dcm_transfer_syntax_at(i)->uid))
+            p->syntaxes[p->syntax_count++] = dcm_transfer_syntax_at(i)->uid;
 }
 
 /*
- * A context is granted one transfer syntax, so an object stored compressed comes out as it is only when its syntax has a context of its own.
+ * A context is granted one transfer syntax, so an object comes out as it is stored only when its syntax has a context of its own.
  * Where few classes are wanted there is room for that; where all are, one context each has to do.
  */
 static void propose_storage(Proposals *p, const char *const *classes, size_t n)
@@ -101,13 +113,9 @@ static void propose_storage(Proposals *p, const char *const *classes, size_t n)
     for (size_t i = 0; i < n; i++)
         propose_class(p, classes[i], p->syntaxes, p->syntax_count);
     size_t used = n < room ? n : room;
-    for (size_t s = 0; s < p->syntax_count && used + n <= room; s++) {
-        if (!dcm_transfer_syntax(span_cstr(p->syntaxes[s]))->encapsulated)
-            continue;
+    for (size_t s = 0; s < p->syntax_count && used + n <= room; s++, used += n)
         for (size_t i = 0; i < n; i++)
             propose_class(p, classes[i], &p->syntaxes[s], 1);
-        used += n;
-    }
 }
 
 /* Current classes before retired ones, as far as the contexts go. */
@@ -312,9 +320,9 @@ bool scu_judge(const ScuResult *result, const char *what, const char *peer, cons
     DcmStatusClass class = dcm_status_class(result->status);
     if (class == DCM_SUCCESS || class == DCM_WARNING)
         return true;
-    err_set(err, class == DCM_CANCEL ? ERR_CANCELLED : ERR_REFUSED, "%s: %s answered 0x%04X (%s)%s%s", what,
-            peer, result->status, dcm_status_text(result->status, service), *result->comment ? ": " : "",
-            result->comment);
+    err_set(err, class == DCM_CANCEL ? ERR_CANCELLED : ERR_REFUSED, "%s%s%s answered 0x%04X (%s)%s%s",
+            what ? what : "", what ? ": " : "", peer, result->status,
+            dcm_status_text(result->status, service), *result->comment ? ": " : "", result->comment);
     if (err)
         err->dimse = result->status;
     return false;

@@ -31,7 +31,8 @@ DcmDataset *scu_read_data_set(ScuQuery *query, const NetCommand *response, Err *
 
 /* Status, comment and counters of a response into the result. */
 void scu_take_response(ScuResult *result, const NetCommand *response);
-/* True for success and warnings; else err with what the peer said. `service` as dcm_status_text wants it. */
+/* True for success and warnings; else err with what the peer said. `what` (may be NULL) goes in front; `service` as
+   dcm_status_text wants it. */
 bool scu_judge(const ScuResult *result, const char *what, const char *peer, const char *service, Err *err);
 /* "AET at host:port" */
 void scu_peer_name(const ScuPeer *peer, char out[320]);
