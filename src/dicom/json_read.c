@@ -8,6 +8,7 @@
 #include "dicom/dict.h"
 #include "dicom/json.h"
 #include "dicom/json_value.h"
+#include "dicom/model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,10 @@ static bool read_object(Reader *r, json_t *object, DcmDataset *ds);
 
 static bool fail(Reader *r, const char *what)
 {
-    return err_set(r->err, ERR_FORMAT, "DICOM JSON: %s%s%s", buf_cstr(&r->path), r->path.n ? ": " : "", what);
+    enum { SHOWN = 120 };
+    const char *path = buf_cstr(&r->path), *cut = r->path.n > SHOWN ? "..." : "";
+    path += r->path.n > SHOWN ? r->path.n - SHOWN : 0;
+    return err_set(r->err, ERR_FORMAT, "DICOM JSON: %s%s%s%s", cut, path, r->path.n ? ": " : "", what);
 }
 
 static bool short_of_memory(Reader *r)
@@ -196,7 +200,7 @@ static bool put_charset(Reader *r, DcmDataset *ds)
 
 static bool is_left_out(DcmTag tag)
 {
-    return DCM_TAG_ELEMENT(tag) == 0 || DCM_TAG_GROUP(tag) <= 0x0002 || tag == DCM_TAG(0x0008, 0x0005);
+    return !model_has(tag) || tag == DCM_TAG(0x0008, 0x0005);
 }
 
 static bool list_entries(Reader *r, json_t *object, Entry *entries, size_t *count)

@@ -101,22 +101,29 @@ static void write_integer(Writer *j, Span text)
 static void write_name(Writer *j, Span text)
 {
     static const char *const names[] = {"Alphabetic", "Ideographic", "Phonetic"};
-    bool more = true;
-    Span group;
+    DcmPn name;
+    dcm_pn_parse(text, &name);
     json_object(j->w);
-    for (int g = 0; g < 3 && span_split(&text, '=', &group, &more); g++) {
-        group = span_rtrim(group);
-        if (!group.n)
+    for (int g = 0; g < 3; g++) {
+        if (!name.group[g].n)
             continue;
         json_key(j->w, names[g]);
-        json_text(j->w, group);
+        json_text(j->w, name.group[g]);
     }
     json_end_object(j->w);
 }
 
+static bool is_empty(DcmVr vr, Span value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if (vr != DCM_VR_PN || (value.p[i] != '^' && value.p[i] != '=' && value.p[i] != ' '))
+            return false;
+    return true;
+}
+
 static void write_text_value(Writer *j, DcmVr vr, Span value)
 {
-    if (!value.n)
+    if (is_empty(vr, value))
         json_null(j->w);
     else if (vr == DCM_VR_PN)
         write_name(j, value);
@@ -133,7 +140,7 @@ static void write_text(Writer *j, const DcmDataset *ds, const DcmElement *e)
 {
     ModelText text = model_text(ds, e);
     Span value;
-    if (!span_trim(text.rest).n)
+    if (model_is_blank(&text))
         return;
     json_key(j->w, "Value");
     json_array(j->w);

@@ -12,7 +12,8 @@ bool dcm_match_is_key(DcmTag tag)
     case DCM_TAG(0x0008, 0x0201):
         return false;
     default:
-        return DCM_TAG_GROUP(tag) > 0x0002 && DCM_TAG_ELEMENT(tag) != 0 && !DCM_TAG_IS_CREATOR(tag);
+        return DCM_TAG_GROUP(tag) != 0x0000 && DCM_TAG_GROUP(tag) != 0x0002 && DCM_TAG_ELEMENT(tag) != 0 &&
+               !DCM_TAG_IS_CREATOR(tag);
     }
 }
 

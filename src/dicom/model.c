@@ -57,10 +57,15 @@ static bool find_uri(Model *m, const DcmElement *e)
     return m->options->bulk_uri(m->options->ctx, buf_cstr(&m->path), e, &m->scratch) && m->scratch.n;
 }
 
+bool model_has(DcmTag tag)
+{
+    return DCM_TAG_ELEMENT(tag) != 0 && DCM_TAG_GROUP(tag) != 0x0000 && DCM_TAG_GROUP(tag) != 0x0002;
+}
+
 /* Encapsulated pixel data has no inline form: its fragments are no value. */
 ModelForm model_form(Model *m, const DcmElement *e)
 {
-    if (DCM_TAG_ELEMENT(e->tag) == 0 || DCM_TAG_GROUP(e->tag) <= 0x0002)
+    if (!model_has(e->tag))
         return MODEL_OMIT;
     if (e->tag == DCM_TAG(0x0008, 0x0005))
         return MODEL_TEXT;
@@ -87,6 +92,16 @@ ModelText model_text(const DcmDataset *ds, const DcmElement *e)
     if (e->tag == DCM_TAG(0x0008, 0x0005))
         text = (ModelText){.rest = SPAN("ISO_IR 192"), .more = true};
     return text;
+}
+
+bool model_is_blank(const ModelText *text)
+{
+    for (size_t i = 0; i < text->rest.n; i++) {
+        uint8_t c = text->rest.p[i];
+        if (c != ' ' && c != 0 && (!text->pn || (c != '^' && c != '=')))
+            return false;
+    }
+    return true;
 }
 
 bool model_text_next(Model *m, ModelText *text, Span *value)

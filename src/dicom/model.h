@@ -23,6 +23,9 @@ size_t model_enter(Model *m, DcmTag tag);
 void model_enter_item(Model *m, uint32_t index);
 void model_leave(Model *m, size_t mark);
 
+/* Not a group length, a command element or one of the file meta group. */
+bool model_has(DcmTag tag);
+
 /* How the value of an element is to be written. */
 typedef enum ModelForm {
     MODEL_OMIT, /* not at all: group lengths, group 0002, values that are not there to write */
@@ -44,6 +47,8 @@ typedef struct ModelText {
 } ModelText;
 
 ModelText model_text(const DcmDataset *ds, const DcmElement *e);
+/* Nothing but padding, in a name also delimiters: an empty value. */
+bool model_is_blank(const ModelText *text);
 bool model_text_next(Model *m, ModelText *text, Span *value);
 
 /* Binary value i in decimal (AT: eight hexadecimal digits). False behind the last one. *plain: it is a JSON number. */

@@ -107,7 +107,7 @@ static void write_text(Writer *x, const DcmDataset *ds, const DcmElement *e)
     ModelText text = model_text(ds, e);
     bool number = e->vr == DCM_VR_DS || e->vr == DCM_VR_IS;
     Span value;
-    if (!span_trim(text.rest).n)
+    if (model_is_blank(&text))
         return;
     for (unsigned i = 1; model_text_next(&x->model, &text, &value); i++) {
         if (e->vr == DCM_VR_PN)
@@ -153,19 +153,20 @@ static void write_bulk(Writer *x)
 
 /* -- elements -- */
 
+/* A private element is known by its creator; the block it happens to have is left out of its tag (gggg00ee). */
 static void write_opening(Writer *x, const DcmDataset *ds, const DcmElement *e)
 {
     char hex[9];
     const DcmDictEntry *entry = DCM_TAG_IS_PRIVATE(e->tag) ? NULL : dcm_dict(e->tag);
-    Span creator =
-        DCM_TAG_IS_PRIVATE(e->tag) && !DCM_TAG_IS_CREATOR(e->tag) ? dcm_creator(ds, e->tag) : (Span){NULL, 0};
-    buf_printf(x->out, "<DicomAttribute tag=\"%s\" vr=\"%s\"", dcm_tag_hex(e->tag, hex),
+    Span creator = dcm_creator(ds, e->tag);
+    DcmTag tag = creator.n ? e->tag & 0xFFFF00FF : e->tag;
+    buf_printf(x->out, "<DicomAttribute tag=\"%s\" vr=\"%s\"", dcm_tag_hex(tag, hex),
                e->vr == DCM_VR_NONE ? "UN" : dcm_vr_info(e->vr)->name);
     if (entry)
         buf_printf(x->out, " keyword=\"%s\"", entry->keyword);
     if (creator.n) {
         buf_clear(&x->creator);
-        dcm_charset_decode(dcm_dataset_charset(ds), span_trim(creator), false, &x->creator);
+        dcm_charset_decode(dcm_dataset_charset(ds), creator, false, &x->creator);
         buf_append_cstr(x->out, " privateCreator=\"");
         write_escaped(x->out, buf_span(&x->creator));
         buf_u8(x->out, '"');
