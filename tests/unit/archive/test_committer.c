@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+#include "archive/archive_internal.h"
+
+#include <sqlite3.h>
+
+#include "archive_fixture.h"
+
+static Spec filled(const char *uid, uint8_t fill)
+{
+    Spec spec = SPEC(uid);
+    spec.fill = fill;
+    return spec;
+}
+
+static void under_policy(ArcDuplicates duplicates)
+{
+    settings.duplicates = duplicates;
+    reopen_archive();
+}
+
+static void test_same(void **state)
+{
+    for (int policy = ARC_KEEP_FIRST; policy <= ARC_REPLACE; policy++) {
+        under_policy(policy);
+        Spec spec = filled("1.2.3.4.5", 1);
+        assert_int_equal(store_spec(&spec), policy == ARC_KEEP_FIRST ? ARC_STORED : ARC_SAME);
+        assert_int_equal(store_spec(&spec), ARC_SAME);
+    }
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_instances(), 1);
+    assert_int_equal(count_files("temp"), 2);
+}
+
+static void test_keep_first(void **state)
+{
+    under_policy(ARC_KEEP_FIRST);
+    Spec first = filled("1.2.3.4.5", 1), second = filled("1.2.3.4.5", 2);
+    assert_int_equal(store_spec(&first), ARC_STORED);
+    assert_int_equal(store_spec(&second), ARC_KEPT_FIRST);
+    assert_stored_spec(&first);
+    assert_int_equal(count_files("data"), 1);
+    assert_true(was_noticed("1.2.3.4.5 came again with other content; the first is kept"));
+    assert_false(was_noticed("Doe"));
+}
+
+static void test_keep_both(void **state)
+{
+    under_policy(ARC_KEEP_BOTH);
+    Spec first = filled("1.2.3.4.5", 1), second = filled("1.2.3.4.5", 2), third = filled("1.2.3.4.5", 3);
+    assert_int_equal(store_spec(&first), ARC_STORED);
+    assert_int_equal(store_spec(&second), ARC_KEPT_BOTH);
+    assert_int_equal(store_spec(&third), ARC_KEPT_BOTH);
+    assert_int_equal(store_spec(&second), ARC_SAME);
+    assert_int_equal(store_spec(&first), ARC_SAME);
+    assert_stored_spec(&first);
+    assert_int_equal(count_files("data"), 3);
+    assert_int_equal(count_instances(), 1);
+}
+
+static void test_replace(void **state)
+{
+    Spec first = filled("1.2.3.4.5", 1), second = filled("1.2.3.4.5", 2);
+    second.pixels = 128;
+    assert_int_equal(store_spec(&first), ARC_STORED);
+    assert_int_equal(store_spec(&second), ARC_REPLACED);
+    assert_stored_spec(&second);
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_files("temp"), 2);
+    assert_int_equal(count_instances(), 1);
+    assert_true(was_noticed("it was replaced"));
+}
+
+/* A replacement that belongs to another patient moves; the old place is left empty. */
+static void test_replace_elsewhere(void **state)
+{
+    Arena *arena = arena_new(0);
+    IdxTotals totals = {0};
+    Err err = {0};
+    Spec first = filled("1.2.3.4.5", 1), second = filled("1.2.3.4.5", 1);
+    second.patient_id = "P2";
+    second.study = "1.9";
+    second.series = "1.9.1";
+    store_spec(&first);
+    assert_int_equal(store_spec(&second), ARC_REPLACED);
+    assert_stored_spec(&second);
+    assert_int_equal(count_files("data"), 1);
+    assert_int_not_equal(access(at("data/P1"), F_OK), 0);
+    assert_int_equal(access(at("data/P2/1.9/1.9.1/1.2.3.4.5"), F_OK), 0);
+    assert_true(idx_totals(arc_index(archive), &totals, &err));
+    assert_int_equal(totals.instances, 1);
+    assert_int_equal(totals.studies, 1);
+    arena_free(arena);
+}
+
+/* The file was deleted behind the archive's back: the next copy fills the gap. */
+static void test_file_was_deleted(void **state)
+{
+    Spec spec = filled("1.2.3.4.5", 1);
+    store_spec(&spec);
+    assert_int_equal(unlink(at("data/P1/1.2.3/1.2.3.4/1.2.3.4.5")), 0);
+    assert_int_equal(store_spec(&spec), ARC_STORED);
+    assert_stored_spec(&spec);
+}
+
+static void lose_index(void)
+{
+    arc_close(archive);
+    unlink(at("index.sqlite"));
+    unlink(at("index.sqlite-wal"));
+    unlink(at("index.sqlite-shm"));
+    open_archive();
+    assert_int_equal(count_instances(), 0);
+}
+
+/* The index was lost, the files are there: the policy still holds. */
+static void test_lost_index(void **state)
+{
+    Spec first = filled("1.2.3.4.5", 1), second = filled("1.2.3.4.5", 2);
+    store_spec(&first);
+    settings.duplicates = ARC_KEEP_FIRST;
+    lose_index();
+    assert_int_equal(store_spec(&second), ARC_KEPT_FIRST);
+    assert_stored_spec(&first);
+    lose_index();
+    assert_int_equal(store_spec(&first), ARC_STORED);
+    assert_stored_spec(&first);
+    settings.duplicates = ARC_REPLACE;
+    lose_index();
+    assert_int_equal(store_spec(&second), ARC_REPLACED);
+    assert_stored_spec(&second);
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_files("quarantine"), 0);
+}
+
+/* Something else lies under the name: it goes aside, not away. */
+static void test_junk_in_place(void **state)
+{
+    Err err = {0};
+    Spec spec = filled("1.2.3.4.5", 1);
+    assert_true(file_make_dirs(at("data/P1/1.2.3/1.2.3.4"), &err));
+    assert_true(file_replace(at("data/P1/1.2.3/1.2.3.4/1.2.3.4.5"), SPAN("no DICOM at all"), 0640, &err));
+    assert_int_equal(store_spec(&spec), ARC_STORED);
+    assert_stored_spec(&spec);
+    assert_int_equal(count_files("quarantine"), 2);
+}
+
+static void sql(const char *text)
+{
+    sqlite3 *db = NULL;
+    char *message = NULL;
+    assert_int_equal(sqlite3_open(at("index.sqlite"), &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
+    if (sqlite3_exec(db, text, NULL, NULL, &message) != SQLITE_OK)
+        fail_msg("%s: %s", text, message);
+    sqlite3_close(db);
+}
+
+#define REFUSE                                                                                               \
+    "CREATE TRIGGER refuse BEFORE INSERT ON file_storage_metadata_dicom "                                    \
+    "BEGIN SELECT RAISE(ABORT, 'refused by the test'); END;"                                                 \
+    "CREATE TRIGGER refuse_too BEFORE UPDATE ON file_storage_metadata_dicom "                                \
+    "BEGIN SELECT RAISE(ABORT, 'refused by the test'); END;"
+#define ALLOW "DROP TRIGGER refuse; DROP TRIGGER refuse_too;"
+
+/* The index refuses: the object is absent, as its sender is told; what it would have replaced is there. */
+static void test_index_fails(void **state)
+{
+    Err err = {0};
+    Spec first = filled("1.2.3.4.5", 1), second = filled("1.2.3.4.5", 2), other = filled("1.2.3.4.6", 3);
+    store_spec(&first);
+    sql(REFUSE);
+    assert_false(ingest_spec(&second, NULL, &err));
+    assert_int_equal(err.dimse, 0x0110);
+    assert_false(ingest_spec(&other, NULL, &err));
+    assert_stored_spec(&first);
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_files("temp"), 2);
+    sql(ALLOW);
+    assert_int_equal(store_spec(&second), ARC_REPLACED);
+    assert_int_equal(store_spec(&other), ARC_STORED);
+    assert_stored_spec(&second);
+    assert_stored_spec(&other);
+}
+
+/* -- threads -- */
+enum { SENDERS = 8, EACH = 40 };
+
+typedef struct Sender {
+    pthread_t thread;
+    int id;
+    size_t stored, same, failed;
+} Sender;
+
+/* Own objects, and every tenth one that all of them send. */
+static void *send_many(void *ctx)
+{
+    Sender *sender = ctx;
+    for (int i = 0; i < EACH; i++) {
+        char uid[64], series[64];
+        Err err = {0};
+        ArcStored stored = {0};
+        bool shared = i % 10 == 0;
+        Spec spec = SPEC(uid);
+        snprintf(uid, sizeof uid, "1.2.3.%d.%d", shared ? 99 : sender->id, i);
+        snprintf(series, sizeof series, "1.2.3.%d", shared ? 99 : sender->id % 4);
+        spec.series = series;
+        spec.pixels = 2000;
+        if (!ingest_spec(&spec, &stored, &err))
+            sender->failed++;
+        else if (stored.outcome == ARC_SAME)
+            sender->same++;
+        else
+            sender->stored++;
+    }
+    return NULL;
+}
+
+static void test_senders(void **state)
+{
+    Sender senders[SENDERS] = {0};
+    size_t stored = 0, same = 0;
+    for (int i = 0; i < SENDERS; i++) {
+        senders[i].id = i;
+        assert_int_equal(pthread_create(&senders[i].thread, NULL, send_many, &senders[i]), 0);
+    }
+    for (int i = 0; i < SENDERS; i++) {
+        pthread_join(senders[i].thread, NULL);
+        assert_int_equal(senders[i].failed, 0);
+        stored += senders[i].stored;
+        same += senders[i].same;
+    }
+    size_t shared = EACH / 10, own = SENDERS * (EACH - shared);
+    assert_int_equal(stored, own + shared);
+    assert_int_equal(same, (SENDERS - 1) * shared);
+    assert_int_equal(count_instances(), own + shared);
+    assert_int_equal(count_files("data"), own + shared);
+    for (int i = 0; i < SENDERS; i++)
+        for (int k = 1; k < EACH; k += 13) {
+            char uid[64], series[64];
+            Spec spec = SPEC(uid);
+            snprintf(uid, sizeof uid, "1.2.3.%d.%d", i, k);
+            snprintf(series, sizeof series, "1.2.3.%d", i % 4);
+            spec.series = series;
+            spec.pixels = 2000;
+            assert_stored_spec(&spec);
+        }
+}
+
+/* Different bytes under one UID at the same moment: one after the other, the last one wins, nothing is torn. */
+static void *send_versions(void *ctx)
+{
+    Sender *sender = ctx;
+    for (int i = 0; i < 20; i++) {
+        Err err = {0};
+        Spec spec = filled("1.2.3.4.5", (uint8_t)(sender->id * 20 + i + 1));
+        sender->failed += !ingest_spec(&spec, NULL, &err);
+    }
+    return NULL;
+}
+
+static void test_versions(void **state)
+{
+    Sender senders[4] = {0};
+    for (int i = 0; i < 4; i++) {
+        senders[i].id = i;
+        assert_int_equal(pthread_create(&senders[i].thread, NULL, send_versions, &senders[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(senders[i].thread, NULL);
+        assert_int_equal(senders[i].failed, 0);
+    }
+    Arena *arena = arena_new(0);
+    IdxFile file;
+    uint8_t last;
+    Err err = {0};
+    assert_true(find_instance(arena, "1.2.3.4.5", &file));
+    int fd = open(file.path, O_RDONLY);
+    assert_true(file_read_at(fd, file.size - 1, &last, 1, &err));
+    close(fd);
+    Spec winner = filled("1.2.3.4.5", last);
+    assert_stored_spec(&winner);
+    assert_int_equal(store_spec(&winner), ARC_SAME); /* the row's digest is that of the file */
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_files("temp"), 2);
+    arena_free(arena);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_archive, drop_archive)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_same),       TEST(test_keep_first),        TEST(test_keep_both),
+        TEST(test_replace),    TEST(test_replace_elsewhere), TEST(test_file_was_deleted),
+        TEST(test_lost_index), TEST(test_junk_in_place),     TEST(test_index_fails),
+        TEST(test_senders),    TEST(test_versions),
+    };
+    return cmocka_run_group_tests_name("committer", tests, NULL, NULL);
+}
