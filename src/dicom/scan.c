@@ -160,7 +160,11 @@ static bool pass_over(DcmScan *scan, Span *in, Err *err)
 
 static bool padding(DcmScan *scan, Span *in, Err *err)
 {
-    if (!all_zero(take(scan, in, UINT64_MAX)))
+    size_t zeros = 0;
+    while (zeros < in->n && in->p[zeros] == 0)
+        zeros++;
+    take(scan, in, zeros);
+    if (in->n > 0)
         return scan_fail(scan, err, ERR_FORMAT, 0, "something follows the zeros behind the last element");
     return true;
 }
