@@ -114,6 +114,18 @@ static bool still_admitted(ScpAssociation *a, Err *why)
     return err_set(why, ERR_REFUSED, "calling AE title is not in the white list");
 }
 
+/*
+ * The SOP class of a request is that of its presentation context. Of C-STORE more is taken: a class that was accepted in another context (the
+ * context then only says the transfer syntax), and text that is no SOP class at all, which DCMTK makes of broken files: the data set tells.
+ */
+static bool class_fits(const ScpAssociation *a, const NetCommand *request, Span abstract_syntax)
+{
+    if (span_eq_cstr(abstract_syntax, request->sop_class))
+        return true;
+    return request->field == NET_C_STORE_RQ && (!dcm_sop_class(span_cstr(request->sop_class)) ||
+                                                net_context_for(a->net, request->sop_class, NULL, false));
+}
+
 static bool may_serve(ScpAssociation *a, const NetCommand *request, ScpServices service, Err *why)
 {
     const NetAccepted *context = net_context_by_id(a->net, request->context_id);
@@ -129,7 +141,7 @@ static bool may_serve(ScpAssociation *a, const NetCommand *request, ScpServices 
         err_set(why, ERR_UNSUPPORTED, "%s is switched off here", net_field_name(request->field));
         return false;
     }
-    if (!span_eq_cstr(abstract_syntax, request->sop_class)) {
+    if (!class_fits(a, request, abstract_syntax)) {
         err_set(why, ERR_UNSUPPORTED, "SOP class is not that of the presentation context");
         return false;
     }

@@ -10,7 +10,7 @@
 #include "dicom/uid.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 static const char *const outcomes[] = {
     [ARC_STORED] = "stored",
@@ -26,9 +26,11 @@ static ArcIngest *begin(ScpAssociation *a, const NetCommand *request, const NetA
         err_set(why, ERR_FORMAT, "the request has no data set");
         return NULL;
     }
+    bool announced = dcm_sop_class(span_cstr(request->sop_class)) ||
+                     strcmp(request->sop_class, context->abstract_syntax) == 0;
     ArcIncoming incoming = {.transfer_syntax = context->transfer_syntax,
-                            .sop_class = request->sop_class,
-                            .sop_instance = request->sop_instance,
+                            .sop_class = announced ? request->sop_class : NULL,
+                            .sop_instance = announced ? request->sop_instance : NULL,
                             .source_ae = a->calling};
     return arc_ingest_begin(a->archive, &incoming, why);
 }

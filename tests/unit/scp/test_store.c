@@ -98,6 +98,24 @@ static void refusals(void **state)
     house_hang_up(net);
 }
 
+/* A class accepted in another context, and one that is no class: both are stored by what the data set says. */
+static void lax_senders(void **state)
+{
+    House *h = *state;
+    const char *const classes[] = {DCM_UID_MRImageStorage, HOUSE_CT};
+    NetAssociation *net = house_call(h, classes, 2);
+    NetCommand request = store_command(net, ct.instance);
+    request.context_id = net_context_for(net, DCM_UID_MRImageStorage, NULL, true)->id;
+    assert_int_equal(house_ask(net, &request, house_object(h->arena, &ct)).status, DCM_STATUS_SUCCESS);
+    Picture other = ct;
+    other.instance = "1.2.826.0.1.1.1.2";
+    request = store_command(net, "31");
+    snprintf(request.sop_class, sizeof request.sop_class, "31");
+    assert_int_equal(house_ask(net, &request, house_object(h->arena, &other)).status, DCM_STATUS_SUCCESS);
+    assert_int_equal(house_instances(h), 2);
+    house_hang_up(net);
+}
+
 typedef struct Half {
     NetAssociation *net;
     size_t left;
@@ -180,6 +198,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stored_byte_for_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(the_same_twice_is_one, setup, teardown),
         cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(lax_senders, setup, teardown),
         cmocka_unit_test_setup_teardown(broken_off, setup, teardown),
         cmocka_unit_test_setup_teardown(asynchronous_window, setup, teardown),
     };
