@@ -3,7 +3,7 @@
 #include "index/terms.h"
 #include "index/row.h"
 
-#include <string.h>
+#include <utf8proc.h>
 
 enum { TERM_MAX = 200 };
 
@@ -25,11 +25,19 @@ Span idx_term_trim(Span term, bool name)
     return term;
 }
 
-/* Terms are compared as text up to a prefix followed by U+10FFFF. */
+/* Terms are compared as text, up to a prefix followed by U+10FFFF: broken UTF-8 could lie behind that. */
 static bool is_odd(Span term)
 {
-    return term.n > TERM_MAX || memchr(term.p, 0, term.n) || memchr(term.p, 0x7F, term.n) ||
-           memmem(term.p, term.n, IDX_TERM_LAST, strlen(IDX_TERM_LAST));
+    if (term.n > TERM_MAX)
+        return true;
+    while (term.n) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t bytes = utf8proc_iterate(term.p, (utf8proc_ssize_t)term.n, &c);
+        if (bytes <= 0 || c == 0 || c == 0x7F || c == 0x10FFFF)
+            return true;
+        term = span_sub(term, (size_t)bytes, term.n);
+    }
+    return false;
 }
 
 static bool visit_pieces(Span folded, const IdxAttribute *a, bool name, IdxTermVisit visit, void *ctx,
