@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+/* The tables as SPHERE's users know them, versions, migration, and databases that cannot be used. */
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static void columns_of_the_base_schema(void **state)
+{
+    Fixture *f = *state;
+    static const struct {
+        const char *table, *columns; /* SPHERE's, each with its type */
+    } tables[] = {
+        {"patient",
+         "d8ins TIMESTAMP,d8maj TIMESTAMP,d8del TIMESTAMP,patient_uid VARCHAR(64),patient_name VARCHAR(128),"
+         "patient_sex VARCHAR(64),patient_birth_date VARCHAR(64),patient_id INTEGER"},
+        {"study",
+         "d8ins TIMESTAMP,d8maj TIMESTAMP,d8del TIMESTAMP,study_uid VARCHAR(64),patient_uid VARCHAR(64),"
+         "date_study VARCHAR(10),institution_name VARCHAR(256),accession_number VARCHAR(256),"
+         "protocol_name VARCHAR(512),study_description VARCHAR(512),study_id INTEGER,patient_id BIGINT"},
+        {"series",
+         "d8ins TIMESTAMP,d8maj TIMESTAMP,d8del TIMESTAMP,series_uid VARCHAR(64),study_uid VARCHAR(64),"
+         "patient_uid VARCHAR(64),modality VARCHAR(10),manufacturer VARCHAR(256),"
+         "manufacturer_model_name VARCHAR(256),body_part_examined VARCHAR(256),series_date VARCHAR(256),"
+         "station_name VARCHAR(256),series_description VARCHAR(512),dt_first_insertion TIMESTAMP,"
+         "dt_completion TIMESTAMP,series_id INTEGER,study_id BIGINT,patient_id BIGINT"},
+        {"file_storage_metadata_dicom",
+         "d8ins TIMESTAMP,d8maj TIMESTAMP,d8del TIMESTAMP,storage_method VARCHAR(64),file_path VARCHAR(512),"
+         "filesize BIGINT,storage_status INTEGER,dt_deb_storage TIMESTAMP,dt_end_storage TIMESTAMP,"
+         "instance_uid VARCHAR(64),series_uid VARCHAR(64),study_uid VARCHAR(64),patient_uid VARCHAR(64),"
+         "file_storage_metadata_dicom_id INTEGER,series_id BIGINT,study_id BIGINT,patient_id BIGINT"},
+        {"study_list",
+         "d8ins TIMESTAMP,ids INTEGER,study_uid VARCHAR(64),id_list INTEGER,d_load VARCHAR(16)"},
+        {"mapping_annotation", "mapping_annotation_id INTEGER,uid_dicom_source VARCHAR(64),"
+                               "level_dicom_source VARCHAR(16),uid_annotation VARCHAR(64),"
+                               "file_storage_metadata_dicom_id BIGINT"},
+    };
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+        Span rest = span_cstr(tables[t].columns), part;
+        bool more = true;
+        while (span_split(&rest, ',', &part, &more)) {
+            size_t blank = span_index(part, ' ');
+            Span name = span_sub(part, 0, blank), type = span_sub(part, blank + 1, part.n);
+            const char *found = sql_text(
+                f, arena_printf(f->arena, "SELECT type FROM pragma_table_info('%s') WHERE name = '%.*s'",
+                                tables[t].table, SPAN_FMT(name)));
+            if (!span_eq_cstr(type, found))
+                fail_msg("%s.%.*s is %s", tables[t].table, SPAN_FMT(name), found);
+        }
+    }
+}
+
+static void times_of_a_row(void **state)
+{
+    Fixture *f = *state;
+    store(f, object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID,
+                       "1.1.1", DCM_SOPInstanceUID, "1.1.1.1", 0));
+    assert_string_equal(sql_text(f, "SELECT abs(julianday('now') - julianday(d8ins)) < 0.001 FROM patient"),
+                        "1");
+    assert_string_equal(sql_text(f, "SELECT d8maj IS NULL AND d8del IS NULL FROM study"), "1");
+    assert_string_equal(
+        sql_text(f, "SELECT dt_first_insertion IS NOT NULL AND dt_completion >= dt_first_insertion "
+                    "FROM series"),
+        "1");
+    assert_string_equal(
+        sql_text(f, "SELECT storage_method || storage_status || (dt_end_storage > dt_deb_storage) "
+                    "FROM file_storage_metadata_dicom"),
+        "FS01");
+}
+
+static void opening_again_keeps_what_is_there(void **state)
+{
+    Fixture *f = *state;
+    store(f, object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID,
+                       "1.1.1", DCM_SOPInstanceUID, "1.1.1.1", 0));
+    idx_close(f->index);
+    ASSERT_OK(f, fixture_open(f));
+    IdxFile file;
+    ASSERT_OK(f, idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err));
+    assert_string_equal(sql_text(f, "PRAGMA journal_mode"), "wal");
+    assert_string_equal(sql_text(f, "PRAGMA user_version"), "1");
+}
+
+static void a_column_that_is_missing_is_added(void **state)
+{
+    Fixture *f = *state;
+    idx_close(f->index);
+    sql_text(f, "ALTER TABLE series DROP COLUMN station_name");
+    ASSERT_OK(f, fixture_open(f));
+    assert_string_equal(
+        sql_text(f, "SELECT type FROM pragma_table_info('series') WHERE name = 'station_name'"),
+        "VARCHAR(256)");
+    store(f, object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID,
+                       "1.1.1", DCM_SOPInstanceUID, "1.1.1.1", DCM_StationName, "here", 0));
+    assert_string_equal(sql_text(f, "SELECT station_name FROM series"), "here");
+}
+
+static void assert_refused(Fixture *f, ErrCode code, const char *says)
+{
+    f->index = NULL;
+    assert_null(fixture_open(f));
+    assert_int_equal(f->err.code, code);
+    assert_non_null(strstr(f->err.text, f->path));
+    if (!strstr(f->err.text, says))
+        fail_msg("%s", f->err.text);
+}
+
+static void a_newer_version_is_refused(void **state)
+{
+    Fixture *f = *state;
+    idx_close(f->index);
+    sql_text(f, "PRAGMA user_version = 99");
+    assert_refused(f, ERR_UNSUPPORTED, "newer");
+}
+
+static void the_database_of_another_program_is_refused(void **state)
+{
+    Fixture *f = *state;
+    idx_close(f->index);
+    unlink(f->path);
+    sql_text(f, "CREATE TABLE patient (a)");
+    assert_refused(f, ERR_UNSUPPORTED, "another program");
+}
+
+static void damage(const Fixture *f, long offset, size_t n)
+{
+    FILE *file = fopen(f->path, "r+b");
+    assert_non_null(file);
+    fseek(file, offset, SEEK_SET);
+    for (size_t i = 0; i < n; i++)
+        fputc(0xA5, file);
+    fclose(file);
+}
+
+static void what_is_no_database_is_refused(void **state)
+{
+    Fixture *f = *state;
+    idx_close(f->index);
+    damage(f, 0, 8192);
+    assert_refused(f, ERR_FORMAT, "manage data index");
+}
+
+static void a_damaged_page_is_an_error_with_advice(void **state)
+{
+    Fixture *f = *state;
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    for (int i = 0; i < 200; i++)
+        ASSERT_OK(f, put(f, object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.1",
+                                      DCM_SeriesInstanceUID, "1.1.1", DCM_SOPInstanceUID,
+                                      arena_printf(f->arena, "1.1.1.%d", i), 0)));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    idx_close(f->index);
+    f->index = NULL;
+    long pages = atol(sql_text(f, "PRAGMA page_count"));
+    damage(f, 4096 * 5, (size_t)(pages - 5) * 4096);
+    bool refused = !fixture_open(f);
+    if (!refused) {
+        IdxFile file;
+        refused = !idx_instance(f->index, f->arena, "1.1.1.7", &file, &f->err);
+    }
+    assert_true(refused);
+    assert_int_equal(f->err.code, ERR_FORMAT);
+    assert_non_null(strstr(f->err.text, "manage data index"));
+    assert_non_null(strstr(f->err.text, f->path));
+}
+
+/* A child process holds the write lock until a byte comes. */
+static pid_t lock_elsewhere(const Fixture *f, int *release)
+{
+    int ready[2], go[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        sqlite3 *db;
+        bool ok = sqlite3_open(f->path, &db) == SQLITE_OK &&
+                  sqlite3_exec(db, "BEGIN IMMEDIATE; INSERT INTO note VALUES ('a', 'b')", NULL, NULL, NULL) ==
+                      SQLITE_OK &&
+                  write(ready[1], "r", 1) == 1;
+        close(go[1]);
+        _exit(!(ok && read(go[0], &byte, 1) >= 0));
+    }
+    close(ready[1]);
+    close(go[0]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    *release = go[1];
+    return child;
+}
+
+static void a_locked_database_says_who_locks_it(void **state)
+{
+    Fixture *f = *state;
+    int release, status;
+    idx_close(f->index);
+    pid_t child = lock_elsewhere(f, &release);
+    f->index = idx_open(&(IdxSettings){.sqlite_path = f->path, .busy_timeout_ms = 50}, &f->err);
+    bool refused = !f->index;
+    close(release);
+    waitpid(child, &status, 0);
+    assert_true(refused);
+    assert_int_equal(f->err.code, ERR_TIMEOUT);
+    assert_non_null(strstr(f->err.text, f->path));
+    assert_non_null(strstr(f->err.text, arena_printf(f->arena, "process %ld", (long)child)));
+    assert_non_null(strstr(f->err.text, "db.params.timeout"));
+    ASSERT_OK(f, fixture_open(f));
+}
+
+static void a_lock_while_running_fails_begin_only(void **state)
+{
+    Fixture *f = *state;
+    int release, status;
+    idx_close(f->index);
+    f->index = idx_open(&(IdxSettings){.sqlite_path = f->path, .busy_timeout_ms = 50}, &f->err);
+    pid_t child = lock_elsewhere(f, &release);
+    bool began = idx_begin(f->index, &f->err);
+    IdxTotals totals;
+    Err other;
+    bool read_on = idx_totals(f->index, &totals, &other);
+    close(release);
+    waitpid(child, &status, 0);
+    assert_false(began);
+    assert_int_equal(f->err.code, ERR_TIMEOUT);
+    assert_true(read_on);
+    store(f, object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID,
+                       "1.1.1", DCM_SOPInstanceUID, "1.1.1.1", 0));
+}
+
+static void a_folder_that_is_not_there(void **state)
+{
+    Fixture *f = *state;
+    Err err;
+    assert_null(idx_open(&(IdxSettings){.sqlite_path = "/nowhere/index.sqlite"}, &err));
+    assert_non_null(strstr(err.text, "/nowhere/index.sqlite"));
+    assert_null(idx_open(&(IdxSettings){.sqlite_path = ""}, &err));
+    assert_int_equal(err.code, ERR_USAGE);
+    assert_non_null(f->index);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(columns_of_the_base_schema),          TEST(times_of_a_row),
+        TEST(opening_again_keeps_what_is_there),   TEST(a_column_that_is_missing_is_added),
+        TEST(a_newer_version_is_refused),          TEST(the_database_of_another_program_is_refused),
+        TEST(what_is_no_database_is_refused),      TEST(a_damaged_page_is_an_error_with_advice),
+        TEST(a_locked_database_says_who_locks_it), TEST(a_lock_while_running_fails_begin_only),
+        TEST(a_folder_that_is_not_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

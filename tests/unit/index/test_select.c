@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "fixture.h"
+
+/* P1: study 1.1 (series 1.1.1, 1.1.2), study 1.2; P2: study 2.1. Three objects each, put in reverse of their numbers. */
+static int fill(void **state)
+{
+    if (fixture_setup(state))
+        return -1;
+    Fixture *f = *state;
+    static const struct {
+        const char *patient, *study, *series, *number;
+    } series[] = {{"P1", "1.1", "1.1.1", "2"},
+                  {"P1", "1.1", "1.1.2", "1"},
+                  {"P1", "1.2", "1.2.1", "1"},
+                  {"P2", "2.1", "2.1.1", "1"}};
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    for (int s = 0; s < 4; s++)
+        for (int i = 3; i >= 1; i--)
+            ASSERT_OK(f, put(f, object_of(f->arena, DCM_PatientID, series[s].patient, DCM_StudyInstanceUID,
+                                          series[s].study, DCM_SeriesInstanceUID, series[s].series,
+                                          DCM_SeriesNumber, series[s].number, DCM_SOPInstanceUID,
+                                          arena_printf(f->arena, "%s.%d", series[s].series, i),
+                                          DCM_InstanceNumber, arena_printf(f->arena, "%d", i), 0)));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    return 0;
+}
+
+static const char *selected(Fixture *f, const IdxSelection *selection)
+{
+    IdxFiles *files = idx_select(f->index, selection, &f->err);
+    ASSERT_OK(f, files);
+    const char *list = "";
+    uint64_t n = 0, objects, bytes;
+    for (;; n++) {
+        IdxFile file;
+        ASSERT_OK(f, idx_files_next(files, f->arena, &file, &f->err));
+        if (!file.sop_instance)
+            break;
+        list = arena_printf(f->arena, "%s%s%s", list, *list ? " " : "", file.sop_instance);
+    }
+    idx_files_free(files);
+    ASSERT_OK(f, idx_select_count(f->index, selection, &objects, &bytes, &f->err));
+    assert_int_equal(objects, n);
+    assert_int_equal(bytes, n * 1000);
+    return list;
+}
+
+#define LIST(...) ((const char *const[]){__VA_ARGS__})
+
+static void selections(void **state)
+{
+    Fixture *f = *state;
+    assert_string_equal(selected(f, &(IdxSelection){0}), "");
+    assert_string_equal(selected(f, &(IdxSelection){.studies = LIST("1.1"), .study_count = 1}),
+                        "1.1.2.1 1.1.2.2 1.1.2.3 1.1.1.1 1.1.1.2 1.1.1.3");
+    assert_string_equal(selected(f, &(IdxSelection){.patient_ids = LIST("P2"), .patient_count = 1}),
+                        "2.1.1.1 2.1.1.2 2.1.1.3");
+    assert_string_equal(selected(f, &(IdxSelection){.patient_ids = LIST("p2"), .patient_count = 1}), "");
+    assert_string_equal(selected(f, &(IdxSelection){.patient_ids = LIST("P1"),
+                                                    .patient_count = 1,
+                                                    .studies = LIST("2.1"),
+                                                    .study_count = 1}),
+                        "");
+    assert_string_equal(
+        selected(f, &(IdxSelection){.series = LIST("1.1.2", "2.1.1", "9.9"), .series_count = 3}),
+        "1.1.2.1 1.1.2.2 1.1.2.3 2.1.1.1 2.1.1.2 2.1.1.3");
+    assert_string_equal(
+        selected(f, &(IdxSelection){.instances = LIST("1.2.1.3", "1.2.1.1", "it's \"quoted\""),
+                                    .instance_count = 3}),
+        "1.2.1.1 1.2.1.3");
+    assert_string_equal(selected(f, &(IdxSelection){.studies = LIST("1.1"),
+                                                    .study_count = 1,
+                                                    .instances = LIST("1.1.1.2", "1.2.1.1"),
+                                                    .instance_count = 2}),
+                        "1.1.1.2");
+    const char *all = selected(f, &(IdxSelection){.everything = true});
+    assert_int_equal(strlen(all), 12 * 8 - 1);
+    const char *many[3000];
+    for (int i = 0; i < 3000; i++)
+        many[i] = arena_printf(f->arena, "1.2.1.%d", i);
+    assert_string_equal(selected(f, &(IdxSelection){.instances = many, .instance_count = 3000}),
+                        "1.2.1.1 1.2.1.2 1.2.1.3");
+}
+
+static void removed_meanwhile_is_left_out(void **state)
+{
+    Fixture *f = *state;
+    IdxFiles *files =
+        idx_select(f->index, &(IdxSelection){.studies = LIST("1.2"), .study_count = 1}, &f->err);
+    IdxFile file;
+    ASSERT_OK(f, files && idx_files_next(files, f->arena, &file, &f->err));
+    assert_string_equal(file.sop_instance, "1.2.1.1");
+    assert_int_equal(file.number, 1);
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, idx_remove(f->index, "1.2.1.2", &f->err));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    ASSERT_OK(f, idx_files_next(files, f->arena, &file, &f->err));
+    assert_string_equal(file.sop_instance, "1.2.1.3");
+    ASSERT_OK(f, idx_files_next(files, f->arena, &file, &f->err));
+    assert_null(file.sop_instance);
+    idx_files_free(files);
+}
+
+static void lists_have_a_limit(void **state)
+{
+    Fixture *f = *state;
+    static const char *many[10001];
+    for (int i = 0; i <= 10000; i++)
+        many[i] = "1.2.3";
+    assert_null(idx_select(f->index, &(IdxSelection){.studies = many, .study_count = 10001}, &f->err));
+    assert_int_equal(f->err.code, ERR_LIMIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(selections),
+        cmocka_unit_test(lists_have_a_limit),
+        cmocka_unit_test(removed_meanwhile_is_left_out),
+    };
+    return cmocka_run_group_tests(tests, fill, fixture_teardown);
+}
