@@ -5,7 +5,7 @@
  * passed; everything behind is written through.
  *
  * Statuses (PS3.4 B.2.3): A700 no room; A900 the data set is of another class or instance than was announced (refused, nothing is
- * kept); C000 the data set is malformed, ends early, or lacks Study, Series or SOP Instance UID (kept in quarantine); 0110 anything
+ * kept); C000 the data set is malformed, ends early, or lacks a SOP Instance UID (kept in quarantine); 0110 anything
  * on our side.
  *
  * The sender's thread does what can be done in parallel: digests, the check for an identical object, the data's fsync.

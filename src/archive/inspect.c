@@ -86,32 +86,46 @@ bool inspector_knows_uids(const Inspector *inspector)
     return !inspector->head || (ds->count && ds->elements[ds->count - 1].tag > DCM_SOPInstanceUID);
 }
 
-static const char *uid_of(const Inspector *inspector, Arena *arena, DcmTag tag)
+typedef enum UidState { UID_ABSENT, UID_GIVEN, UID_UNUSABLE } UidState;
+
+static UidState read_uid(const Inspector *inspector, Arena *arena, DcmTag tag, const char **out)
 {
     char uid[65];
-    return dcm_uid(inspector->dataset, tag, uid) && *uid ? arena_strdup(arena, uid) : NULL;
+    const DcmElement *e = dcm_find(inspector->dataset, tag);
+    if (!e || (!e->skipped && span_trim(e->value).n == 0))
+        return UID_ABSENT;
+    if (!dcm_uid(inspector->dataset, tag, uid) || !*uid)
+        return UID_UNUSABLE;
+    *out = arena_strdup(arena, uid);
+    return UID_GIVEN;
+}
+
+/* Objects without study or series are filed under the next thing they have: a palette or a hanging protocol belongs to no study (PS3.4 GG),
+   and some programs forget them. The stand-ins are in the index and in the path only, and come out the same when the file is indexed again. */
+static void stand_in(IdxFile *file)
+{
+    if (!file->series)
+        file->series = file->study ? file->study : file->sop_instance;
+    if (!file->study)
+        file->study = file->series;
 }
 
 bool inspector_identify(const Inspector *inspector, Arena *arena, IdxFile *file, Err *err)
 {
-    static const struct {
+    const struct {
         DcmTag tag;
-        const char *name;
-    } needed[] = {{DCM_StudyInstanceUID, "Study Instance UID (0020,000D)"},
-                  {DCM_SeriesInstanceUID, "Series Instance UID (0020,000E)"},
-                  {DCM_SOPInstanceUID, "SOP Instance UID (0008,0018)"}};
-    const char *uids[3];
-    for (size_t i = 0; i < 3; i++)
-        if (!(uids[i] = uid_of(inspector, arena, needed[i].tag)))
-            return err_set(err, ERR_FORMAT, "the data set has no usable %s", needed[i].name);
-    file->study = uids[0];
-    file->series = uids[1];
-    file->sop_instance = uids[2];
-    const char *sop_class = uid_of(inspector, arena, DCM_SOPClassUID);
-    if (sop_class)
-        file->sop_class = sop_class;
-    if (!file->sop_class)
-        return err_set(err, ERR_FORMAT, "the data set has no usable SOP Class UID (0008,0016)");
+        const char *name, **uid;
+        bool needed;
+    } uids[] = {{DCM_SOPInstanceUID, "SOP Instance UID (0008,0018)", &file->sop_instance, true},
+                {DCM_SOPClassUID, "SOP Class UID (0008,0016)", &file->sop_class, !file->sop_class},
+                {DCM_StudyInstanceUID, "Study Instance UID (0020,000D)", &file->study, false},
+                {DCM_SeriesInstanceUID, "Series Instance UID (0020,000E)", &file->series, false}};
+    for (size_t i = 0; i < sizeof uids / sizeof *uids; i++) {
+        UidState state = read_uid(inspector, arena, uids[i].tag, uids[i].uid);
+        if (state == UID_UNUSABLE || (state == UID_ABSENT && uids[i].needed))
+            return err_set(err, ERR_FORMAT, "the data set has no usable %s", uids[i].name);
+    }
+    stand_in(file);
     const char *patient = dcm_text_all(arena, inspector->dataset, DCM_PatientID);
     file->patient_id = patient ? patient : "";
     int64_t number;

@@ -166,6 +166,39 @@ static void test_hostile_uids(void **state)
     assert_int_equal(count_files("data"), 1);
 }
 
+/* Without study or series an object is filed under the next UID it has. */
+static void test_stand_ins(void **state)
+{
+    static const struct {
+        const char *study, *series, *filed_study, *filed_series;
+    } cases[] = {
+        {NULL, "1.2.3.4", "1.2.3.4", "1.2.3.4"}, {"1.2.3", NULL, "1.2.3", "1.2.3"},
+        {"1.2.3", "", "1.2.3", "1.2.3"},         {NULL, NULL, "1.2.3.4.5.3", "1.2.3.4.5.3"},
+        {"", "", "1.2.3.4.5.4", "1.2.3.4.5.4"},
+    };
+    Arena *arena = arena_new(0);
+    for (int i = 0; i < 5; i++) {
+        char uid[32], path[200];
+        Err err = {0};
+        ArcStored stored;
+        IdxFile file;
+        Spec spec = SPEC(uid);
+        snprintf(uid, sizeof uid, "1.2.3.4.5.%d", i);
+        spec.study = cases[i].study;
+        spec.series = cases[i].series;
+        assert_true(ingest_spec(&spec, &stored, &err));
+        assert_string_equal(stored.study, cases[i].filed_study);
+        assert_string_equal(stored.series, cases[i].filed_series);
+        assert_true(find_instance(arena, uid, &file));
+        assert_string_equal(file.study, cases[i].filed_study);
+        assert_string_equal(file.series, cases[i].filed_series);
+        snprintf(path, sizeof path, "data/P1/%s/%s/%s", file.study, file.series, uid);
+        assert_string_equal(file.path, at(path));
+        assert_stored_spec(&spec);
+    }
+    arena_free(arena);
+}
+
 static void test_missing_uids(void **state)
 {
     for (int i = 0; i < 4; i++) {
@@ -175,9 +208,9 @@ static void test_missing_uids(void **state)
         static const char long_uid[] =
             "1.23456789012345678901234567890123456789012345678901234567890123456789";
         if (i == 0)
-            spec.study = NULL;
+            spec.instance = "";
         if (i == 1)
-            spec.series = "";
+            spec.series = long_uid;
         if (i == 2)
             spec.instance = NULL;
         if (i == 3)
@@ -407,10 +440,11 @@ static void test_file_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_stored),      TEST(test_meta),         TEST(test_pieces),       TEST(test_encodings),
-        TEST(test_hostile_ids), TEST(test_hostile_uids), TEST(test_missing_uids), TEST(test_truncated),
-        TEST(test_noise),       TEST(test_mismatch),     TEST(test_abandoned),    TEST(test_bad_announcement),
-        TEST(test_no_space),    TEST(test_large_head),   TEST(test_file),         TEST(test_file_refused),
+        TEST(test_stored),           TEST(test_meta),         TEST(test_pieces),     TEST(test_encodings),
+        TEST(test_hostile_ids),      TEST(test_hostile_uids), TEST(test_stand_ins),  TEST(test_missing_uids),
+        TEST(test_truncated),        TEST(test_noise),        TEST(test_mismatch),   TEST(test_abandoned),
+        TEST(test_bad_announcement), TEST(test_no_space),     TEST(test_large_head), TEST(test_file),
+        TEST(test_file_refused),
     };
     return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
 }
