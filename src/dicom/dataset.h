@@ -20,8 +20,9 @@ typedef struct DcmElement {
     DcmTag tag;
     DcmVr vr;
     bool skipped; /* the value was not kept (too large, or past the wanted part): `length` is all there is */
-    uint32_t length;     /* as encoded, may be DCM_UNDEFINED_LENGTH */
-    uint64_t offset;     /* of the value in the source; 0 for built elements */
+    uint32_t length; /* as encoded, may be DCM_UNDEFINED_LENGTH */
+    uint64_t
+        offset; /* of the value, from the first byte of the data set (inflated, if deflated); 0 for built ones */
     Span value;          /* raw bytes, byte order of the data set; empty for SQ and encapsulated pixel data */
     DcmDataset **items;  /* SQ: item_count data sets */
     Span *fragments;     /* encapsulated pixel data: fragments[0] is the basic offset table */

@@ -120,6 +120,27 @@ static DcmScanWish fragment_element(DcmBuilder *b, const DcmScanElement *e, Err 
     return DCM_SCAN_SKIP;
 }
 
+/* Makes room for the element in its place; *found when its tag has been there before. */
+static DcmElement *place(DcmBuilder *b, const DcmScanElement *e, bool *found, Err *err)
+{
+    DcmDataset *ds = b->current;
+    size_t before = ds->count;
+    if (before == 0)
+        ds->big_endian = e->big_endian;
+    DcmElement *slot = dcm_dataset_slot(ds, e->tag, found);
+    if (!slot) {
+        out_of_memory(err);
+        return NULL;
+    }
+    b->pending = (size_t)(slot - ds->elements);
+    b->moved += *found ? 0 : before - b->pending;
+    if (b->moved > MAX_MOVED) {
+        err_set(err, ERR_LIMIT, "data set: too many elements are out of order");
+        return NULL;
+    }
+    return slot;
+}
+
 static DcmScanWish on_element(void *ctx, const DcmScanElement *e, Err *err)
 {
     DcmBuilder *b = ctx;
@@ -129,29 +150,17 @@ static DcmScanWish on_element(void *ctx, const DcmScanElement *e, Err *err)
         b->reached = true;
         return b->stop ? DCM_SCAN_STOP : DCM_SCAN_SKIP;
     }
-    DcmDataset *ds = b->current;
-    if (ds->count == 0)
-        ds->big_endian = e->big_endian;
-    size_t before = ds->count;
     bool found;
-    DcmElement *slot = dcm_dataset_slot(ds, e->tag, &found);
-    if (!slot) {
-        out_of_memory(err);
+    DcmElement *slot = place(b, e, &found, err);
+    if (!slot)
         return DCM_SCAN_FAIL;
-    }
     if (found)
         return DCM_SCAN_SKIP;
-    b->pending = (size_t)(slot - ds->elements);
-    b->moved += before - b->pending;
-    if (b->moved > MAX_MOVED) {
-        err_set(err, ERR_LIMIT, "data set: too many elements are out of order");
-        return DCM_SCAN_FAIL;
-    }
+    bool nested = e->vr == DCM_VR_SQ || e->length == DCM_UNDEFINED_LENGTH;
     slot->vr = e->vr;
     slot->length = e->length;
     slot->offset = e->offset;
-    bool nested = e->vr == DCM_VR_SQ || e->length == DCM_UNDEFINED_LENGTH;
-    slot->skipped = !nested;
+    slot->skipped = !nested; /* until the value comes */
     if (!nested && b->max_value && e->length > b->max_value)
         return DCM_SCAN_SKIP;
     return DCM_SCAN_TAKE;

@@ -151,7 +151,8 @@ static bool settle_syntax(Span data, bool no_meta, DcmFileMeta *meta, Err *err)
     if (!guess && no_meta)
         return err_set(err, ERR_FORMAT, "not a DICOM file: its data set begins like none");
     /* Behind a meta group it is a data set, however strange; a wrong guess is corrected by the scanner. */
-    strcpy(meta->transfer_syntax, guess ? guess : DCM_UID_ExplicitVRLittleEndian);
+    span_copy(span_cstr(guess ? guess : DCM_UID_ExplicitVRLittleEndian), meta->transfer_syntax,
+              sizeof meta->transfer_syntax);
     return true;
 }
 

@@ -103,25 +103,25 @@ static void explicit_big(void **state)
            "0 7FE00010 OW 2 @34 big\nvalue [<01><02>]\nread at 36, defects 0\n");
 }
 
-static const char sequence_events[] =
-    "0 00081140 SQ %s @12\nsequence 00081140\nitem\n1 00081155 UI 4 @28\nvalue [1.23]\n"
-    "end of item\nitem\nend of item\nend of sequence 00081140\n";
+static void expect_two_items(Span bytes, unsigned length, size_t end)
+{
+    char events[512];
+    snprintf(events, sizeof events,
+             "0 00081140 SQ %u @12\nsequence 00081140\nitem\n1 00081155 UI 4 @28\nvalue [1.23]\n"
+             "end of item\nitem\nend of item\nend of sequence 00081140\n"
+             "0 00100020 LO 0 @%zu\nvalue []\nread at %zu, defects 0\n",
+             length, end, end);
+    expect(EXPLICIT, bytes, events);
+}
 
 static void sequences(void **state)
 {
-    char events[512];
-    snprintf(events, sizeof events, sequence_events, "28");
-    strcat(events, "0 00100020 LO 0 @48\nvalue []\nread at 48, defects 0\n");
-    expect(EXPLICIT,
-           SPAN(SEQUENCE "SQ\0\0\x1C\0\0\0" ITEM "\x0C\0\0\0" INSTANCE "UI\x04\0"
-                         "1.23" ITEM "\0\0\0\0" PATIENT_ID "LO\0\0"),
-           events);
-    snprintf(events, sizeof events, sequence_events, "4294967295");
-    strcat(events, "0 00100020 LO 0 @72\nvalue []\nread at 72, defects 0\n");
-    expect(EXPLICIT,
-           SPAN(SEQUENCE "SQ\0\0" UNDEFINED ITEM UNDEFINED INSTANCE "UI\x04\0"
-                         "1.23" ITEM_END ITEM UNDEFINED ITEM_END SEQUENCE_END PATIENT_ID "LO\0\0"),
-           events);
+    expect_two_items(SPAN(SEQUENCE "SQ\0\0\x1C\0\0\0" ITEM "\x0C\0\0\0" INSTANCE "UI\x04\0"
+                                   "1.23" ITEM "\0\0\0\0" PATIENT_ID "LO\0\0"),
+                     28, 48);
+    expect_two_items(SPAN(SEQUENCE "SQ\0\0" UNDEFINED ITEM UNDEFINED INSTANCE "UI\x04\0"
+                                   "1.23" ITEM_END ITEM UNDEFINED ITEM_END SEQUENCE_END PATIENT_ID "LO\0\0"),
+                     DCM_UNDEFINED_LENGTH, 72);
 }
 
 static void sequence_of_unknown_vr_is_implicit_inside(void **state)
