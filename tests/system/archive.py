@@ -84,3 +84,7 @@ class Archive:
 
     def files(self):
         return [p for p in self.data.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(self.data).parts)]
+
+    def unfinished(self):
+        """Temporary files of objects: there are none while nobody sends."""
+        return [p for p in (self.folder / ".tmp_data").rglob("*") if p.is_file() and p.name != "lock"]

@@ -25,8 +25,7 @@ def still_serving(archive):
     assert association.store(SECONDARY_CAPTURE, given["SOPInstanceUID"], data_set(given)) == 0
     association.release()
     assert given["SOPInstanceUID"] in read_folder(archive.data)
-    temporary = archive.folder / ".tmp_data"
-    wait_until(lambda: not [p for p in temporary.rglob("*") if p.is_file()] if temporary.exists() else True, 10, "temporary files go away")
+    wait_until(lambda: not archive.unfinished(), 10, "temporary files go away")
 
 
 def ends(sock, seconds=15):
