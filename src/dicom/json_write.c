@@ -64,11 +64,17 @@ static bool is_finite(Span text)
     return span_copy(text, copy, sizeof copy) && isfinite(strtod(copy, NULL));
 }
 
+/* Readers take digits alone for a 64-bit integer: more of them than a DS may have stay text. */
+static bool is_long_integer(const Decimal *d)
+{
+    return d->whole.n > 16 && !d->fraction.n && !d->exponent.n;
+}
+
 /* JSON wants a digit before the point and none to spare, digits behind it, and no plus sign. */
 static void write_decimal(Writer *j, Span text)
 {
     Decimal d;
-    if (!parse_decimal(text, &d) || !is_finite(text)) {
+    if (!parse_decimal(text, &d) || !is_finite(text) || is_long_integer(&d)) {
         json_text(j->w, text);
         return;
     }
