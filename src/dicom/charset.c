@@ -70,39 +70,43 @@ static bool squeeze(Span term, char out[24])
     return true;
 }
 
-/* "ISO2022IR87", "ISOIR100", "IR100", "ISO2022100" … */
+static const char *skip(const char *text, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncmp(text, prefix, n) == 0 ? text + n : text;
+}
+
+/* "ISO2022IR87", "ISOIR100", "IR100", "ISO2022100" ... */
 static const CharSet *row_of_registration(const char *squeezed)
 {
-    const char *at = strncmp(squeezed, "ISO", 3) == 0 ? squeezed + 3 : squeezed;
-    bool extension = strncmp(at, "2022", 4) == 0;
-    if (extension)
-        at += 4;
-    bool named = strncmp(at, "IR", 2) == 0;
-    if (named)
-        at += 2;
-    if (!(named || extension || at > squeezed) || !isdigit((unsigned char)*at) || strlen(at) > 3 ||
-        strspn(at, "0123456789") != strlen(at))
+    const char *iso = skip(squeezed, "ISO"), *code = skip(iso, "2022"), *number = skip(code, "IR");
+    bool extension = code > iso;
+    int64_t ir;
+    if (number == squeezed || !isdigit((unsigned char)*number) ||
+        !span_to_i64(span_cstr(number), 0, 999, &ir))
         return NULL;
-    uint16_t ir = (uint16_t)atoi(at);
     if (ir == 6 && !extension)
         return row_by_term("");
-    const CharSet *row = charset_row(ir, extension);
-    return row ? row : charset_row(ir, !extension);
+    const CharSet *row = charset_row((uint16_t)ir, extension);
+    return row ? row : charset_row((uint16_t)ir, !extension);
 }
 
 static const CharSet *row_of_8859(const char *squeezed)
 {
-    const char *at = strncmp(squeezed, "ISO", 3) == 0 ? squeezed + 3 : squeezed;
-    if (strncmp(at, "8859", 4) != 0 || strlen(at + 4) > 2 || !isdigit((unsigned char)at[4]))
+    enum { PARTS = sizeof iso_8859 / sizeof *iso_8859 };
+    const char *iso = skip(squeezed, "ISO"), *number = skip(iso, "8859");
+    int64_t part;
+    if (number == iso || !span_to_i64(span_cstr(number), 1, PARTS - 1, &part) || !iso_8859[part])
         return NULL;
-    size_t part = (size_t)atoi(at + 4);
-    return part < sizeof iso_8859 / sizeof *iso_8859 && iso_8859[part] ? charset_row(iso_8859[part], false)
-                                                                       : NULL;
+    return charset_row(iso_8859[part], false);
 }
 
 /* NULL when the term is unknown. */
 static const CharSet *row_of_term(Span term)
 {
+    for (size_t i = 0; i < charset_row_count; i++)
+        if (span_eq_cstr(term, charset_rows[i].term))
+            return &charset_rows[i];
     char squeezed[24];
     if (!squeeze(term, squeezed))
         return NULL;
