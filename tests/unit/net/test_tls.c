@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+/* tls.c: associations over TLS with certificates made here: trusted, untrusted, for another host, with and without a client's own. */
+#include "net/tls.h"
+#include "peers.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+static char folder[] = "/tmp/gantry-tls-XXXXXX";
+static char ca_pem[64], server_pem[64], server_key[64], client_pem[64], client_key[64], other_pem[64],
+    other_key[64];
+
+/* -- a small authority -- */
+
+typedef struct Made {
+    X509 *certificate;
+    EVP_PKEY *key;
+} Made;
+
+static void add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
+{
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+    assert_non_null(extension);
+    X509_add_ext(certificate, extension, -1);
+    X509_EXTENSION_free(extension);
+}
+
+static Made make(const char *name, const char *alternative, const Made *issuer)
+{
+    static long serial = 1;
+    Made m = {X509_new(), EVP_EC_gen("P-256")};
+    X509_set_version(m.certificate, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(m.certificate), serial++);
+    X509_gmtime_adj(X509_getm_notBefore(m.certificate), -60);
+    X509_gmtime_adj(X509_getm_notAfter(m.certificate), 3600);
+    X509_set_pubkey(m.certificate, m.key);
+    X509_NAME *subject = X509_get_subject_name(m.certificate);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+    X509 *by = issuer ? issuer->certificate : m.certificate;
+    X509_set_issuer_name(m.certificate, X509_get_subject_name(by));
+    if (!issuer)
+        add_extension(m.certificate, by, NID_basic_constraints, "critical,CA:TRUE");
+    if (alternative)
+        add_extension(m.certificate, by, NID_subject_alt_name, alternative);
+    assert_true(X509_sign(m.certificate, issuer ? issuer->key : m.key, EVP_sha256()) > 0);
+    return m;
+}
+
+static void save(const Made *m, const char *name, char *pem, char *key)
+{
+    snprintf(pem, 64, "%s/%s.pem", folder, name);
+    FILE *f = fopen(pem, "w");
+    assert_non_null(f);
+    PEM_write_X509(f, m->certificate);
+    fclose(f);
+    if (!key)
+        return;
+    snprintf(key, 64, "%s/%s.key", folder, name);
+    f = fopen(key, "w");
+    assert_non_null(f);
+    PEM_write_PrivateKey(f, m->key, NULL, NULL, 0, NULL, NULL);
+    fclose(f);
+}
+
+static void drop(Made *m)
+{
+    X509_free(m->certificate);
+    EVP_PKEY_free(m->key);
+}
+
+static int make_certificates(void **unused)
+{
+    assert_non_null(mkdtemp(folder));
+    Made ca = make("Test Authority", NULL, NULL);
+    Made server = make("server", "IP:127.0.0.1", &ca);
+    Made client = make("client", NULL, &ca);
+    Made other = make("elsewhere", "DNS:elsewhere.example", &ca);
+    save(&ca, "ca", ca_pem, NULL);
+    save(&server, "server", server_pem, server_key);
+    save(&client, "client", client_pem, client_key);
+    save(&other, "other", other_pem, other_key);
+    drop(&ca);
+    drop(&server);
+    drop(&client);
+    drop(&other);
+    return 0;
+}
+
+static int remove_certificates(void **unused)
+{
+    const char *const files[] = {ca_pem,     server_pem, server_key, client_pem,
+                                 client_key, other_pem,  other_key};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        unlink(files[i]);
+    return rmdir(folder);
+}
+
+static NetTls *configure(NetTlsSettings settings)
+{
+    Err err = {0};
+    NetTls *tls = net_tls_new(&settings, &err);
+    if (!tls)
+        fail_msg("%s", err.text);
+    return tls;
+}
+
+/* -- associations -- */
+
+static NetAssociation *associate(Service *s, NetTlsSettings server, NetTlsSettings client, Err *err)
+{
+    *s = (Service){.listening = true, .fd = net_listen("127.0.0.1", 0, err), .tls = configure(server)};
+    service_start(s);
+    NetRequest request = simple_request();
+    request.port = net_listen_port(s->fd);
+    request.tls = configure(client);
+    NetAssociation *a = net_associate(&request, NULL, err);
+    net_tls_free(request.tls); /* streams keep what they need */
+    return a;
+}
+
+static void finish(Service *s)
+{
+    service_join(s);
+    net_tls_free(s->tls);
+    close(s->fd);
+}
+
+typedef struct Zeros {
+    size_t left;
+} Zeros;
+
+static ssize_t some_bytes(void *ctx, uint8_t *p, size_t n, Err *err)
+{
+    Zeros *z = ctx;
+    n = n < z->left ? n : z->left;
+    memset(p, 7, n);
+    z->left -= n;
+    return (ssize_t)n;
+}
+
+static void trusted_both_ways(void **unused)
+{
+    for (int mutual = 0; mutual < 2; mutual++) {
+        Service s;
+        Err err = {0};
+        NetTlsSettings server = {.server = true,
+                                 .certificate = server_pem,
+                                 .key = server_key,
+                                 .ca = mutual ? ca_pem : NULL,
+                                 .verify_peer = mutual};
+        NetTlsSettings client = {.ca = ca_pem,
+                                 .verify_peer = true,
+                                 .certificate = mutual ? client_pem : NULL,
+                                 .key = mutual ? client_key : NULL};
+        NetAssociation *a = associate(&s, server, client, &err);
+        if (!a)
+            fail_msg("%s", err.text);
+        NetCommand c;
+        assert_int_equal(net_receive(a, &c, deadline_in(20), &err), NET_GOT_NOTHING);
+        bool ended;
+        assert_false(net_cancelled(a, 1, &ended));
+        for (int i = 0; i < 10; i++)
+            expect_echo(a);
+        Zeros zeros = {20 << 20};
+        NetCommand rq = store_request(a);
+        assert_true(net_send_stream(a, &rq, some_bytes, &zeros, &err));
+        expect_response(a, NET_C_STORE_RSP, rq.message_id);
+        release_and_free(a);
+        finish(&s);
+        assert_int_equal(s.bytes, 20 << 20);
+        assert_int_equal(s.end, NET_GOT_RELEASE);
+    }
+}
+
+static void trust_refused(void **unused)
+{
+    Service s;
+    Err err = {0};
+    /* The right authority, another host's certificate. */
+    NetTlsSettings server = {.server = true, .certificate = other_pem, .key = other_key};
+    NetTlsSettings client = {.ca = ca_pem, .verify_peer = true};
+    assert_null(associate(&s, server, client, &err));
+    assert_int_equal(err.code, ERR_REFUSED);
+    assert_non_null(strstr(err.text, "IP address mismatch"));
+    finish(&s);
+    assert_false(s.associated);
+    /* Any host's will do. */
+    client.any_name = true;
+    NetAssociation *a = associate(&s, server, client, &err);
+    assert_non_null(a);
+    release_and_free(a);
+    finish(&s);
+    /* An authority that is not trusted (the certificate itself is no authority). */
+    client = (NetTlsSettings){.ca = client_pem, .verify_peer = true};
+    assert_null(associate(&s, server, client, &err));
+    assert_int_equal(err.code, ERR_REFUSED);
+    finish(&s);
+    /* Not checked at all. */
+    client = (NetTlsSettings){.verify_peer = false};
+    a = associate(&s, server, client, &err);
+    assert_non_null(a);
+    release_and_free(a);
+    finish(&s);
+}
+
+static void a_client_without_certificate(void **unused)
+{
+    Service s;
+    Err err = {0};
+    NetTlsSettings server = {
+        .server = true, .certificate = server_pem, .key = server_key, .ca = ca_pem, .verify_peer = true};
+    NetTlsSettings client = {.ca = ca_pem, .verify_peer = true};
+    assert_null(associate(&s, server, client, &err));
+    assert_true(err.text[0] != 0);
+    finish(&s);
+    assert_false(s.associated);
+}
+
+static void plain_against_tls(void **unused)
+{
+    Err err = {0};
+    Service s = {
+        .listening = true,
+        .fd = net_listen("127.0.0.1", 0, &err),
+        .tls = configure((NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key})};
+    service_start(&s);
+    NetRequest request = simple_request();
+    request.port = net_listen_port(s.fd);
+    assert_null(net_associate(&request, NULL, &err));
+    finish(&s);
+    assert_false(s.associated);
+    assert_non_null(strstr(s.err.text, "TLS with 127.0.0.1"));
+    /* And the other way round: the server answers with something that is not TLS. */
+    s = (Service){.listening = true, .fd = net_listen("127.0.0.1", 0, &err)};
+    service_start(&s);
+    request.port = net_listen_port(s.fd);
+    request.tls = configure((NetTlsSettings){.verify_peer = false});
+    err = (Err){0};
+    assert_null(net_associate(&request, NULL, &err));
+    assert_non_null(strstr(err.text, "TLS with"));
+    net_tls_free(request.tls);
+    service_join(&s);
+    close(s.fd);
+}
+
+static void a_handshake_that_hangs(void **unused)
+{
+    Err err = {0};
+    int fd = net_listen("127.0.0.1", 0, &err);
+    NetTls *tls = configure((NetTlsSettings){.verify_peer = false});
+    int64_t start = clock_ms();
+    assert_null(net_stream_connect("127.0.0.1", net_listen_port(fd), tls, deadline_in(100), &err));
+    assert_int_equal(err.code, ERR_TIMEOUT);
+    assert_in_range(clock_ms() - start, 90, 3000);
+    net_tls_free(tls);
+    close(fd);
+}
+
+static void old_versions_are_refused(void **unused)
+{
+    Err err = {0};
+    Service s = {
+        .listening = true,
+        .fd = net_listen("127.0.0.1", 0, &err),
+        .tls = configure((NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key})};
+    service_start(&s);
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_security_level(context, 0);
+    SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
+    SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
+    NetStream *plain = net_stream_connect("127.0.0.1", net_listen_port(s.fd), NULL, deadline_in(1000), &err);
+    assert_non_null(plain);
+    /* A client hello of TLS 1.1: made in memory, sent by hand. */
+    SSL *ssl = SSL_new(context);
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl, in, out);
+    SSL_set_connect_state(ssl);
+    SSL_do_handshake(ssl);
+    char *hello;
+    long n = BIO_get_mem_data(out, &hello);
+    struct iovec part = {hello, (size_t)n};
+    assert_true(net_stream_writev(plain, &part, 1, deadline_in(1000), &err));
+    finish(&s);
+    assert_false(s.associated);
+    assert_non_null(strstr(s.err.text, "unsupported protocol"));
+    net_stream_close(plain);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+}
+
+static void settings_that_are_wrong(void **unused)
+{
+    const struct {
+        NetTlsSettings settings;
+        const char *says;
+    } cases[] = {
+        {{.server = true}, "needs a certificate"},
+        {{.server = true, .certificate = server_pem}, "no key"},
+        {{.server = true, .certificate = "/no/such.pem", .key = server_key}, "/no/such.pem"},
+        {{.server = true, .certificate = server_pem, .key = client_key}, "key"},
+        {{.server = true, .certificate = server_pem, .key = server_key, .verify_peer = true}, "authorities"},
+        {{.ca = "/no/such.pem"}, "/no/such.pem"},
+        {{.ca = server_key}, "authorities"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Err err = {0};
+        assert_null(net_tls_new(&cases[i].settings, &err));
+        assert_int_equal(err.code, ERR_USAGE);
+        if (!strstr(err.text, cases[i].says))
+            fail_msg("case %zu: expected \"%s\" in \"%s\"", i, cases[i].says, err.text);
+    }
+    net_tls_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trusted_both_ways),
+        cmocka_unit_test(trust_refused),
+        cmocka_unit_test(a_client_without_certificate),
+        cmocka_unit_test(plain_against_tls),
+        cmocka_unit_test(a_handshake_that_hangs),
+        cmocka_unit_test(old_versions_are_refused),
+        cmocka_unit_test(settings_that_are_wrong),
+    };
+    return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+}
