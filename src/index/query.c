@@ -57,7 +57,7 @@ int idx_plan_column(DcmLevel from, DcmLevel level)
     return column;
 }
 
-/* SELECT the columns of the levels `from` to `to`, FROM their tables joined. */
+/* SELECT the columns of the levels `from` to `to`. */
 static void select_levels(Buf *sql, DcmLevel from, DcmLevel to)
 {
     buf_append_cstr(sql, "SELECT ");
@@ -65,13 +65,33 @@ static void select_levels(Buf *sql, DcmLevel from, DcmLevel to)
         buf_append_cstr(sql, l > (int)from ? ", " : "");
         idx_sql_columns(sql, (DcmLevel)l);
     }
-    for (int l = (int)from; l <= (int)to; l++) {
-        const IdxTable *table = &idx_tables[l];
-        buf_printf(sql, "%s %s %s", l > (int)from ? " JOIN" : " FROM", table->name, table->alias);
-        if (l > (int)from)
-            buf_printf(sql, " ON %s.%s = %s.%s", table->alias, idx_tables[l - 1].id, idx_tables[l - 1].alias,
-                       idx_tables[l - 1].id);
-    }
+}
+
+static void join(Buf *sql, const char *how, int level, int with)
+{
+    const IdxTable *table = &idx_tables[level], *other = &idx_tables[with];
+    const char *link = idx_tables[level < with ? level : with].id;
+    buf_printf(sql, "%s %s %s ON %s.%s = %s.%s", how, table->name, table->alias, table->alias, link,
+               other->alias, link);
+}
+
+/* FROM their tables, the planner choosing with which to begin. */
+static void join_levels(Buf *sql, DcmLevel from, DcmLevel to)
+{
+    buf_printf(sql, " FROM %s %s", idx_tables[from].name, idx_tables[from].alias);
+    for (int l = (int)from + 1; l <= (int)to; l++)
+        join(sql, " JOIN", l, l - 1);
+    buf_append_cstr(sql, " WHERE 1");
+}
+
+/* The same when nothing selects: studies in their order, and what belongs to each (CROSS JOIN keeps the order of the tables),
+   so that the first answers are there at once. */
+static void walk_studies(Buf *sql, DcmLevel to)
+{
+    buf_append_cstr(sql, " FROM study s");
+    join(sql, " CROSS JOIN", DCM_LEVEL_PATIENT, DCM_LEVEL_STUDY);
+    for (int l = DCM_LEVEL_SERIES; l <= (int)to; l++)
+        join(sql, " CROSS JOIN", l, l - 1);
     buf_append_cstr(sql, " WHERE 1");
 }
 
@@ -115,10 +135,18 @@ static bool nothing_to_decide(const IdxPlan *plan)
 static bool make_rows(IdxPlan *plan, Db *db, Err *err)
 {
     IdxSql *sql = &plan->rows;
-    select_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         if (!narrow_by(plan, sql, db, (DcmLevel)level, plan->level, err))
             return false;
+    Buf conditions = sql->text;
+    buf_init(&sql->text, 0);
+    select_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
+    if (sql->selective || plan->level == DCM_LEVEL_PATIENT)
+        join_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
+    else
+        walk_studies(&sql->text, plan->level);
+    buf_append_span(&sql->text, buf_span(&conditions));
+    buf_free(&conditions);
     buf_append_cstr(&sql->text, order_of(plan->level));
     if (nothing_to_decide(plan) && (plan->limit || plan->offset)) {
         buf_append_cstr(&sql->text, " LIMIT ? OFFSET ?");
@@ -136,6 +164,7 @@ static bool make_children(IdxPlan *plan, Db *db, Err *err)
     DcmLevel first = (DcmLevel)(plan->level + 1);
     const IdxTable *parent = &idx_tables[plan->level];
     select_levels(&sql->text, first, plan->deepest);
+    join_levels(&sql->text, first, plan->deepest);
     for (int level = (int)first; level <= (int)plan->deepest; level++) {
         const IdxKeyList *list = &plan->decide[level];
         for (size_t i = 0; i < list->count; i++) {

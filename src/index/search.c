@@ -405,9 +405,12 @@ bool idx_narrow(IdxSql *sql, Db *db, DcmLevel level, const IdxAttribute *a, cons
         return false;
     if (below)
         buf_append_cstr(&sql->text, ")");
-    if (!narrowed) {
-        sql->text.n = start;
-        sql->count = params;
+    if (narrowed) {
+        sql->selective |= a->search == IDX_EXACT || a->search == IDX_TERM || below ||
+                          (a->search == IDX_RANGE && of == DCM_LEVEL_PATIENT);
+        return true;
     }
+    sql->text.n = start;
+    sql->count = params;
     return true;
 }

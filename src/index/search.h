@@ -46,6 +46,8 @@ typedef struct IdxSql {
     Buf text;
     IdxParam *params;
     size_t count, capacity;
+    bool
+        selective; /* a condition is there that few rows meet as a rule, by an index: identifiers, terms, dates of birth */
 } IdxSql;
 
 void idx_sql_init(IdxSql *sql, Arena *arena);

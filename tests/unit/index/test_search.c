@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/* How SQLite means to answer: lists are served in the order of an index, searches begin with one. */
+#include "fixture.h"
+
+#include "index/internal.h"
+#include "index/plan.h"
+
+/* The steps of the plan of a query, joined by '\n'. */
+static const char *steps(Fixture *f, DcmLevel level, const DcmDataset *keys)
+{
+    IdxPlan plan;
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    Db *reader = idx_reader_take(f->index, &f->err);
+    IdxQuery query = {.level = level, .keys = keys, .limit = 10};
+    ASSERT_OK(f, reader && idx_plan_make(&plan, f->arena, reader, &query, &f->err));
+    const char *sql = arena_printf(f->arena, "EXPLAIN QUERY PLAN %s", buf_cstr(&plan.rows.text)), *out = "";
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    while (sqlite3_step(s) == SQLITE_ROW)
+        out = arena_printf(f->arena, "%s%s\n", out, (const char *)sqlite3_column_text(s, 3));
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    idx_plan_done(&plan);
+    idx_reader_give(f->index, reader);
+    return out;
+}
+
+static void assert_steps(Fixture *f, const char *plan, const char *const *has, const char *const *lacks)
+{
+    for (; *has; has++)
+        if (!strstr(plan, *has))
+            fail_msg("'%s' is not in\n%s", *has, plan);
+    for (; *lacks; lacks++)
+        if (strstr(plan, *lacks))
+            fail_msg("'%s' is in\n%s", *lacks, plan);
+}
+
+#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void lists_come_in_the_order_of_an_index(void **state)
+{
+    Fixture *f = *state;
+    const DcmDataset *nothing = object_of(f->arena, DCM_PatientName, "", 0);
+    assert_steps(f, steps(f, DCM_LEVEL_PATIENT, nothing), LIST("ix_patient_newest"), LIST("TEMP B-TREE"));
+    assert_steps(f, steps(f, DCM_LEVEL_STUDY, nothing), LIST("SCAN s USING INDEX ix_study_newest"),
+                 LIST("TEMP B-TREE"));
+    assert_steps(f, steps(f, DCM_LEVEL_SERIES, nothing),
+                 LIST("SCAN s USING INDEX ix_study_newest", "ix_series_study_id"), LIST("TEMP B-TREE"));
+    assert_steps(f, steps(f, DCM_LEVEL_IMAGE, nothing),
+                 LIST("SCAN s USING INDEX ix_study_newest", "ix_file_storage_metadata_dicom_series_id"),
+                 LIST("TEMP B-TREE"));
+}
+
+static void dates_narrow_the_index_that_orders(void **state)
+{
+    Fixture *f = *state;
+    const DcmDataset *keys =
+        object_of(f->arena, DCM_StudyDate, "20200101-20201231", DCM_ModalitiesInStudy, "MR", 0);
+    assert_steps(f, steps(f, DCM_LEVEL_STUDY, keys), LIST("SEARCH s USING INDEX ix_study_newest (date_study"),
+                 LIST("TEMP B-TREE", "SCAN"));
+    assert_steps(f, steps(f, DCM_LEVEL_SERIES, keys),
+                 LIST("SEARCH s USING INDEX ix_study_newest (date_study"), LIST("TEMP B-TREE", "SCAN"));
+}
+
+static void searches_begin_with_an_index(void **state)
+{
+    Fixture *f = *state;
+    static const struct {
+        DcmLevel level;
+        DcmTag tag;
+        const char *value, *has;
+    } cases[] = {
+        {DCM_LEVEL_STUDY, DCM_StudyInstanceUID, "1.2.3", "ix_study_study_uid"},
+        {DCM_LEVEL_STUDY, DCM_StudyInstanceUID, "1.2.3\\1.2.4", "ix_study_study_uid"},
+        {DCM_LEVEL_SERIES, DCM_SeriesInstanceUID, "1.2.3", "ix_series_series_uid"},
+        {DCM_LEVEL_IMAGE, DCM_SOPInstanceUID, "1.2.3", "ix_file_storage_metadata_dicom_instance_uid"},
+        {DCM_LEVEL_IMAGE, DCM_SeriesInstanceUID, "1.2.3", "ix_file_storage_metadata_dicom_series_id"},
+        {DCM_LEVEL_STUDY, DCM_SOPInstanceUID, "1.2.3", "ix_file_storage_metadata_dicom_instance_uid"},
+        {DCM_LEVEL_PATIENT, DCM_StudyInstanceUID, "1.2.3", "ix_study_study_uid"},
+        {DCM_LEVEL_PATIENT, DCM_PatientID, "P1", "SEARCH term USING PRIMARY KEY (attribute=? AND value=?)"},
+        {DCM_LEVEL_STUDY, DCM_PatientID, "P1*",
+         "SEARCH term USING PRIMARY KEY (attribute=? AND value>? AND value<?)"},
+        {DCM_LEVEL_STUDY, DCM_PatientName, "Doe^J*",
+         "SEARCH term USING PRIMARY KEY (attribute=? AND value>? AND value<?)"},
+        {DCM_LEVEL_STUDY, DCM_PatientName, "*Jane*", "SEARCH term USING PRIMARY KEY (attribute=?)"},
+        {DCM_LEVEL_STUDY, DCM_AccessionNumber, "A1",
+         "SEARCH term USING PRIMARY KEY (attribute=? AND value=?)"},
+        {DCM_LEVEL_IMAGE, DCM_AccessionNumber, "A1",
+         "SEARCH term USING PRIMARY KEY (attribute=? AND value=?)"},
+        {DCM_LEVEL_STUDY, DCM_PatientBirthDate, "19700101", "ix_patient_birth"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_steps(f, steps(f, cases[i].level, object_of(f->arena, cases[i].tag, cases[i].value, 0)),
+                     LIST(cases[i].has), LIST("SCAN p", "SCAN s", "SCAN e", "SCAN i"));
+}
+
+static void odd_dates_do_not_hide_a_study(void **state)
+{
+    Fixture *f = *state;
+    const char *found;
+    store(f, object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID,
+                       "1.1.1", DCM_SOPInstanceUID, "1.1.1.1", DCM_StudyDate, "20200101\\20210101", 0));
+    store(f, object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.2", DCM_SeriesInstanceUID,
+                       "1.2.1", DCM_SOPInstanceUID, "1.2.1.1", DCM_StudyDate, "2021.01.01", 0));
+    const DcmDataset *keys = object_of(f->arena, DCM_StudyDate, "20210101", 0);
+    assert_int_equal(ask(f, DCM_LEVEL_STUDY, keys, (DcmMatchOptions){0}, DCM_StudyInstanceUID, &found), 2);
+    assert_steps(f, steps(f, DCM_LEVEL_STUDY, keys), LIST("ix_study_newest"), LIST("SCAN s"));
+    ask(f, DCM_LEVEL_STUDY, keys, (DcmMatchOptions){0}, DCM_StudyDate, &found);
+    assert_non_null(strstr(found, "2021.01.01"));
+}
+
+/* Narrowing speaks of every text a key can hold; the text itself never becomes SQL. */
+static void hostile_keys(void **state)
+{
+    Fixture *f = *state;
+    static const char *const values[] = {"'",
+                                         "''; DROP TABLE study; --",
+                                         "%",
+                                         "_",
+                                         "\"",
+                                         "\\",
+                                         "\\\\\\",
+                                         "*?*?*",
+                                         "?",
+                                         "=",
+                                         "==^=",
+                                         "^",
+                                         "[a-z]",
+                                         "\x7f",
+                                         "\xff\xfe",
+                                         "\xf4\x8f\xbf\xbf*",
+                                         "a\xcc\x81*",
+                                         "\xe1\x84\x80*",
+                                         "*\xef\xbe\x9e",
+                                         "-",
+                                         "--",
+                                         "-20200101-",
+                                         "9999999999999999999999"};
+    static const DcmTag tags[] = {DCM_PatientName,       DCM_PatientID,       DCM_StudyDate,
+                                  DCM_StudyInstanceUID,  DCM_AccessionNumber, DCM_ModalitiesInStudy,
+                                  DCM_SOPClassesInStudy, DCM_Modality,        DCM_SeriesNumber,
+                                  DCM_StudyTime};
+    for (size_t t = 0; t < sizeof tags / sizeof *tags; t++)
+        for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+            for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
+                DcmDataset *keys = dcm_dataset_new(f->arena);
+                dcm_put(keys, tags[t], DCM_VR_NONE, span_cstr(values[i]));
+                ask(f, (DcmLevel)level, keys, (DcmMatchOptions){.fold_names = true}, DCM_PatientID, NULL);
+            }
+    assert_string_equal(sql_text(f, "SELECT count(*) FROM sqlite_schema WHERE name = 'study'"), "1");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(lists_come_in_the_order_of_an_index),
+        TEST(dates_narrow_the_index_that_orders),
+        TEST(searches_begin_with_an_index),
+        TEST(odd_dates_do_not_hide_a_study),
+        TEST(hostile_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
