@@ -154,6 +154,16 @@ static bool leave(DcmScan *scan, bool *again, Err *err)
     return stray(scan) && scan_close(scan, err);
 }
 
+/* What fills a sequence of known length is no item: text, say, under a tag whose VR was changed to SQ. It is no loss to jump over it. */
+static bool pass_over_contents(DcmScan *scan)
+{
+    const ScanFrame *top = scan_top(scan);
+    scan->left = top->end - scan->at;
+    scan->element = top->element;
+    scan->state = scan->left ? SCAN_PASS : SCAN_HEADER;
+    return stray(scan);
+}
+
 static bool on_sequence(DcmScan *scan, const DcmHeader *h, bool *again, Err *err)
 {
     bool undefined = scan_top(scan)->undefined;
@@ -165,8 +175,7 @@ static bool on_sequence(DcmScan *scan, const DcmHeader *h, bool *again, Err *err
     case DCM_ItemDelimitationItem:
         return stray(scan);
     default:
-        return undefined ? leave(scan, again, err)
-                         : scan_fail(scan, err, ERR_FORMAT, h->tag, "found where an item was expected");
+        return undefined ? leave(scan, again, err) : pass_over_contents(scan);
     }
 }
 
