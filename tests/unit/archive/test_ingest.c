@@ -4,6 +4,7 @@
 #include "dicom/scan.h"
 
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include "archive_fixture.h"
@@ -354,6 +355,51 @@ static void test_no_space(void **state)
     assert_stored_spec(&spec);
 }
 
+/* A real full disk: what was acknowledged stays whole, the rest is refused, and it goes on when there is room. */
+static void test_full_disk(void **state)
+{
+    static char data[80], temp[80];
+    Err err = {0};
+    assert_true(file_make_dirs(at("disk"), &err));
+    if (mount("tmpfs", at("disk"), "tmpfs", 0, "size=40m") != 0)
+        skip(); /* needs root */
+    snprintf(data, sizeof data, "%s/disk/data", top);
+    snprintf(temp, sizeof temp, "%s/disk/temp", top);
+    ArcSettings small = settings;
+    small.data_path = data;
+    small.temp_path = temp;
+    arc_close(archive);
+    archive = arc_open(&small, &err);
+    assert_non_null(archive);
+    char uid[32];
+    Spec spec = SPEC(uid);
+    spec.pixels = 3 << 20;
+    int stored = 0;
+    for (bool ok = true; ok && stored < 100; stored += ok) {
+        snprintf(uid, sizeof uid, "1.2.3.4.%d", stored);
+        ok = ingest_spec(&spec, NULL, &err);
+    }
+    assert_in_range(stored, 3, 12);
+    assert_int_equal(err.dimse, 0xA700);
+    spec.pixels = 60 << 20; /* begun while there is room, too large for it */
+    assert_int_equal(unlink(at("disk/data/P1/1.2.3/1.2.3.4/1.2.3.4.0")), 0);
+    assert_int_equal(unlink(at("disk/data/P1/1.2.3/1.2.3.4/1.2.3.4.1")), 0);
+    assert_false(ingest_spec(&spec, NULL, &err));
+    assert_int_equal(err.code, ERR_NO_SPACE);
+    assert_int_equal(err.dimse, 0xA700);
+    spec.pixels = 3 << 20;
+    for (int i = 2; i < stored; i++) {
+        snprintf(uid, sizeof uid, "1.2.3.4.%d", i);
+        assert_stored_spec(&spec);
+    }
+    snprintf(uid, sizeof uid, "1.2.3.4.0");
+    assert_int_equal(store_spec(&spec), ARC_STORED);
+    assert_int_equal(count_files("disk/temp"), 2);
+    arc_close(archive);
+    archive = NULL;
+    assert_int_equal(umount(at("disk")), 0);
+}
+
 /* An object whose attributes alone are larger than what ingest keeps in memory (contours of a structure set). */
 static void test_large_head(void **state)
 {
@@ -435,15 +481,34 @@ static void test_file_refused(void **state)
     buf_free(&cut);
 }
 
+static int drop_disk(void **state)
+{
+    umount(at("disk")); /* when the test did not get that far */
+    return drop_archive(state);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_archive, drop_archive)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_stored),           TEST(test_meta),         TEST(test_pieces),     TEST(test_encodings),
-        TEST(test_hostile_ids),      TEST(test_hostile_uids), TEST(test_stand_ins),  TEST(test_missing_uids),
-        TEST(test_truncated),        TEST(test_noise),        TEST(test_mismatch),   TEST(test_abandoned),
-        TEST(test_bad_announcement), TEST(test_no_space),     TEST(test_large_head), TEST(test_file),
+        TEST(test_stored),
+        TEST(test_meta),
+        TEST(test_pieces),
+        TEST(test_encodings),
+        TEST(test_hostile_ids),
+        TEST(test_hostile_uids),
+        TEST(test_stand_ins),
+        TEST(test_missing_uids),
+        TEST(test_truncated),
+        TEST(test_noise),
+        TEST(test_mismatch),
+        TEST(test_abandoned),
+        TEST(test_bad_announcement),
+        TEST(test_no_space),
+        cmocka_unit_test_setup_teardown(test_full_disk, make_archive, drop_disk),
+        TEST(test_large_head),
+        TEST(test_file),
         TEST(test_file_refused),
     };
     return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
