@@ -31,6 +31,7 @@ typedef enum IdxSearch {
     IDX_TERM,  /* by folded terms: single values and wildcards */
     IDX_RANGE, /* by the date column */
     IDX_AMONG, /* by the list kept with the study */
+    IDX_EQUAL, /* by the column, where the key is plain text: no index, but rows are passed over quickly */
 } IdxSearch;
 
 typedef struct IdxAttribute {

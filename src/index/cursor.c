@@ -90,11 +90,13 @@ static bool take_level(IdxCursor *c, DbStatement *s, int column, DcmLevel level,
     return true;
 }
 
-/* Takes the levels one after the other while they match. */
-static bool take_levels(IdxCursor *c, DbStatement *s, DcmLevel from, DcmLevel to, bool *matches, Err *err)
+/* Do the levels match? Those that no key asks about are not even read. */
+static bool match_levels(IdxCursor *c, DbStatement *s, DcmLevel from, DcmLevel to, bool *matches, Err *err)
 {
     *matches = true;
     for (int level = (int)from; *matches && level <= (int)to; level++) {
+        if (!c->plan.decide[level].count)
+            continue;
         if (!take_level(c, s, idx_plan_column(from, (DcmLevel)level), (DcmLevel)level, err))
             return false;
         *matches = c->level[level].matches;
@@ -112,11 +114,11 @@ static bool match_children(IdxCursor *c, bool *matches, Err *err)
     c->children = idx_sql_prepare(&plan->children, c->db, err);
     if (!c->children)
         return false;
-    db_bind_int(c->children, c->level[plan->level].id);
+    db_bind_int(c->children, db_int(c->rows, idx_plan_column(DCM_LEVEL_PATIENT, plan->level)));
     bool row = true, ok = true;
     *matches = false;
     while (!*matches && (ok = db_step(c->children, &row, err)) && row)
-        if (!(ok = take_levels(c, c->children, (DcmLevel)(plan->level + 1), plan->deepest, matches, err)))
+        if (!(ok = match_levels(c, c->children, (DcmLevel)(plan->level + 1), plan->deepest, matches, err)))
             break;
     db_done(c->children);
     c->children = NULL;
@@ -132,7 +134,7 @@ static bool next_match(IdxCursor *c, bool *found, Err *err)
             return false;
         if (!row)
             break;
-        if (!take_levels(c, c->rows, DCM_LEVEL_PATIENT, c->plan.level, &matches, err) ||
+        if (!match_levels(c, c->rows, DCM_LEVEL_PATIENT, c->plan.level, &matches, err) ||
             (matches && !match_children(c, &matches, err)))
             return false;
         if (matches && c->skipped++ >= c->plan.offset)
@@ -216,6 +218,10 @@ bool idx_next(IdxCursor *c, Arena *arena, IdxRow *out, Err *err)
     if (!found)
         return true;
     c->given++;
+    for (int level = 0; level <= (int)c->plan.level; level++)
+        if (!take_level(c, c->rows, idx_plan_column(DCM_LEVEL_PATIENT, (DcmLevel)level), (DcmLevel)level,
+                        err))
+            return false;
     int charset = idx_plan_column(DCM_LEVEL_PATIENT, c->plan.level) + 1;
     out->attributes = answer(c, arena);
     out->stored_charset = arena_span_cstr(arena, db_text(c->rows, charset));

@@ -140,10 +140,15 @@ static bool has_nul_inside(const DcmElement *e)
     return memchr(e->value.p, 0, span_rtrim(e->value).n) != NULL;
 }
 
-static Cell text_cell(const IdxAttribute *a, const DcmElement *e, Span text)
+static Cell text_cell(Arena *arena, const IdxAttribute *a, const DcmElement *e, Span text)
 {
     Span cut = idx_cut(text, a->chars);
-    bool exact = cut.n == text.n && (!e->value.n || !has_nul_inside(e));
+    bool exact = cut.n == text.n;
+    if (e->value.n && has_nul_inside(e)) {
+        /* Marked as several values: search.c takes the column's word for single ones. */
+        cut = span_cstr(arena_printf(arena, "%.*s\\", SPAN_FMT(idx_cut(text, a->chars - 1))));
+        exact = false;
+    }
     if (a->kind == IDX_MODALITY && span_eq_cstr(cut, UNKNOWN))
         exact = false;
     return (Cell){CELL_TEXT, cut, 0, exact};
@@ -153,7 +158,7 @@ static Cell date_cell(Arena *arena, const IdxAttribute *a, const DcmElement *e, 
 {
     char day[9];
     if (!text.n || !idx_day(text, day))
-        return text_cell(a, e, text);
+        return text_cell(arena, a, e, text);
     return (Cell){CELL_TEXT, span_cstr(arena_strdup(arena, day)), 0, span_eq_cstr(text, day)};
 }
 
@@ -191,7 +196,7 @@ static Cell cell_of(Arena *arena, const DcmDataset *row, const IdxAttribute *a, 
     case IDX_COUNT:
         break;
     }
-    return text_cell(a, e, text);
+    return text_cell(arena, a, e, text);
 }
 
 /* `attributes`: what has no column, and what its column cannot hold. Empty values are not worth the room. */

@@ -3,6 +3,7 @@
 #include "index/search.h"
 
 #include "base/json.h"
+#include "dicom/tags.h"
 #include "index/row.h"
 #include "index/terms.h"
 
@@ -354,12 +355,40 @@ static bool among_condition(IdxSql *sql, const char *column, Span value)
     return true;
 }
 
+/* -- plain columns -- */
+
+static bool is_plain(Span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < ' ' || s.p[i] >= '~' || s.p[i] == '*' || s.p[i] == '?' || s.p[i] == '\\')
+            return false;
+    return s.n > 0;
+}
+
+/* The column says all there is to say unless it holds several values or was cut. */
+static bool equal_condition(IdxSql *sql, const IdxAttribute *a, Span value)
+{
+    value = span_trim(value);
+    if (!is_plain(value))
+        return false;
+    char *column = arena_printf(sql->arena, "%s.%s", idx_tables[a->level].alias, a->column);
+    buf_printf(&sql->text, "(%s = ? OR instr(%s, '\\') > 0 OR length(%s) >= %d)", column, column, column,
+               a->chars);
+    idx_sql_text(sql, value);
+    return true;
+}
+
 /* -- one key -- */
+
+static const char *list_column(const IdxAttribute *a)
+{
+    bool classes = a->tag == DCM_SOPClassUID || a->tag == DCM_SOPClassesInStudy;
+    return classes ? "s.sop_classes_in_study" : "s.modalities_in_study";
+}
 
 static bool condition(IdxSql *sql, Db *db, const IdxAttribute *a, const DcmElement *key,
                       const DcmMatchOptions *options, bool *narrowed, Err *err)
 {
-    bool is_uids = a->kind == IDX_LIST && key->vr == DCM_VR_UI;
     switch (a->search) {
     case IDX_EXACT:
         *narrowed = true;
@@ -370,12 +399,11 @@ static bool condition(IdxSql *sql, Db *db, const IdxAttribute *a, const DcmEleme
     case IDX_RANGE:
         return range_condition(sql, db, a, key, narrowed, err);
     case IDX_AMONG:
-        *narrowed = (is_uids || !options->fold_text) &&
-                    among_condition(sql,
-                                    a->kind == IDX_LIST ? arena_printf(sql->arena, "%s.%s",
-                                                                       idx_tables[a->level].alias, a->column)
-                                                        : "s.modalities_in_study",
-                                    key->value);
+        *narrowed =
+            (key->vr == DCM_VR_UI || !options->fold_text) && among_condition(sql, list_column(a), key->value);
+        return true;
+    case IDX_EQUAL:
+        *narrowed = !options->fold_text && equal_condition(sql, a, key->value);
         return true;
     case IDX_SCAN:
         break;
@@ -384,7 +412,7 @@ static bool condition(IdxSql *sql, Db *db, const IdxAttribute *a, const DcmEleme
     return true;
 }
 
-/* The table a condition speaks of: the study's for Modality. */
+/* The table a condition speaks of: the study's for Modality and SOP Class UID. */
 static DcmLevel condition_level(const IdxAttribute *a)
 {
     return a->search == IDX_AMONG ? DCM_LEVEL_STUDY : a->level;
