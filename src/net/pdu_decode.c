@@ -181,9 +181,15 @@ static bool decode_role(Decoder *d, Item *item)
     role->scp = cur_u8(&item->body) != 0;
     if (item->body.failed)
         return lie(d, item, "is a role selection that ends early");
-    for (size_t i = 0; i < d->out->role_count; i++)
-        if (span_eq(d->out->roles[i].sop_class, role->sop_class))
-            return lie(d, item, "selects roles twice for one SOP class");
+    for (size_t i = 0; i < d->out->role_count; i++) {
+        const NetRole *before = &d->out->roles[i];
+        if (!span_eq(before->sop_class, role->sop_class))
+            continue;
+        /* DCMTK (Orthanc too) repeats the item for every context of a class; only a contradiction is a lie. */
+        if (before->scu == role->scu && before->scp == role->scp)
+            return true;
+        return lie(d, item, "selects roles twice for one SOP class");
+    }
     d->out->role_count++;
     return true;
 }
