@@ -73,6 +73,13 @@ static bool fail_locked(const char *path, Err *err)
                    "index: %s is locked%s; stop that or give db.params.timeout more seconds", path, who);
 }
 
+/* SQLite forgets the number for some failures. */
+static int system_error(Db *db)
+{
+    int number = sqlite3_system_errno(db->handle);
+    return number ? number : EIO;
+}
+
 static bool fail(Db *db, int code, const char *doing, Err *err)
 {
     switch (code & 0xff) {
@@ -91,11 +98,8 @@ static bool fail(Db *db, int code, const char *doing, Err *err)
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_IOERR:
-        if (sqlite3_system_errno(db->handle) == ENOSPC)
-            return err_set(err, ERR_NO_SPACE, "index: no space left for %s", db->path);
-        return err_set(err, ERR_IO, "index: cannot %s %s: %s%s%s", doing, db->path, sqlite3_errstr(code),
-                       sqlite3_system_errno(db->handle) ? ": " : "",
-                       sqlite3_system_errno(db->handle) ? strerror(sqlite3_system_errno(db->handle)) : "");
+        return err_errno(err, system_error(db), "index: cannot %s %s (%s)", doing, db->path,
+                         sqlite3_errstr(code));
     case SQLITE_TOOBIG:
         return err_set(err, ERR_LIMIT, "index: a value is too long for %s", db->path);
     default:

@@ -37,8 +37,10 @@ __attribute__((unused)) static Index *fixture_open(Fixture *f)
 __attribute__((unused)) static int fixture_setup(void **state)
 {
     Fixture *f = calloc(1, sizeof *f);
-    strcpy(f->folder, "/tmp/gantry-index-XXXXXX");
-    if (!f || !mkdtemp(f->folder))
+    if (!f)
+        return -1;
+    snprintf(f->folder, sizeof f->folder, "/tmp/gantry-index-XXXXXX");
+    if (!mkdtemp(f->folder))
         return -1;
     snprintf(f->path, sizeof f->path, "%s/index.sqlite", f->folder);
     f->arena = arena_new(0);

@@ -7,7 +7,7 @@
 
 #include "index/attributes.h"
 
-enum { PATIENTS = 24, STUDIES = 60, SERIES = 130, OBJECTS = 420, QUERIES = 6000, TEXT = 4096 };
+enum { PATIENTS = 24, STUDIES = 60, SERIES = 130, OBJECTS = 420, QUERIES = 3000, TEXT = 4096 };
 
 /* -- chance -- */
 
@@ -295,7 +295,7 @@ static void change_text(char *text, uint32_t how)
         at--;
     switch (how) {
     case 0:
-        strcpy(text + at, "*");
+        snprintf(text + at, TEXT - at, "*");
         break;
     case 1:
         memmove(text + 1, text + at, n - at + 1);
@@ -311,14 +311,13 @@ static void change_text(char *text, uint32_t how)
                 *p ^= 0x20;
         break;
     case 4:
-        strcpy(text + n, "\\other");
+        snprintf(text + n, TEXT - n, "\\other");
         break;
     case 5:
-        strcpy(text + at, "*");
-        strcat(text, n ? "e*" : "");
+        snprintf(text + at, TEXT - at, n ? "*e*" : "*");
         break;
     case 6:
-        strcat(text, "^");
+        snprintf(text + n, TEXT - n, "^");
         break;
     default:
         break;
@@ -327,16 +326,20 @@ static void change_text(char *text, uint32_t how)
 
 static void range_text(char *text, const char *a, const char *b)
 {
-    static const char *const forms[] = {"%s-%s", "%.0s-%s", "%s-%.0s", "%s"};
-    const char *form = PICK(forms);
-    if (form == forms[0])
-        sprintf(text, "%s-%s", strcmp(a, b) < 0 ? a : b, strcmp(a, b) < 0 ? b : a);
-    else if (form == forms[1])
-        sprintf(text, "-%s", b);
-    else if (form == forms[2])
-        sprintf(text, "%s-", a);
-    else
-        strcpy(text, a);
+    switch (chance(4)) {
+    case 0:
+        snprintf(text, TEXT, "%s-%s", strcmp(a, b) < 0 ? a : b, strcmp(a, b) < 0 ? b : a);
+        break;
+    case 1:
+        snprintf(text, TEXT, "-%s", b);
+        break;
+    case 2:
+        snprintf(text, TEXT, "%s-", a);
+        break;
+    default:
+        snprintf(text, TEXT, "%s", a);
+        break;
+    }
 }
 
 static void random_key(Arena *arena, const World *w, DcmDataset *keys, DcmTag tag)

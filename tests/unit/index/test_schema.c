@@ -152,7 +152,7 @@ static void a_damaged_page_is_an_error_with_advice(void **state)
     ASSERT_OK(f, idx_commit(f->index, &f->err));
     idx_close(f->index);
     f->index = NULL;
-    long pages = atol(sql_text(f, "PRAGMA page_count"));
+    long pages = strtol(sql_text(f, "PRAGMA page_count"), NULL, 10);
     damage(f, 4096 * 5, (size_t)(pages - 5) * 4096);
     bool refused = !fixture_open(f);
     if (!refused) {
