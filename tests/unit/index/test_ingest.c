@@ -242,6 +242,123 @@ static void notes_are_kept(void **state)
     assert_string_equal(value, "2");
 }
 
+/* -- chance -- */
+
+enum { CHANGES = 3000 };
+
+static uint32_t chance_state = 12345;
+
+static uint32_t chance(uint32_t below)
+{
+    chance_state = chance_state * 1664525u + 1013904223u;
+    return (chance_state >> 8) % below;
+}
+
+/* One of 3 x 3 x 3 x 6 objects; an instance keeps its UID under another series now and then. */
+static DcmDataset *random_instance(Fixture *f)
+{
+    static const char *const modalities[] = {"CT", "MR", "CT\\PT", ""}, *const classes[] = {CT, SR};
+    static const char *const dates[] = {"20200101", "20210101", "20220101", "", "broken"};
+    int patient = (int)chance(3), study = (int)chance(3), series = (int)chance(3), i = (int)chance(6);
+    int from = chance(20) ? series : (int)chance(3);
+    DcmDataset *ds =
+        instance(f, arena_printf(f->arena, "P%d", patient), arena_printf(f->arena, "1.%d.%d", patient, study),
+                 arena_printf(f->arena, "1.%d.%d.%d", patient, study, series),
+                 arena_printf(f->arena, "1.%d.%d.%d.%d", patient, study, from, i));
+    dcm_put_utf8(ds, DCM_Modality, modalities[chance(4)]);
+    dcm_put_utf8(ds, DCM_SOPClassUID, classes[chance(2)]);
+    dcm_put_utf8(ds, DCM_StudyDate, dates[chance(5)]);
+    dcm_put_utf8(ds, DCM_AccessionNumber, arena_printf(f->arena, "A%u", chance(4)));
+    return ds;
+}
+
+static void random_change(Fixture *f)
+{
+    DcmDataset *ds = random_instance(f);
+    IdxFile file = file_of(f->arena, ds);
+    file.size = 100 + chance(100);
+    if (chance(3))
+        ASSERT_OK(f, idx_put(f->index, &file, ds, &f->err));
+    else if (!idx_remove(f->index, file.sop_instance, &f->err))
+        assert_int_equal(f->err.code, ERR_NOT_FOUND);
+}
+
+/* Each counts rows that say something else than the rows below them. */
+static const char *const contradictions[] = {
+    "SELECT count(*) FROM series e WHERE number_of_series_related_instances <> (SELECT count(*) FROM "
+    "file_storage_metadata_dicom i WHERE i.series_id = e.series_id) OR size <> (SELECT total(filesize) FROM "
+    "file_storage_metadata_dicom i WHERE i.series_id = e.series_id) OR number_of_series_related_instances = "
+    "0",
+    "SELECT count(*) FROM study s WHERE number_of_study_related_series <> (SELECT count(*) FROM series e "
+    "WHERE "
+    "e.study_id = s.study_id) OR number_of_study_related_instances <> (SELECT count(*) FROM "
+    "file_storage_metadata_dicom "
+    "i WHERE i.study_id = s.study_id) OR size <> (SELECT total(size) FROM series e WHERE e.study_id = "
+    "s.study_id) OR "
+    "number_of_study_related_instances = 0",
+    "SELECT count(*) FROM patient p WHERE number_of_patient_related_studies <> (SELECT count(*) FROM study s "
+    "WHERE "
+    "s.patient_id = p.patient_id) OR number_of_patient_related_series <> (SELECT count(*) FROM series e "
+    "WHERE "
+    "e.patient_id = p.patient_id) OR number_of_patient_related_instances <> (SELECT count(*) FROM "
+    "file_storage_metadata_dicom i WHERE i.patient_id = p.patient_id) OR size <> (SELECT total(size) FROM "
+    "study s WHERE "
+    "s.patient_id = p.patient_id)",
+    "SELECT count(*) FROM patient p WHERE newest_study IS NOT (SELECT max(date_study) FROM study s WHERE "
+    "s.patient_id = "
+    "p.patient_id)",
+    "SELECT count(*) FROM totals WHERE patients <> (SELECT count(*) FROM patient) OR studies <> (SELECT "
+    "count(*) FROM "
+    "study) OR series <> (SELECT count(*) FROM series) OR instances <> (SELECT count(*) FROM "
+    "file_storage_metadata_dicom) OR size <> (SELECT total(filesize) FROM file_storage_metadata_dicom)",
+    /* every class is listed, and nothing else */
+    "SELECT count(*) FROM study s WHERE (SELECT total(length(sop_class_uid) + 1) FROM (SELECT DISTINCT "
+    "sop_class_uid FROM "
+    "file_storage_metadata_dicom i WHERE i.study_id = s.study_id)) <> length(sop_classes_in_study) + 1 OR "
+    "EXISTS (SELECT 1 "
+    "FROM file_storage_metadata_dicom i WHERE i.study_id = s.study_id AND instr(sop_classes_in_study, "
+    "sop_class_uid) = 0)",
+    "SELECT count(*) FROM study s WHERE EXISTS (SELECT 1 FROM series e WHERE e.study_id = s.study_id AND "
+    "e.modality IN "
+    "('CT', 'MR') AND instr(modalities_in_study, modality) = 0) OR (instr(modalities_in_study, 'MR') > 0 AND "
+    "NOT EXISTS "
+    "(SELECT 1 FROM series e WHERE e.study_id = s.study_id AND e.modality = 'MR'))",
+    /* terms: one PatientID per patient, one accession number per study, none of rows that are gone */
+    "SELECT (SELECT count(*) FROM term WHERE attribute = 0x00100020) <> (SELECT count(*) FROM patient)",
+    "SELECT count(*) FROM study s WHERE (SELECT group_concat(value) FROM term WHERE attribute = 0x00080050 "
+    "AND id = "
+    "study_id) IS NOT lower(accession_number)",
+    "SELECT count(*) FROM term WHERE attribute = 0x00080050 AND id NOT IN (SELECT study_id FROM study)",
+};
+
+static void assert_no_contradiction(Fixture *f)
+{
+    for (size_t i = 0; i < sizeof contradictions / sizeof *contradictions; i++) {
+        const char *n = sql_text(f, contradictions[i]);
+        if (strcmp(n, "0") != 0)
+            fail_msg("%s of\n%s", n, contradictions[i]);
+    }
+}
+
+static void random_changes_leave_no_contradiction(void **state)
+{
+    Fixture *f = *state;
+    for (int done = 0; done < CHANGES;) {
+        ASSERT_OK(f, idx_begin(f->index, &f->err));
+        for (uint32_t n = 1 + chance(40); n > 0; n--, done++)
+            random_change(f);
+        if (chance(8) == 0)
+            idx_rollback(f->index);
+        else
+            ASSERT_OK(f, idx_commit(f->index, &f->err));
+        if (chance(6) == 0)
+            assert_no_contradiction(f);
+    }
+    assert_no_contradiction(f);
+    assert_int_equal(strcmp(sql_text(f, "PRAGMA integrity_check"), "ok"), 0);
+    assert_string_equal(sql_text(f, "SELECT count(*) FROM pragma_foreign_key_check"), "0");
+}
+
 /* -- real files -- */
 
 typedef struct RealFiles {
@@ -326,6 +443,7 @@ int main(void)
         TEST(absent_modality_is_unknown_in_the_column_only),
         TEST(long_values_are_cut_in_columns_and_kept),
         TEST(notes_are_kept),
+        TEST(random_changes_leave_no_contradiction),
         TEST(real_files_come_back_as_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
