@@ -29,14 +29,23 @@ def pdu(kind, body):
     return struct.pack(">BBI", kind, 0, len(body)) + body
 
 
-def associate_rq(called, calling, contexts, max_pdu=16384):
+def associate_rq(called, calling, contexts, max_pdu=16384, more=b""):
+    """`more`: further user-information items, encoded."""
     body = struct.pack(">HH16s16s32x", 1, 0, called.ljust(16).encode(), calling.ljust(16).encode())
     body += item(0x10, b"1.2.840.10008.3.1.1.1")
     for number, (abstract, *syntaxes) in contexts.items():
         body += item(0x20, struct.pack(">Bxxx", number) + item(0x30, abstract.encode()) +
                      b"".join(item(0x40, syntax.encode()) for syntax in syntaxes))
-    body += item(0x50, item(0x51, struct.pack(">I", max_pdu)) + item(0x52, uid(1).encode()) + item(0x55, b"TESTS"))
+    body += item(0x50, item(0x51, struct.pack(">I", max_pdu)) + item(0x52, uid(1).encode()) + item(0x55, b"TESTS") + more)
     return pdu(1, body)
+
+
+def sub_items(data):
+    at = 0
+    while at < len(data):
+        kind, length = struct.unpack_from(">BxH", data, at)
+        yield kind, data[at + 4:at + 4 + length]
+        at += 4 + length
 
 
 def implicit(tag, raw):
@@ -72,21 +81,24 @@ def connect(port, timeout=20):
 
 
 class Association:
-    def __init__(self, port, called="GANTRY", calling="RAW", contexts=None, timeout=20):
+    def __init__(self, port, called="GANTRY", calling="RAW", contexts=None, timeout=20, more=b""):
         self.sock = connect(port, timeout)
         self.message = 0
-        self.sock.sendall(associate_rq(called, calling, contexts or CONTEXTS))
+        self.sock.sendall(associate_rq(called, calling, contexts or CONTEXTS, more=more))
         kind, body = self.read_pdu()
         if kind == 3:
             self.sock.close()
             raise Rejected(tuple(body[1:4]))
         assert kind == 2, f"PDU type {kind} in answer to A-ASSOCIATE-RQ"
         self.results = {}  # presentation context: result, 0 = accepted (PS3.8 9.3.3.2)
+        self.user_items = []  # (type, body) of the user information
         at = 68
         while at < len(body):
             kind, length = struct.unpack_from(">BxH", body, at)
             if kind == 0x21:
                 self.results[body[at + 4]] = body[at + 6]
+            elif kind == 0x50:
+                self.user_items = list(sub_items(body[at + 4:at + 4 + length]))
             at += 4 + length
 
     def read_exactly(self, n):
