@@ -42,6 +42,7 @@ struct StorePut {
     uint8_t *buffer;
     size_t held;
     uint64_t size, written; /* bytes given; bytes in the file */
+    uint64_t content_from;  /* where the content digest begins */
     EVP_MD_CTX *sha;
     XXH3_state_t *content;
     StoreDigest digest;

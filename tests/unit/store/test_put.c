@@ -7,7 +7,7 @@
 static void hex(const uint8_t *p, size_t n, char *out)
 {
     for (size_t i = 0; i < n; i++)
-        sprintf(out + 2 * i, "%02x", p[i]);
+        snprintf(out + 2 * i, 3, "%02x", p[i]);
 }
 
 /* Digests computed with sha256sum and xxhsum -H2. */
@@ -60,6 +60,32 @@ static void test_pieces(void **state)
     }
     free(bytes);
     free(back);
+}
+
+/* The content digest begins where it was marked, however the bytes before were buffered. */
+static void test_content_digest(void **state)
+{
+    static const size_t before[] = {0, 1, 1000, 262144, 300000, 700001};
+    uint8_t *bytes = malloc(1 << 20);
+    StoreDigest alone, behind;
+    for (size_t i = 0; i < 1 << 20; i++)
+        bytes[i] = (uint8_t)(i >> 7 ^ i);
+    Span content = span_of(bytes, 600000);
+    for (size_t k = 0; k < sizeof before / sizeof *before; k++) {
+        Err err = {0};
+        StorePut *put = store_put_begin(store, &err);
+        assert_true(store_put_write(put, span_of(bytes, before[k]), &err));
+        store_put_mark_content(put);
+        assert_true(store_put_write(put, span_sub(content, 0, 5), &err));
+        assert_true(store_put_write(put, span_sub(content, 5, SIZE_MAX), &err));
+        assert_true(store_put_end(put, &behind, &err));
+        store_put_abandon(put);
+        if (k == 0)
+            alone = behind;
+        assert_memory_equal(behind.content, alone.content, sizeof alone.content);
+        assert_int_equal(behind.size, before[k] + content.n);
+    }
+    free(bytes);
 }
 
 static void test_abandon_leaves_nothing(void **state)
@@ -118,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_digests, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_pieces, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_content_digest, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_abandon_leaves_nothing, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_order_of_calls, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_no_space, make_store, drop_store),
