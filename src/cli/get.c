@@ -8,11 +8,9 @@
 #include "cli/getting.h"
 #include "cli/keys.h"
 #include "cli/progress.h"
-#include "cli/textset.h"
+#include "cli/scout.h"
 #include "cli/wanted.h"
 #include "dicom/status.h"
-#include "dicom/tags.h"
-#include "dicom/value.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -71,56 +69,10 @@ static void step(void *ctx, uint64_t received)
     progress_step(&run->progress, received);
 }
 
-/* -- which classes will come -- */
-
-static bool note_classes(void *ctx, const DcmDataset *match)
-{
-    TextSet *classes = ctx;
-    Arena *scratch = arena_new(0);
-    uint32_t n = dcm_value_count(match, DCM_SOPClassesInStudy);
-    for (uint32_t i = 0; i < n; i++) {
-        const char *uid = dcm_text(scratch, match, DCM_SOPClassesInStudy, i);
-        if (dcm_uid_valid(span_cstr(uid), false))
-            textset_add(classes, uid);
-    }
-    arena_free(scratch);
-    return true;
-}
-
-/* The study of a request, when it is known: its classes can be asked for. */
-static const char *study_of(const Run *run, const char *key)
-{
-    return run->level == DCM_LEVEL_STUDY     ? key
-           : run->level == DCM_LEVEL_PATIENT ? NULL
-                                             : run->args->keys.study;
-}
-
-/*
- * With the classes of the study known there is room for a presentation context per transfer syntax, so that compressed objects come as they
- * are stored. Many peers do not tell; then every class is proposed once.
- */
-static void ask_classes(const Run *run, const char *key, TextSet *classes)
-{
-    const char *study = study_of(run, key);
-    if (!study)
-        return;
-    Arena *arena = arena_new(0);
-    DcmDataset *keys = dcm_dataset_new(arena);
-    dcm_put_utf8(keys, DCM_QueryRetrieveLevel, "STUDY");
-    dcm_put_utf8(keys, DCM_StudyInstanceUID, study);
-    dcm_put_utf8(keys, DCM_SOPClassesInStudy, "");
-    ScuResult result;
-    ScuQuery *query = scu_query_open(&run->peer, SCU_FIND, SCU_STUDY_ROOT, NULL, 0, &result, NULL);
-    if (query)
-        scu_find(query, DCM_LEVEL_STUDY, keys, note_classes, classes, &result, NULL);
-    scu_query_close(query);
-    arena_free(arena);
-}
-
 static ScuQuery *open_query(Run *run, const char *key, ScuResult *result, Err *err)
 {
     TextSet classes = textset_of(run->cli->arena);
-    ask_classes(run, key, &classes);
+    scout_classes(&run->peer, run->level, &run->args->keys, key, &classes);
     ScuQuery *query = scu_query_open(&run->peer, SCU_GET, keys_model(run->level),
                                      classes.count ? classes.items : NULL, classes.count, result, err);
     textset_free(&classes);

@@ -9,7 +9,8 @@ typedef struct OutItem {
     const char *path, *sop_class, *sop_instance, *syntax;
     const char *study, *series; /* NULL when the object does not say */
     uint64_t data_offset;
-    unsigned tries;
+    unsigned broken; /* associations that broke while it was sent */
+    bool tried;      /* some association was tried for it */
 } OutItem;
 
 typedef struct Outbox {

@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How often an object is tried, and how many associations in a row may fail before a worker gives up. */
-enum { MAX_TRIES = 3, MAX_BROKEN = 2, PAUSE_MS = 300 };
+/*
+ * An object on which associations break twice is the cause and has failed. One for which no association can be had is put back; a
+ * worker for which that happens twice in a row gives up.
+ */
+enum { MAX_BREAKS = 2, MAX_FAILURES = 2, PAUSE_MS = 300 };
 
 typedef struct Run {
     const Sending *sending;
@@ -88,7 +91,7 @@ static void *work(void *ctx)
     Run *run = ctx;
     ScuSender *sender = new_sender(run);
     OutItem *item;
-    for (unsigned broken = 0; broken < MAX_BROKEN && (item = take(run));) {
+    for (unsigned failures = 0; failures < MAX_FAILURES && (item = take(run));) {
         ScuObject object = {.sop_class = item->sop_class,
                             .sop_instance = item->sop_instance,
                             .transfer_syntax = item->syntax,
@@ -98,8 +101,11 @@ static void *work(void *ctx)
         Err err = {0};
         bool ok = scu_sender_send(sender, &object, &result, &err);
         bool lost = !ok && is_broken(&result, &err);
-        broken = lost ? broken + 1 : 0;
-        if (lost && ++item->tries < MAX_TRIES) {
+        bool midway = lost && scu_sender_context(sender);
+        failures = lost ? failures + 1 : 0;
+        item->tried = true;
+        item->broken += midway;
+        if (lost && item->broken < MAX_BREAKS) {
             put_back(run, item, &err);
             clock_sleep_ms(PAUSE_MS);
         } else {

@@ -136,7 +136,7 @@ static void report(void *ctx, const OutItem *item, bool ok, const ScuResult *res
 {
     Run *run = ctx;
     /* Objects that were never tried, because nobody answers, get a line in the end instead of a block each. */
-    bool tried = ok || result->associated || result->answered || item->tries;
+    bool tried = item->tried;
     progress_end(&run->progress);
     if (tried)
         show_block(run, item, ok, result, context, err);

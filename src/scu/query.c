@@ -111,20 +111,59 @@ static void propose_storage(Proposals *p, const char *const *classes, size_t n)
 {
     size_t room = NET_MAX_CONTEXTS - p->count;
     for (size_t i = 0; i < n; i++)
-        propose_class(p, classes[i], p->syntaxes, p->syntax_count);
+        propose_class(p, classes[i], p->syntaxes, COMMON); /* DCMTK gives up beyond 50 in one context */
     size_t used = n < room ? n : room;
     for (size_t s = 0; s < p->syntax_count && used + n <= room; s++, used += n)
         for (size_t i = 0; i < n; i++)
             propose_class(p, classes[i], &p->syntaxes[s], 1);
 }
 
-/* Current classes before retired ones, as far as the contexts go. */
+/* Parts of the names of classes that hardly any archive has; there are more classes than contexts. */
+static bool is_rare(const DcmSopClass *row)
+{
+    static const char *const parts[] = {"DICOS",
+                                        "EddyCurrent",
+                                        "Thermography",
+                                        "RadiationSet",
+                                        "RadiationRecord",
+                                        "ArmRadiation",
+                                        "ArmPhoton",
+                                        "Tomotherapeutic",
+                                        "RadiationSalvage",
+                                        "RoboticRadiation",
+                                        "Instruction",
+                                        "RTPhysician",
+                                        "RTSegment",
+                                        "RTTreatmentPrep",
+                                        "EnhancedRT",
+                                        "ContinuousRT",
+                                        "Volumetric",
+                                        "ProcedureProtocol",
+                                        "RefractionMeasurements",
+                                        "MeasurementsStorage",
+                                        "Confocal",
+                                        "encephalogram",
+                                        "Electromyogram",
+                                        "Electrooculogram",
+                                        "BodyPosition",
+                                        "Multichannel",
+                                        "WaveformPresentation",
+                                        "WaveformAcquisition",
+                                        "MediaStorageDirectory",
+                                        "SurfaceScan"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strstr(row->keyword, parts[i]))
+            return true;
+    return row->retired;
+}
+
+/* As far as the contexts go, what is likely first. */
 static void propose_all_storage(Proposals *p)
 {
-    for (int retired = 0; retired < 2; retired++)
+    for (int rare = 0; rare < 2; rare++)
         for (size_t i = 0; i < dcm_storage_class_count(); i++) {
             const DcmSopClass *row = dcm_storage_class_at(i);
-            if (row->retired == (retired == 1))
+            if (is_rare(row) == (rare == 1))
                 propose_class(p, row->uid, p->syntaxes, p->syntax_count);
         }
 }
