@@ -16,8 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A waiting association looks this often whether the server stops, and asks the white list again after so long. */
-enum { LOOK_MS = 250, ADMITTED_MS = 1000 };
+enum {
+    LOOK_MS = 250,      /* how often a waiting association looks whether the server stops */
+    ADMITTED_MS = 1000, /* after so long the white list is asked again */
+    KEPT_MS = 1000,     /* so long a C-MOVE destination is kept for the next C-MOVE */
+};
 
 static const struct {
     uint16_t field;
@@ -210,14 +213,16 @@ static void say_goodbye(const ScpAssociation *a, const char *how, const Err *err
               err ? err->text : "");
 }
 
-/* Waits for the next request. Looks up now and then, so that a stop does not have to wait for a silent peer. */
+/* Waits for the next request. Looks up now and then, so that neither a stop nor a destination has to wait for a silent peer. */
 static NetGot await(ScpAssociation *a, NetCommand *request, Err *err)
 {
-    Deadline idle = deadline_in(a->settings->timeouts.network_ms);
+    Deadline idle = deadline_in(a->settings->timeouts.network_ms), kept = deadline_in(KEPT_MS);
     for (;;) {
         NetGot got = net_receive(a->net, request, deadline_min(idle, deadline_in(LOOK_MS)), err);
         if (got != NET_GOT_NOTHING || deadline_passed(idle) || scp_stopping(a->server))
             return got;
+        if (a->destinations && deadline_passed(kept))
+            scp_destinations_free(a);
     }
 }
 

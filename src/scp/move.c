@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Retrieve to a third party, PS3.4 C.4.2: C-MOVE, PS3.7 §9.1.4. Objects go out through scu/sender. The association with a destination stays open
- * for further C-MOVEs on the same association, and ends with it.
+ * for further C-MOVEs on the same association, until that has been silent for a second. One with the requester itself is released at once: movescu and
+ * gdcmscu, which receive what they ask for, wait for that before they go on.
  */
 #include "scp/retrieve.h"
 
@@ -131,5 +132,7 @@ bool scp_move(ScpAssociation *a, const NetCommand *request, Err *err)
     scp_set_sender(a, d->sender);
     bool alive = scp_retrieve_run(&r, err);
     scp_set_sender(a, NULL);
+    if (strcmp(d->title, a->calling) == 0)
+        scp_destinations_free(a);
     return alive;
 }
