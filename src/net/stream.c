@@ -33,7 +33,8 @@ static bool closed_here(Err *err)
 static bool socket_failed(Err *err, int number)
 {
     if (number == ECONNRESET || number == EPIPE || number == ENOTCONN || number == EBADF)
-        return err_set(err, ERR_CLOSED, "the peer closed the connection (%s)", strerror(number));
+        return err_set(err, ERR_CLOSED, "the peer closed the connection%s",
+                       number == ECONNRESET ? " (reset)" : "");
     if (number == ETIMEDOUT)
         return err_set(err, ERR_TIMEOUT, "the connection timed out");
     return err_errno(err, number, "network");

@@ -130,9 +130,24 @@ static struct addrinfo *look_up(const char *host, uint16_t port, int flags, Err 
     int failed = getaddrinfo(host, service, &hints, &found);
     if (failed == 0)
         return found;
-    err_set(err, ERR_NOT_FOUND, "look-up of host %s: %s; check its spelling and the name service",
-            host ? host : "*", failed == EAI_SYSTEM ? strerror(errno) : gai_strerror(failed));
+    if (failed == EAI_SYSTEM)
+        err_errno(err, errno, "look-up of host %s", host ? host : "*");
+    else
+        err_set(err, ERR_NOT_FOUND, "look-up of host %s: %s; check its spelling and the name service",
+                host ? host : "*", gai_strerror(failed));
     return NULL;
+}
+
+static void connect_failed(const char *host, uint16_t port, int number, Err *err)
+{
+    if (number == ETIMEDOUT)
+        err_set(err, ERR_TIMEOUT, "connect to %s:%u: no answer in time; is the host up and reachable?", host,
+                port);
+    else if (number == ECONNREFUSED)
+        err_set(err, ERR_IO, "connect to %s:%u: Connection refused; is a DICOM server listening there?", host,
+                port);
+    else
+        err_errno(err, number, "connect to %s:%u", host, port);
 }
 
 NetStream *net_stream_connect(const char *host, uint16_t port, NetTls *tls, Deadline deadline, Err *err)
@@ -144,12 +159,7 @@ NetStream *net_stream_connect(const char *host, uint16_t port, NetTls *tls, Dead
     int fd = connect_any(found, deadline, &number);
     freeaddrinfo(found);
     if (fd < 0) {
-        if (number == ETIMEDOUT)
-            err_set(err, ERR_TIMEOUT, "connect to %s:%u: no answer in time; is the host up and reachable?",
-                    host, port);
-        else
-            err_set(err, ERR_IO, "connect to %s:%u: %s%s", host, port, strerror(number),
-                    number == ECONNREFUSED ? "; is a DICOM server listening there?" : "");
+        connect_failed(host, port, number, err);
         return NULL;
     }
     NetStream *stream = tcp_stream(fd, err);
@@ -189,6 +199,19 @@ static int listen_on(const struct addrinfo *at, int *number)
     return -1;
 }
 
+static void listen_failed(const char *address, uint16_t port, int number, Err *err)
+{
+    if (number == EADDRINUSE)
+        err_set(err, ERR_IO,
+                "listen on %s:%u: the port is in use; stop the other server or choose another port", address,
+                port);
+    else if (number == EACCES)
+        err_set(err, ERR_IO, "listen on %s:%u: ports below 1024 need privileges; choose another", address,
+                port);
+    else
+        err_errno(err, number, "listen on %s:%u", address, port);
+}
+
 int net_listen(const char *address, uint16_t port, Err *err)
 {
     struct addrinfo *found = look_up(address, port, AI_PASSIVE, err);
@@ -202,10 +225,7 @@ int net_listen(const char *address, uint16_t port, Err *err)
                 fd = listen_on(a, &number);
     freeaddrinfo(found);
     if (fd < 0)
-        err_set(err, ERR_IO, "listen on %s:%u: %s%s", address ? address : "*", port, strerror(number),
-                number == EADDRINUSE ? "; stop the other server or choose another port"
-                : number == EACCES   ? "; ports below 1024 need privileges, choose another"
-                                     : "");
+        listen_failed(address ? address : "*", port, number, err);
     return fd;
 }
 

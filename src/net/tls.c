@@ -26,22 +26,27 @@ struct NetTls {
 
 /* -- configuration -- */
 
-/* The oldest error in OpenSSL's queue in words; empties the queue. */
-static const char *why(char out[160])
+/* The oldest error in OpenSSL's queue; empties the queue. Text is NULL where the operating system has the words (*number is its errno). */
+static const char *why(int *number)
 {
     unsigned long code = ERR_get_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    if (code && ERR_SYSTEM_ERROR(code))
-        reason = strerror((int)ERR_GET_REASON(code));
-    span_copy(span_cstr(reason ? reason : "the connection was closed"), out, 160);
     ERR_clear_error();
-    return out;
+    *number = code && ERR_SYSTEM_ERROR(code) ? (int)ERR_GET_REASON(code) : 0;
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    return *number ? NULL : reason ? reason : "the connection was closed";
 }
 
 static bool refuse(Err *err, const char *what, const char *path)
 {
-    char text[160];
-    return err_set(err, ERR_USAGE, "TLS: %s %s: %s", what, path, why(text));
+    int number;
+    const char *text = why(&number);
+    if (!text) {
+        err_errno(err, number, "TLS: %s %s", what, path);
+        if (err)
+            err->code = ERR_USAGE;
+        return false;
+    }
+    return err_set(err, ERR_USAGE, "TLS: %s %s: %s", what, path, text);
 }
 
 static bool load_identity(SSL_CTX *context, const NetTlsSettings *settings, Err *err)
@@ -162,10 +167,20 @@ static BIO *bio_over(NetStream *stream)
 
 /* -- stream operations -- */
 
+static void tls_failed(SSL *ssl, Err *err)
+{
+    int number;
+    long verify = SSL_get_verify_result(ssl);
+    const char *text = why(&number);
+    if (SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && verify != X509_V_OK)
+        err_set(err, ERR_REFUSED, "the peer's certificate: %s", X509_verify_cert_error_string(verify));
+    else
+        err_set(err, ERR_CLOSED, "%s", text ? text : "the peer closed the connection");
+}
+
 /* What a call that returned `result` <= 0 means: STREAM_WAIT, 0 for the end, or -1 with err. */
 static ssize_t outcome(SSL *ssl, int result, short *events, Err *err)
 {
-    char text[160];
     switch (SSL_get_error(ssl, result)) {
     case SSL_ERROR_WANT_READ:
         *events = POLLIN;
@@ -175,15 +190,9 @@ static ssize_t outcome(SSL *ssl, int result, short *events, Err *err)
         return STREAM_WAIT;
     case SSL_ERROR_ZERO_RETURN:
         return 0;
-    default: {
-        long verify = SSL_get_verify_result(ssl);
-        if (verify != X509_V_OK)
-            err_set(err, ERR_REFUSED, "the peer's certificate: %s", X509_verify_cert_error_string(verify));
-        else
-            err_set(err, ERR_CLOSED, "%s", why(text));
-        ERR_clear_error();
+    default:
+        tls_failed(ssl, err);
         return -1;
-    }
     }
 }
 
