@@ -23,7 +23,7 @@ void db_close(Db *db); /* NULL is fine */
 bool db_exec(Db *db, const char *sql, Err *err);
 /* Has another connection written since the last call? (The first call says yes.) */
 bool db_changed_elsewhere(Db *db);
-/* What a fatal step of the last statement was, put into words: for tests and figures. */
+/* For error texts. */
 const char *db_path(const Db *db);
 
 /* NULL when it cannot be prepared. Give it back with db_done. */

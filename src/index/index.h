@@ -10,6 +10,10 @@
  * decided by dicom/match.h on the stored attributes, so that both agree by construction; counters per patient, study and series are kept
  * at ingest. A value that is too long for its column is cut, never an error.
  *
+ * What patient, study and series say: a new object fills what their rows do not say yet; one that is sent again replaces what they say
+ * otherwise; a patient's row follows the object that came last. A study that comes under two Patient IDs is two studies. Lists of
+ * UIDs in a key or selection have at most 10,000 entries (ERR_LIMIT).
+ *
  * Threads: one thread writes (idx_begin … idx_commit); queries may come from any thread, each cursor on a connection of its own.
  */
 #ifndef GANTRY_INDEX_INDEX_H
@@ -26,7 +30,7 @@ typedef struct Index Index;
 typedef struct IdxSettings {
     const char *sqlite_path;
     int64_t busy_timeout_ms; /* waiting for another process's lock */
-    size_t readers;          /* reading connections kept open; more are opened on demand */
+    size_t readers;          /* reading connections kept open, 0 = 8; more are opened on demand, 128 at one time */
 } IdxSettings;
 
 /* Opens, creates or migrates. */
