@@ -269,12 +269,24 @@ static bool open_net(ScuSender *sender, const char *needed, ScuResult *result, E
     return net != NULL;
 }
 
+/* GDCM 3.0 accepts explicit VR for what it receives in a C-MOVE, then reads it as implicit VR and dies of it. */
+static bool reads_implicit_only(const NetAssociation *net)
+{
+    static const char gdcm[] = "1.2.826.0.1.3680043.2.1143.107.104.103.115.";
+    return strncmp(net_peer_implementation_class(net), gdcm, sizeof gdcm - 1) == 0;
+}
+
 /* As stored, else in explicit little endian, else in anything the object can be brought to. */
 static const NetAccepted *choose_context(const ScuSender *sender, const ScuObject *object)
 {
     const char *class = object->sop_class;
-    const NetAccepted *context = net_context_for(sender->net, class, object->transfer_syntax, true);
-    if (context)
+    const NetAccepted *context;
+    if (reads_implicit_only(sender->net) &&
+        (strcmp(object->transfer_syntax, DCM_UID_ImplicitVRLittleEndian) == 0 ||
+         arc_can_convert(object->transfer_syntax, DCM_UID_ImplicitVRLittleEndian)) &&
+        (context = net_context_for(sender->net, class, DCM_UID_ImplicitVRLittleEndian, true)))
+        return context;
+    if ((context = net_context_for(sender->net, class, object->transfer_syntax, true)))
         return context;
     if (arc_can_convert(object->transfer_syntax, DCM_UID_ExplicitVRLittleEndian) &&
         (context = net_context_for(sender->net, class, DCM_UID_ExplicitVRLittleEndian, true)))
