@@ -62,6 +62,7 @@ static const char indexes[] =
     "CREATE INDEX ix_study_patient_id ON study (patient_id, date_study);"
     "CREATE UNIQUE INDEX ix_series_series_uid ON series (series_uid, study_id);"
     "CREATE INDEX ix_series_study_id ON series (study_id, series_number, series_id);"
+    "CREATE INDEX IF NOT EXISTS ix_series_modality ON series (modality, series_id);"
     "CREATE UNIQUE INDEX ix_file_storage_metadata_dicom_instance_uid "
     "ON file_storage_metadata_dicom (instance_uid);"
     "CREATE INDEX ix_file_storage_metadata_dicom_series_id ON file_storage_metadata_dicom "
@@ -164,7 +165,7 @@ static bool bring_up_to_date(Db *db, Err *err)
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         if (!add_missing_columns(db, (DcmLevel)level, err))
             return false;
-    return true;
+    return db_exec(db, "CREATE INDEX IF NOT EXISTS ix_series_modality ON series (modality, series_id)", err);
 }
 
 static bool create_or_migrate(Db *db, Err *err)
@@ -172,9 +173,11 @@ static bool create_or_migrate(Db *db, Err *err)
     int64_t version = 0, application = 0, tables = 0;
     if (!number(db, "PRAGMA user_version", &version, err) ||
         !number(db, "PRAGMA application_id", &application, err) ||
-        !number(db, "SELECT count(*) FROM sqlite_schema", &tables, err))
+        !number(db, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'", &tables,
+                err))
         return false;
-    if (tables == 0)
+    /* Version 0 under our own mark: idx_schema_drop was here, and left what belongs to others. */
+    if (tables == 0 || (application == IDX_APPLICATION_ID && version == 0))
         return create(db, err);
     if (application != IDX_APPLICATION_ID)
         return err_set(err, ERR_UNSUPPORTED,
@@ -194,6 +197,40 @@ bool idx_schema_open(Db *db, Err *err)
     if (!db_exec(db, "BEGIN IMMEDIATE", err))
         return false;
     if (create_or_migrate(db, err) && db_exec(db, "COMMIT", err))
+        return true;
+    db_exec(db, "ROLLBACK", NULL);
+    return false;
+}
+
+/* Children before parents. */
+static const char *const own_tables[] = {"mapping_annotation",
+                                         "file_storage_metadata_dicom",
+                                         "series",
+                                         "study",
+                                         "patient",
+                                         "study_list",
+                                         "term",
+                                         "totals",
+                                         "note"};
+
+static bool drop_all(Db *db, Err *err)
+{
+    Buf sql;
+    buf_init(&sql, 0);
+    buf_append_cstr(&sql, "DROP VIEW IF EXISTS tools_modality; DROP VIEW IF EXISTS tools_speed;");
+    for (size_t i = 0; i < sizeof own_tables / sizeof *own_tables; i++)
+        buf_printf(&sql, "DROP TABLE IF EXISTS %s;", own_tables[i]);
+    buf_append_cstr(&sql, "PRAGMA user_version = 0;");
+    bool ok = db_exec(db, buf_cstr(&sql), err);
+    buf_free(&sql);
+    return ok;
+}
+
+bool idx_schema_drop(Db *db, Err *err)
+{
+    if (!db_exec(db, "BEGIN IMMEDIATE", err))
+        return false;
+    if (drop_all(db, err) && db_exec(db, "COMMIT", err))
         return true;
     db_exec(db, "ROLLBACK", NULL);
     return false;

@@ -14,6 +14,8 @@ enum { IDX_SCHEMA_VERSION = 1, IDX_APPLICATION_ID = 0x474e5452 };
 
 /* Creates the tables of an empty database, or brings older ones up to date; refuses newer ones and databases of others. */
 bool idx_schema_open(Db *db, Err *err);
+/* Takes away our tables and views, in one transaction; what else is in the database stays. */
+bool idx_schema_drop(Db *db, Err *err);
 
 /* The columns of a level's row, for idx_row_read: id, specific_character_set, attributes, then every column of the attribute table in its order. */
 void idx_sql_columns(Buf *sql, DcmLevel level);
