@@ -330,8 +330,9 @@ static void accept_one(ScpServer *server)
     if (fd >= 0) {
         take_connection(server, fd);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        log_error(SCP_LOG_ACCESS, "cannot accept a connection: %s; raise the limit of open files (ulimit -n)",
-                  strerror(errno));
+        Err err = {0};
+        err_errno(&err, errno, "cannot accept a connection (the limit of open files is ulimit -n)");
+        log_error(SCP_LOG_ACCESS, "%s", err.text);
         clock_sleep_ms(100);
     }
 }
