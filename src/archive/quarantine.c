@@ -109,7 +109,7 @@ static bool write_reason(const char *path, const QuarantineCase *object, uint64_
     Buf text;
     buf_init(&text, REASON_MAX);
     JsonWriter w = json_writer(&text);
-    json_object(&w);
+    json_begin_object(&w);
     json_member(&w, "time_utc", when);
     json_member(&w, "reason", object->why->text);
     json_member(&w, "code", err_code_name(object->why->code));

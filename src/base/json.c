@@ -30,7 +30,7 @@ static void close_with(JsonWriter *w, char c)
     w->comma = true;
 }
 
-void json_object(JsonWriter *w)
+void json_begin_object(JsonWriter *w)
 {
     open_with(w, '{');
 }
@@ -40,7 +40,7 @@ void json_end_object(JsonWriter *w)
     close_with(w, '}');
 }
 
-void json_array(JsonWriter *w)
+void json_begin_array(JsonWriter *w)
 {
     open_with(w, '[');
 }
@@ -127,7 +127,7 @@ void json_cstr(JsonWriter *w, const char *text)
     if (text)
         json_text(w, span_cstr(text));
     else
-        json_null(w);
+        json_nothing(w);
 }
 
 void json_int(JsonWriter *w, int64_t value)
@@ -139,7 +139,7 @@ void json_int(JsonWriter *w, int64_t value)
 void json_double(JsonWriter *w, double value)
 {
     if (!isfinite(value)) {
-        json_null(w);
+        json_nothing(w);
         return;
     }
     char text[40];
@@ -156,7 +156,7 @@ void json_bool(JsonWriter *w, bool value)
     json_raw(w, value ? SPAN("true") : SPAN("false"));
 }
 
-void json_null(JsonWriter *w)
+void json_nothing(JsonWriter *w)
 {
     json_raw(w, SPAN("null"));
 }

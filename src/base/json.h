@@ -14,17 +14,17 @@ typedef struct JsonWriter {
 } JsonWriter;
 
 JsonWriter json_writer(Buf *out);
-void json_object(JsonWriter *w);     /* { */
-void json_end_object(JsonWriter *w); /* } */
-void json_array(JsonWriter *w);      /* [ */
-void json_end_array(JsonWriter *w);  /* ] */
+void json_begin_object(JsonWriter *w); /* { */
+void json_end_object(JsonWriter *w);   /* } */
+void json_begin_array(JsonWriter *w);  /* [ */
+void json_end_array(JsonWriter *w);    /* ] */
 void json_key(JsonWriter *w, const char *key);
 void json_text(JsonWriter *w, Span text);
 void json_cstr(JsonWriter *w, const char *text); /* NULL: null */
 void json_int(JsonWriter *w, int64_t value);
 void json_double(JsonWriter *w, double value); /* shortest text that reads back the same; not finite: null */
 void json_bool(JsonWriter *w, bool value);
-void json_null(JsonWriter *w);
+void json_nothing(JsonWriter *w);
 void json_raw(JsonWriter *w, Span text); /* text that is JSON already */
 
 /* "key": "text" and "key": 1 inside an object. */

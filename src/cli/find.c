@@ -184,7 +184,7 @@ static int run(Cli *cli, const void *args)
 
     ScuResult result;
     if (a->json)
-        json_array(&run.json);
+        json_begin_array(&run.json);
     bool ok = query(cli, &run, keys, &result, &err);
     if (a->json) {
         json_end_array(&run.json);

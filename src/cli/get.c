@@ -118,7 +118,7 @@ static void show_json(Run *run, const char *key, bool ok, uint64_t received, con
     if (run->shown_json++)
         buf_append_cstr(&out, ",\n");
     JsonWriter w = json_writer(&out);
-    json_object(&w);
+    json_begin_object(&w);
     json_member(&w, "key", key);
     json_key(&w, "ok");
     json_bool(&w, ok);
@@ -126,7 +126,7 @@ static void show_json(Run *run, const char *key, bool ok, uint64_t received, con
     if (result->answered)
         json_int(&w, result->status);
     else
-        json_null(&w);
+        json_nothing(&w);
     json_member_int(&w, "received", (int64_t)received);
     json_member_int(&w, "failed", result->failed);
     json_member(&w, "error", ok ? NULL : err->text);

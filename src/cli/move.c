@@ -99,7 +99,7 @@ static void show_json(Run *run, const Request *request, bool ok, const ScuResult
         buf_append_cstr(&out, ",\n");
     run->first_json = false;
     JsonWriter w = json_writer(&out);
-    json_object(&w);
+    json_begin_object(&w);
     json_member(&w, "key", request->key);
     json_key(&w, "ok");
     json_bool(&w, ok);
@@ -107,7 +107,7 @@ static void show_json(Run *run, const Request *request, bool ok, const ScuResult
     if (result->answered)
         json_int(&w, result->status);
     else
-        json_null(&w);
+        json_nothing(&w);
     json_member_int(&w, "completed", result->completed);
     json_member_int(&w, "failed", result->failed);
     json_member_int(&w, "warning", result->warning);

@@ -31,10 +31,10 @@ static const char *origin_text(const Cli *cli, size_t i)
 static void show_json(const Cli *cli, Buf *out)
 {
     JsonWriter w = json_writer(out);
-    json_object(&w);
+    json_begin_object(&w);
     for (size_t i = 0; i < settings_key_count; i++) {
         json_key(&w, settings_keys[i].path);
-        json_object(&w);
+        json_begin_object(&w);
         json_member(&w, "value", settings_value_text(cli->arena, cli->settings, &settings_keys[i]));
         json_member(&w, "origin", origin_text(cli, i));
         json_end_object(&w);

@@ -83,7 +83,7 @@ static void show_json(Run *run, const OutItem *item, bool ok, const ScuResult *r
         buf_append_cstr(&out, ",\n");
     run->first_json = false;
     JsonWriter w = json_writer(&out);
-    json_object(&w);
+    json_begin_object(&w);
     json_member(&w, "path", item->path);
     json_member(&w, "sop_instance", item->sop_instance);
     json_key(&w, "ok");
@@ -92,7 +92,7 @@ static void show_json(Run *run, const OutItem *item, bool ok, const ScuResult *r
     if (result->answered)
         json_int(&w, result->status);
     else
-        json_null(&w);
+        json_nothing(&w);
     json_member(&w, "error", ok ? NULL : err->text);
     json_end_object(&w);
     fwrite(out.p, 1, out.n, stdout);

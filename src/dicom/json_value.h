@@ -6,14 +6,7 @@
 #include "base/buf.h"
 #include "dicom/vr.h"
 
-/* base/json.h has functions of these three names; ours do not call jansson's. */
-#define json_object jansson_object
-#define json_array  jansson_array
-#define json_null   jansson_null
 #include <jansson.h>
-#undef json_object
-#undef json_array
-#undef json_null
 
 /* Appends the value, little endian and UTF-8, without padding. NULL, or what is wrong with it. */
 const char *json_value_append(Buf *out, DcmVr vr, const json_t *value);

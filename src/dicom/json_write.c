@@ -109,7 +109,7 @@ static void write_name(Writer *j, Span text)
     static const char *const names[] = {"Alphabetic", "Ideographic", "Phonetic"};
     DcmPn name;
     dcm_pn_parse(text, &name);
-    json_object(j->w);
+    json_begin_object(j->w);
     for (int g = 0; g < 3; g++) {
         if (!name.group[g].n)
             continue;
@@ -130,7 +130,7 @@ static bool is_empty(DcmVr vr, Span value)
 static void write_text_value(Writer *j, DcmVr vr, Span value)
 {
     if (is_empty(vr, value))
-        json_null(j->w);
+        json_nothing(j->w);
     else if (vr == DCM_VR_PN)
         write_name(j, value);
     else if (vr == DCM_VR_DS)
@@ -149,7 +149,7 @@ static void write_text(Writer *j, const DcmDataset *ds, const DcmElement *e)
     if (model_is_blank(&text))
         return;
     json_key(j->w, "Value");
-    json_array(j->w);
+    json_begin_array(j->w);
     while (model_text_next(&j->model, &text, &value))
         write_text_value(j, e->vr, value);
     json_end_array(j->w);
@@ -160,7 +160,7 @@ static void write_numbers(Writer *j, const DcmDataset *ds, const DcmElement *e)
     char text[40];
     bool plain;
     json_key(j->w, "Value");
-    json_array(j->w);
+    json_begin_array(j->w);
     for (size_t i = 0; model_number(ds, e, i, text, &plain); i++) {
         if (plain)
             json_raw(j->w, span_cstr(text));
@@ -173,7 +173,7 @@ static void write_numbers(Writer *j, const DcmDataset *ds, const DcmElement *e)
 static void write_items(Writer *j, const DcmElement *e)
 {
     json_key(j->w, "Value");
-    json_array(j->w);
+    json_begin_array(j->w);
     for (uint32_t i = 0; i < e->item_count; i++) {
         size_t mark = j->model.path.n;
         model_enter_item(&j->model, i);
@@ -206,7 +206,7 @@ static void write_element(Writer *j, const DcmDataset *ds, const DcmElement *e)
     if (form != MODEL_OMIT) {
         char hex[9];
         json_key(j->w, dcm_tag_hex(e->tag, hex));
-        json_object(j->w);
+        json_begin_object(j->w);
         json_member(j->w, "vr", e->vr == DCM_VR_NONE ? "UN" : dcm_vr_info(e->vr)->name);
         if (form == MODEL_TEXT)
             write_text(j, ds, e);
@@ -225,7 +225,7 @@ static void write_element(Writer *j, const DcmDataset *ds, const DcmElement *e)
 
 static void write_dataset(Writer *j, const DcmDataset *ds)
 {
-    json_object(j->w);
+    json_begin_object(j->w);
     for (size_t i = 0; i < ds->count; i++)
         write_element(j, ds, &ds->elements[i]);
     json_end_object(j->w);

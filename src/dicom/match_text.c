@@ -103,6 +103,15 @@ static bool same_groups(const DcmPn *key, const DcmPn *value)
     return true;
 }
 
+/* The groups that the key has; one that it leaves empty lets everything through, so that "=山田*" finds by the ideographs. */
+static bool given_groups_match(const DcmPn *key, const DcmPn *value)
+{
+    for (int g = 0; g < 3; g++)
+        if (key->group[g].n && !same_text(key->group[g], value->group[g]))
+            return false;
+    return true;
+}
+
 static bool same_name(Matcher *m, Span key, Span value, bool any_group)
 {
     DcmPn wanted, have;
@@ -110,9 +119,11 @@ static bool same_name(Matcher *m, Span key, Span value, bool any_group)
     dcm_pn_parse(value, &have);
     if (has_wildcard(key) ? dcm_wildcard(key, whole_name(m, &have)) : same_groups(&wanted, &have))
         return true;
-    if (!any_group || wanted.group[1].n || wanted.group[2].n || !wanted.group[0].n)
+    if (!any_group)
         return false;
-    for (int g = 0; g < 3; g++)
+    if (wanted.group[1].n || wanted.group[2].n)
+        return given_groups_match(&wanted, &have);
+    for (int g = 0; wanted.group[0].n && g < 3; g++)
         if (have.group[g].n && same_text(wanted.group[0], have.group[g]))
             return true;
     return false;

@@ -314,11 +314,15 @@ static void describe_text(const DcmDataset *ds, const DcmElement *e, Buf *out)
     if (n > DESCRIBE_BYTES)
         for (n = DESCRIBE_BYTES; n > 0 && (text.p[n] & 0xC0) == 0x80;)
             n--;
-    bool quoted = dcm_vr_info(vr_of(ds, e))->text, cut = n < text.n || head.value.n < e->value.n;
+    DcmVr vr = vr_of(ds, e);
+    const char *quote = !dcm_vr_info(vr)->text || vr == DCM_VR_UI ? ""
+                        : vr == DCM_VR_DS || vr == DCM_VR_IS      ? "\""
+                                                                  : "'";
+    bool cut = n < text.n || head.value.n < e->value.n;
     for (size_t i = 0; i < n; i++)
         if (text.p[i] < ' ' || text.p[i] == 0x7F)
             text.p[i] = '.';
-    buf_printf(out, quoted ? "'%.*s'%s" : "%.*s%s", (int)n, n ? (const char *)text.p : "", cut ? " ..." : "");
+    buf_printf(out, "%s%.*s%s%s", quote, (int)n, n ? (const char *)text.p : "", quote, cut ? " ..." : "");
     buf_free(&text);
 }
 
@@ -331,11 +335,20 @@ static void describe_bytes(const DcmElement *e, Buf *out)
         buf_printf(out, " ... (%zu bytes)", e->value.n);
 }
 
+static const char *description(DcmTag tag)
+{
+    if (DCM_TAG_IS_PRIVATE(tag))
+        return DCM_TAG_IS_CREATOR(tag) ? "Private Creator" : "Private tag data";
+    const DcmDictEntry *entry = dcm_dict(tag);
+    return entry ? entry->name : "";
+}
+
 void dcm_element_describe(const DcmDataset *ds, const DcmElement *e, Buf *out)
 {
-    char tag[12];
+    enum { NAME_WIDTH = 35 };
     DcmVr vr = vr_of(ds, e);
-    buf_printf(out, "%s %s: ", dcm_tag_format(e->tag, tag), dcm_vr_info(e->vr)->name);
+    buf_printf(out, "(%04x, %04x) %-*.*s %s: ", DCM_TAG_GROUP(e->tag), DCM_TAG_ELEMENT(e->tag), NAME_WIDTH,
+               NAME_WIDTH, description(e->tag), dcm_vr_info(e->vr)->name);
     if (e->vr == DCM_VR_SQ)
         buf_printf(out, "%" PRIu32 " item%s", e->item_count, e->item_count == 1 ? "" : "s");
     else if (e->length == DCM_UNDEFINED_LENGTH)

@@ -27,7 +27,8 @@ bool dcm_uid(const DcmDataset *ds, DcmTag tag, char out[65]);
 bool dcm_int(const DcmDataset *ds, DcmTag tag, uint32_t i, int64_t *out);
 bool dcm_real(const DcmDataset *ds, DcmTag tag, uint32_t i, double *out);
 
-/* One line for people, as dumps show it: "(0010,0020) LO: 'ABC'". Long and binary values are shortened. Into `out`. */
+/* One line for people, tag, name, VR and value in pydicom's columns: "(0010, 0020) Patient ID                          LO: 'ABC'". Long and
+   binary values are shortened. Into `out`. */
 void dcm_element_describe(const DcmDataset *ds, const DcmElement *e, Buf *out);
 
 #endif

@@ -71,7 +71,7 @@ bool idx_sql_among(IdxSql *sql, const char *column, const char *const *values, s
     Buf list;
     buf_init(&list, 0);
     JsonWriter w = json_writer(&list);
-    json_array(&w);
+    json_begin_array(&w);
     for (size_t i = 0; i < count; i++)
         json_text(&w, idx_key(sql->arena, span_cstr(values[i])));
     json_end_array(&w);

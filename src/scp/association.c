@@ -217,13 +217,14 @@ static void say_goodbye(const ScpAssociation *a, const char *how, const Err *err
 static NetGot await(ScpAssociation *a, NetCommand *request, Err *err)
 {
     Deadline idle = deadline_in(a->settings->timeouts.network_ms), kept = deadline_in(KEPT_MS);
-    for (;;) {
+    while (!scp_stopping(a->server)) {
         NetGot got = net_receive(a->net, request, deadline_min(idle, deadline_in(LOOK_MS)), err);
-        if (got != NET_GOT_NOTHING || deadline_passed(idle) || scp_stopping(a->server))
+        if (got != NET_GOT_NOTHING || deadline_passed(idle))
             return got;
         if (a->destinations && deadline_passed(kept))
             scp_destinations_free(a);
     }
+    return NET_GOT_NOTHING;
 }
 
 void scp_association_run(ScpAssociation *a)

@@ -59,7 +59,8 @@ struct ScpServer {
     atomic_bool stopping;
     pthread_mutex_t lock;
     Connection *connections;
-    unsigned connection_count, associations;
+    unsigned connection_count;
+    atomic_uint associations; /* changed under the lock, read without */
     unsigned long last_number;
 };
 
@@ -78,10 +79,7 @@ void scp_set_sender(ScpAssociation *a, ScuSender *sender)
 
 unsigned scp_associations(ScpServer *server)
 {
-    pthread_mutex_lock(&server->lock);
-    unsigned n = server->associations;
-    pthread_mutex_unlock(&server->lock);
-    return n;
+    return atomic_load_explicit(&server->associations, memory_order_relaxed);
 }
 
 uint16_t scp_port(const ScpServer *server)
@@ -111,9 +109,9 @@ static bool reject(Connection *c, NetReject reason, const char *why, NetReject *
 static bool take_place(Connection *c)
 {
     pthread_mutex_lock(&c->server->lock);
-    bool room = c->server->associations < c->server->settings.max_associations;
+    bool room = scp_associations(c->server) < c->server->settings.max_associations;
     if (room) {
-        c->server->associations++;
+        atomic_fetch_add(&c->server->associations, 1);
         c->counted = true;
     }
     pthread_mutex_unlock(&c->server->lock);
@@ -217,7 +215,7 @@ static void leave(Connection *c)
     uint64_t one = 1;
     pthread_mutex_lock(&server->lock);
     if (c->counted)
-        server->associations--;
+        atomic_fetch_sub(&server->associations, 1);
     c->ended = true;
     close(c->twin);
     ssize_t written = write(server->wake, &one, sizeof one);
@@ -330,8 +328,9 @@ static void accept_one(ScpServer *server)
     if (fd >= 0) {
         take_connection(server, fd);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        log_error(SCP_LOG_ACCESS, "cannot accept a connection: %s; raise the limit of open files (ulimit -n)",
-                  strerror(errno));
+        Err err = {0};
+        err_errno(&err, errno, "cannot accept a connection (the limit of open files is ulimit -n)");
+        log_error(SCP_LOG_ACCESS, "%s", err.text);
         clock_sleep_ms(100);
     }
 }

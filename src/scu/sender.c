@@ -188,6 +188,19 @@ static void propose_fallback(Proposals *p, const ScuSender *sender, const char *
     propose(p, sop_class, syntaxes, n);
 }
 
+/* Whether a restriction leaves anything to propose for the class. */
+static bool is_proposable(const ScuSender *sender, const char *sop_class)
+{
+    for (size_t i = 0; i < sender->kind_count; i++)
+        if (strcmp(sender->kinds[i].sop_class, sop_class) == 0 &&
+            may_propose(sender, sop_class, sender->kinds[i].syntax))
+            return true;
+    for (size_t i = 0; i < sender->syntax_count; i++)
+        if (is_fallback(sender, sop_class, sender->syntaxes[i]))
+            return true;
+    return false;
+}
+
 static void propose_class(Proposals *p, ScuSender *sender, const char *sop_class)
 {
     propose_stored(p, sender, sop_class);
@@ -235,11 +248,6 @@ void scu_sender_interrupt(ScuSender *sender)
     pthread_mutex_unlock(&sender->lock);
 }
 
-static bool nothing_to_propose(const ScuSender *sender, const char *needed, Err *err)
-{
-    return err_set(err, ERR_UNSUPPORTED, "the chosen context set has nothing for SOP class %s", needed);
-}
-
 static bool open_net(ScuSender *sender, const char *needed, ScuResult *result, Err *err)
 {
     Proposals *p = calloc(1, sizeof *p);
@@ -256,10 +264,8 @@ static bool open_net(ScuSender *sender, const char *needed, ScuResult *result, E
                           .proposal_count = p->count,
                           .max_pdu = sender->peer.max_pdu,
                           .timeouts = sender->peer.timeouts};
-    NetAssociation *net = NULL;
-    if (!p->count)
-        nothing_to_propose(sender, needed, err);
-    else if (!(net = net_associate(&request, &result->reject, err)))
+    NetAssociation *net = net_associate(&request, &result->reject, err);
+    if (!net)
         err_wrap(err, "%s", sender->name);
     arena_free(p->arena);
     free(p);
@@ -317,6 +323,11 @@ static bool ready(ScuSender *sender, const ScuObject *object, ScuResult *result,
     if (open && (sender->context = choose_context(sender, object)) &&
         (kind->proposed || strcmp(sender->context->transfer_syntax, object->transfer_syntax) == 0))
         return result->associated = true;
+    if (!is_proposable(sender, object->sop_class)) {
+        result->associated = open;
+        return err_set(err, ERR_UNSUPPORTED, "the chosen context set has nothing for SOP class %s",
+                       object->sop_class);
+    }
     if (!open || !kind->proposed) {
         close_net(sender);
         if (!open_net(sender, object->sop_class, result, err))

@@ -20,7 +20,7 @@ for name in ("DICOM_PORT", "DICOM_AET"):
 SANITIZER_REPORT = re.compile(r"==\d+==ERROR: |runtime error:|WARNING: ThreadSanitizer")
 
 
-def run(*command, timeout=60, check=True, cwd=None, stdin=None, env=None):
+def run(*command, timeout=60, check=True, cwd="/tmp", stdin=None, env=None):
     """Runs a program to its end; with `check`, an exit code other than 0 fails the test with its output."""
     command = [str(part) for part in command]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout * PATIENCE, cwd=cwd,

@@ -18,6 +18,9 @@ def peer(request):
 def client(archive, peer):
     """manage(verb, options…) of the archive, aimed at the peer."""
     def manage(verb, *options, **more):
+        # dcmqrscp loses objects that it receives on several associations in the same moment (it answers success all the same).
+        if verb == "store" and type(peer).__name__ == "Dcmqrscp" and "-ma" not in options:
+            options = (*options, "-ma", "no")
         return archive.manage(verb, "127.0.0.1", peer.port, "-aec", peer.aet, *options, **more)
     return manage
 
@@ -139,12 +142,8 @@ def test_moves_from_a_list(archive, peer, few, tmp_path):
 def test_json(archive, peer, few):
     manage = client(archive, peer)
 
-    def objects_of(done):
-        text = done.stdout.strip()
-        return json.loads(text) if text.startswith(("[", "{")) and "\n{" not in text else [json.loads(line) for line in text.splitlines()]
-
-    assert objects_of(manage("store", "-sp", "fs", "-pd", few, "--json"))
-    found = objects_of(manage("find", "-paID", "FEW", "--json"))
+    assert json.loads(manage("store", "-sp", "fs", "-pd", few, "--json").stdout)
+    found = json.loads(manage("find", "-paID", "FEW", "--json").stdout)
     assert STUDY in json.dumps(found)
-    assert objects_of(manage("move", "-aes", archive.aet, "-stUID", STUDY, "--json"))
-    assert objects_of(manage("get", "-stUID", STUDY, "--json"))
+    assert json.loads(manage("move", "-aes", archive.aet, "-stUID", STUDY, "--json").stdout)
+    assert json.loads(manage("get", "-stUID", STUDY, "--json").stdout)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """C-MOVE to DCMTK's storescp and C-GET by getscu: what comes out is what lies in the archive."""
 import re
+import shutil
 
 import pytest
+from archive import Archive
 from make_dicom import make_image, uid
-from part10 import read_folder
+from part10 import DEFLATED, IMPLICIT, read_folder, text
 from peers import Storescp
 from programs import free_port, run
 
@@ -20,7 +22,17 @@ GETSCU = {
 
 
 def send(archive, *paths):
-    run("dcmsend", "-dn", "-nip", "-nuc", "-nh", "+sd", "-pdu", "131072", "-aec", archive.aet, "127.0.0.1", archive.port, *paths, check=False, timeout=180)
+    """In goes by our own client, which sends each file as it is."""
+    folder = archive.folder.parent / "sent"
+    folder.mkdir()
+    for number, path in enumerate(paths):
+        (shutil.copytree if path.is_dir() else shutil.copyfile)(path, folder / str(number))
+    archive.manage("store", "127.0.0.1", archive.port, "-aec", archive.aet, "-sp", "fs", "-pd", folder, "-v", "0", timeout=180)
+
+
+def studies_of(stored):
+    """As the archive files them: an object without a study has a stand-in."""
+    return "\\".join(sorted({one.path.parent.parent.name for one in stored.values()}))
 
 
 def movescu(archive, destination, *keys, level="STUDY", model="-S", check=True, options=()):
@@ -39,28 +51,57 @@ def assert_same(out, stored):
     assert [i for i in stored if out[i].data != stored[i].data or out[i].syntax != stored[i].syntax] == []
 
 
+COLOR_PALETTE = "1.2.840.10008.5.1.4.39.1"
+
+
+def dcmtk_can_take(one):
+    """DCMTK 3.6.7 knows fewer syntaxes than there are, no palettes, and refuses a data set whose length is odd (two files here)."""
+    return one.syntax in GETSCU and one.sop_class != COLOR_PALETTE and len(one.read().data) % 2 == 0
+
+
 @pytest.mark.asan
-def test_move_of_everything(archive, storescp, objects):
-    """Every object of tests/data, patient by patient is too slow: one C-MOVE with all study UIDs."""
-    run("dcmsend", "-dn", "-nh", "-nip", "-nuc", "-aec", archive.aet, "127.0.0.1", archive.port,
-        *(one.path for one in objects if one.has_meta), check=False, timeout=180)
+def test_move_of_everything_that_dcmtk_takes(archive, storescp, objects):
+    send(archive, *(one.path for one in objects if dcmtk_can_take(one)))
     stored = read_folder(archive.data)
-    assert len(stored) > 150
+    assert len(stored) > 200
     archive.allow("STORESCP", storescp.port)
-    studies = sorted({one.text(0x0020000D) for one in stored.values()})
-    for at in range(0, len(studies), 40):
-        movescu(archive, "STORESCP", "StudyInstanceUID=" + "\\".join(studies[at:at + 40]))
+    movescu(archive, "STORESCP", "StudyInstanceUID=" + studies_of(stored))
     assert_same(read_folder(storescp.folder), stored)
 
 
-@pytest.mark.parametrize("syntax", GETSCU)
+@pytest.mark.asan
+def test_move_and_get_of_everything_between_two_archives(archive, objects, tmp_path):
+    """Every object of tests/data goes in, out by C-MOVE into a second archive, and out by C-GET into a third."""
+    send(archive, *(one.path for one in objects))
+    stored = read_folder(archive.data)
+    assert set(stored) == {one.instance for one in objects}
+    for name, verb in (("MOVED", ("move", "-aes", "MOVED")), ("GOT", ("get",))):
+        folder = tmp_path / name
+        folder.mkdir()
+        other = Archive(folder, aet=name)
+        other.allow(archive.aet)
+        archive.allow(name, other.port)
+        other.start()
+        keys = tmp_path / "keys"
+        keys.write_text("\n".join(studies_of(stored).split("\\")))
+        other.manage(*verb[:1], "127.0.0.1", archive.port, "-aec", archive.aet, *verb[1:], "-fUID", keys, "-v", "0", timeout=180)
+        other.stop()
+        assert_same(read_folder(other.data), stored)
+
+
+@pytest.mark.parametrize("syntax", [syntax for syntax in GETSCU if syntax != DEFLATED])
 def test_get_in_each_syntax(archive, objects, tmp_path, syntax):
-    send(archive, *(one.path for one in objects if one.syntax == syntax and one.has_meta))
+    """Of the classes that getscu proposes (it leaves some out), every object comes; as stored where its syntax was agreed on."""
+    send(archive, *(one.path for one in objects if one.syntax == syntax and dcmtk_can_take(one)))
     stored = read_folder(archive.data)
     assert stored
-    studies = sorted({one.text(0x0020000D) for one in stored.values()})
-    getscu(archive, tmp_path / "out", "StudyInstanceUID=" + "\\".join(studies), options=(GETSCU[syntax],))
-    assert_same(read_folder(tmp_path / "out"), stored)
+    getscu(archive, tmp_path / "out", "StudyInstanceUID=" + studies_of(stored), options=(GETSCU[syntax],), check=False)
+    out = read_folder(tmp_path / "out")
+    assert out
+    classes = {text(one.meta[0x00020002]) for one in out.values()}
+    assert set(out) == {instance for instance, one in stored.items() if text(one.meta[0x00020002]) in classes}
+    if syntax != IMPLICIT:  # with +xi it still offers explicit little endian first
+        assert_same(out, {instance: stored[instance] for instance in out})
 
 
 @pytest.mark.parametrize("model, level, keys, count", [
@@ -135,14 +176,14 @@ def test_cancel_of_a_move(archive, storescp, tmp_path):
     assert len(read_folder(storescp.folder)) < 200
 
 
-def test_get_without_what_the_client_can_take(archive, objects, tmp_path):
+def test_get_without_what_the_client_can_take(archive, manifest, tmp_path):
     """A client that takes uncompressed only gets decompressed pixels, or a failed sub-operation: never another syntax than it accepted."""
-    compressed = [one for one in objects if one.syntax == "1.2.840.10008.1.2.5" and one.has_meta]
-    send(archive, *(one.path for one in compressed))
-    studies = sorted({one.study for one in compressed})
-    getscu(archive, tmp_path / "out", "StudyInstanceUID=" + "\\".join(studies), options=("+xe",), check=False)
-    for one in read_folder(tmp_path / "out").values():
-        assert one.syntax == "1.2.840.10008.1.2.1"
+    send(archive, *(one.path for one in manifest if one.syntax == "1.2.840.10008.1.2.5" and "SC_rgb_rle" in one.name))
+    stored = read_folder(archive.data)
+    getscu(archive, tmp_path / "out", "StudyInstanceUID=" + studies_of(stored), options=("+xe",), check=False)
+    out = read_folder(tmp_path / "out")
+    assert set(out) == set(stored)
+    assert {one.syntax for one in out.values()} == {"1.2.840.10008.1.2.1"}
 
 
 @pytest.mark.asan
@@ -151,7 +192,7 @@ def test_movescu_as_its_own_destination(archive, few, tmp_path):
     port = free_port()
     archive.allow("MOVESCU", port)
     (tmp_path / "out").mkdir()
-    run("movescu", "+B", "-S", "+P", port, "-od", tmp_path / "out", "-aec", archive.aet, "-aem", "MOVESCU", "-k", "QueryRetrieveLevel=STUDY",
+    run("movescu", "-S", "+P", port, "-od", tmp_path / "out", "-aec", archive.aet, "-aem", "MOVESCU", "-k", "QueryRetrieveLevel=STUDY",
         "-k", f"StudyInstanceUID={STUDY}", "127.0.0.1", archive.port)
     out = [path for path in (tmp_path / "out").iterdir() if path.is_file()]
     assert len(out) == 4

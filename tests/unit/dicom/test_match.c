@@ -125,6 +125,10 @@ static void test_names(void **state)
         {DCM_PatientName, "やまだ*", "Yamada^Tarou=山田^太郎=やまだ^たろう", true},
         {DCM_PatientName, "yamada^tarou", "Yamada^Tarou=山田^太郎", true},
         {DCM_PatientName, "tarou", "Yamada^Tarou=山田^太郎", false},
+        {DCM_PatientName, "=山田*", "Yamada^Tarou=山田^太郎=やまだ^たろう", true},
+        {DCM_PatientName, "Yamada*==やまだ^たろう", "Yamada^Tarou=山田^太郎=やまだ^たろう", true},
+        {DCM_PatientName, "=山田*", "山田^太郎", false},
+        {DCM_PatientName, "Yamada*=高橋*", "Yamada^Tarou=山田^太郎", false},
         {DCM_PatientName, "ﾔﾏﾀﾞ", "ヤマダ", true},
     };
     static const Row caseless_text[] = {

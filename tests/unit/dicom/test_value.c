@@ -185,18 +185,28 @@ static void descriptions(void **state)
     dcm_put(ds, DCM_PixelData, DCM_VR_OB, SPAN("0123456789abcdefX"));
     dcm_put_utf8(ds, DCM_PatientComments, "line\r\nline");
     dcm_add_item(ds, DCM_ReferencedImageSequence);
-    assert_string_equal(describe(DCM_PatientID), "(0010,0020) LO: 'ABC'");
-    assert_string_equal(describe(DCM_Rows), "(0028,0010) US: 512");
+    dcm_put_utf8(ds, DCM_StudyInstanceUID, "1.2.3");
+    dcm_put_utf8(ds, DCM_SeriesNumber, "7");
+    assert_string_equal(describe(DCM_StudyInstanceUID),
+                        "(0020, 000d) Study Instance UID                  UI: 1.2.3");
+    assert_string_equal(describe(DCM_SeriesNumber),
+                        "(0020, 0011) Series Number                       IS: \"7\"");
+    assert_string_equal(describe(DCM_PatientID),
+                        "(0010, 0020) Patient ID                          LO: 'ABC'");
+    assert_string_equal(describe(DCM_Rows), "(0028, 0010) Rows                                US: 512");
     assert_string_equal(describe(DCM_PixelData),
-                        "(7fe0,0010) OB: "
+                        "(7fe0, 0010) Pixel Data                          OB: "
                         "30\\31\\32\\33\\34\\35\\36\\37\\38\\39\\61\\62\\63\\64\\65\\66 ... (18 bytes)");
-    assert_string_equal(describe(DCM_PatientComments), "(0010,4000) LT: 'line..line'");
-    assert_string_equal(describe(DCM_ReferencedImageSequence), "(0008,1140) SQ: 1 item");
+    assert_string_equal(describe(DCM_PatientComments),
+                        "(0010, 4000) Patient Comments                    LT: 'line..line'");
+    assert_string_equal(describe(DCM_ReferencedImageSequence),
+                        "(0008, 1140) Referenced Image Sequence           SQ: 1 item");
     char all[201];
     memset(all, 'x', 200);
     all[200] = 0;
     dcm_put_utf8(ds, DCM_PatientComments, all);
-    assert_int_equal(strlen(describe(DCM_PatientComments)), strlen("(0010,4000) LT: '' ...") + 80);
+    assert_int_equal(strlen(describe(DCM_PatientComments)),
+                     strlen("(0010, 4000) Patient Comments                    LT: '' ...") + 80);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 
 #include "base/base.h"
 #include "dicom/dicom.h"
+#include "folder.h"
 #include "scp/scp.h"
 
 #include <setjmp.h>
@@ -78,12 +79,12 @@ static inline void house_open_archive(House *h)
 static inline House *house_new(void)
 {
     House *h = calloc(1, sizeof *h);
-    char path[256], command[300];
+    char path[256];
+    Err err = {0};
     snprintf(h->folder, sizeof h->folder, "/tmp/test-scp-XXXXXX");
     assert_non_null(mkdtemp(h->folder));
     house_path(h, "white_list", path);
-    snprintf(command, sizeof command, "mkdir -p '%s'", path);
-    assert_int_equal(system(command), 0);
+    assert_true(file_make_dirs(path, &err));
     house_white_list(h, "TESTER: {ip: 127.0.0.1}\n");
     house_open_archive(h);
     h->arena = arena_new(0);
@@ -106,12 +107,10 @@ static inline void house_start(House *h)
 
 static inline void house_free(House *h)
 {
-    char command[128];
     scp_stop(h->server, 5000);
     arc_close(h->archive);
     arena_free(h->arena);
-    snprintf(command, sizeof command, "rm -rf '%s'", h->folder);
-    assert_int_equal(system(command), 0);
+    assert_true(folder_remove(h->folder));
     free(h);
 }
 

@@ -2,6 +2,8 @@
 /* scp/peers: who is admitted from where, destinations, edits while running, broken files. */
 #include "scp/peers.h"
 
+#include "folder.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,10 +58,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     Fixture *f = *state;
-    char command[128];
     peers_close(f->peers);
-    snprintf(command, sizeof command, "rm -rf '%s'", f->folder);
-    assert_int_equal(system(command), 0);
+    assert_true(folder_remove(f->folder));
     free(f);
     return 0;
 }
