@@ -116,6 +116,12 @@ static bool look(Writing *w, const char *sql, int64_t id, int64_t *above, int64_
     return ok;
 }
 
+/* What gains objects has some. */
+static bool may_be_empty(const IdxDelta *d)
+{
+    return d->instances <= 0;
+}
+
 static bool write_series(Writing *w, const IdxDelta *d, Err *err)
 {
     DbStatement *s = db_prepare(w->db,
@@ -132,7 +138,9 @@ static bool write_series(Writing *w, const IdxDelta *d, Err *err)
     db_bind_int(s, d->instances > 0);
     db_bind_cstr(s, w->now);
     db_bind_int(s, d->id);
-    if (!db_run(s, err) ||
+    if (!db_run(s, err))
+        return false;
+    if (may_be_empty(d) &&
         !look(
             w,
             "SELECT number_of_series_related_instances, study_id, patient_id FROM series WHERE series_id = ?",
@@ -147,8 +155,7 @@ static bool write_series(Writing *w, const IdxDelta *d, Err *err)
     return remove_row(w, DCM_LEVEL_SERIES, d->id, err);
 }
 
-/* Appends values of a backslash list that `list` lacks. */
-static void add_values(Buf *list, Span values)
+void idx_list_add(Buf *list, Span values)
 {
     Span one;
     bool more = true;
@@ -183,9 +190,9 @@ static bool add_modalities(Db *db, int64_t study, Buf *list, Err *err)
         const DcmDataset *kept = rest.n ? dcm_dataset_parse(arena, rest, NULL, NULL, NULL) : NULL;
         const DcmElement *e = kept ? dcm_find(kept, DCM_Modality) : NULL;
         if (e)
-            add_values(list, span_rtrim(e->value));
+            idx_list_add(list, span_rtrim(e->value));
         else if (!span_eq_cstr(modality, "Unknown"))
-            add_values(list, modality);
+            idx_list_add(list, modality);
         arena_reset(arena);
     }
     db_done(s);
@@ -205,7 +212,7 @@ static bool add_classes(Db *db, int64_t study, Buf *list, Err *err)
     if (s)
         db_bind_int(s, study);
     while (ok && (ok = db_step(s, &row, err)) && row)
-        add_values(list, db_text(s, 0));
+        idx_list_add(list, db_text(s, 0));
     db_done(s);
     return ok;
 }
@@ -248,7 +255,9 @@ static bool write_study(Writing *w, const IdxDelta *d, Err *err)
     db_bind_int(s, d->instances);
     db_bind_int(s, d->bytes);
     db_bind_int(s, d->id);
-    if (!db_run(s, err) ||
+    if (!db_run(s, err))
+        return false;
+    if (may_be_empty(d) &&
         !look(w, "SELECT number_of_study_related_instances, patient_id FROM study WHERE study_id = ?", d->id,
               &patient, NULL, &empty, err))
         return false;
@@ -277,7 +286,9 @@ static bool write_patient(Writing *w, const IdxDelta *d, Err *err)
     db_bind_int(s, d->instances);
     db_bind_int(s, d->bytes);
     db_bind_int(s, d->id);
-    if (!db_run(s, err) ||
+    if (!db_run(s, err))
+        return false;
+    if (may_be_empty(d) &&
         !look(w, "SELECT number_of_patient_related_instances FROM patient WHERE patient_id = ?", d->id, NULL,
               NULL, &empty, err))
         return false;

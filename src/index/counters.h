@@ -6,6 +6,7 @@
 #ifndef GANTRY_INDEX_COUNTERS_H
 #define GANTRY_INDEX_COUNTERS_H
 
+#include "base/buf.h"
 #include "dicom/level.h"
 #include "index/database.h"
 
@@ -30,5 +31,8 @@ void idx_counters_clear(IdxCounters *counters);
 void idx_counters_add(IdxCounters *counters, const IdxDelta *delta);
 /* Writes and clears. *removed is set when rows of parents were removed. `now` goes into dt_completion. */
 bool idx_counters_write(IdxCounters *counters, Db *db, const char *now, bool *removed, Err *err);
+
+/* Appends the values of a backslash list that `list` lacks, within the limits of search.h. */
+void idx_list_add(Buf *list, Span values);
 
 #endif

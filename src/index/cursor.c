@@ -39,9 +39,10 @@ IdxCursor *idx_query(Index *index, const IdxQuery *query, Err *err)
     c->arena = arena_new(0);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         c->level[level].arena = arena_new(0);
-    c->db = idx_reader_take(index, err);
+    c->db = idx_reader_take(index, IDX_SNAPSHOT, err);
     bool ok = c->db && idx_plan_make(&c->plan, c->arena, c->db, query, err);
-    c->rows = ok ? idx_sql_prepare(&c->plan.rows, c->db, err) : NULL;
+    c->rows =
+        ok ? idx_sql_prepare(&c->plan.rows, c->db, c->plan.first_matters ? DB_FIRST : DB_ROWS, err) : NULL;
     if (c->rows)
         return c;
     idx_cursor_free(c);
@@ -55,7 +56,7 @@ void idx_cursor_free(IdxCursor *c)
     db_done(c->rows);
     db_done(c->children);
     idx_plan_done(&c->plan);
-    idx_reader_give(c->index, c->db);
+    idx_reader_give(c->index, c->db, IDX_SNAPSHOT);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         arena_free(c->level[level].arena);
     arena_free(c->arena);
@@ -111,7 +112,7 @@ static bool match_children(IdxCursor *c, bool *matches, Err *err)
     *matches = true;
     if (plan->deepest == plan->level)
         return true;
-    c->children = idx_sql_prepare(&plan->children, c->db, err);
+    c->children = idx_sql_prepare(&plan->children, c->db, DB_LOOK, err);
     if (!c->children)
         return false;
     db_bind_int(c->children, db_int(c->rows, idx_plan_column(DCM_LEVEL_PATIENT, plan->level)));

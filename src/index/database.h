@@ -1,37 +1,92 @@
 // SPDX-License-Identifier: MIT
 /*
- * One connection to the database, as the rest of the room sees it: statements with positional parameters, bound and read in order.
- * connection.c implements it over SQLite; nothing else in the room includes a driver's header.
+ * The database as the rest of the room sees it: statements with positional parameters ("?"), bound and read in order. Two drivers
+ * implement it, sqlite.c and postgres*.c; nothing else includes a driver's header. Where the SQL of the two differs, the dialect has
+ * the words, and db_expand puts them in.
  *
  * A connection and its statements belong to one thread at a time. Statements are kept prepared, by text.
+ *
+ * On PostgreSQL, db_run inside the writer's transaction sends and does not wait: a failure shows at the next statement that is read, or at
+ * db_commit, and spoils the transaction (db_spoilt), which then can only be rolled back.
  */
 #ifndef GANTRY_INDEX_DATABASE_H
 #define GANTRY_INDEX_DATABASE_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "index/index.h"
 
-typedef struct Db Db;
-typedef struct DbStatement DbStatement;
+typedef struct DbDriver DbDriver;
+/* Where the database is, and how it went when we last tried to reach it; shared by all connections. */
+typedef struct DbSource {
+    const DbDriver *driver;
+    char *name; /* for error texts */
+} DbSource;
+typedef struct Db {
+    const DbDriver *driver;
+    DbSource *source;
+    int64_t opened_ns;
+} Db;
+typedef struct DbStatement {
+    Db *db;
+} DbStatement;
 
 typedef enum DbMode { DB_WRITER, DB_READER } DbMode;
 
-/* The writer creates the file when it is absent. */
-Db *db_open(const char *path, DbMode mode, int64_t busy_timeout_ms, Err *err);
+typedef enum DbUse {
+    DB_LOOK,  /* read at once, before any other statement of the connection */
+    DB_ROWS,  /* many rows; other statements may run meanwhile. Needs db_begin. */
+    DB_FIRST, /* the same, and the first rows matter most */
+} DbUse;
+
+/* What the two kinds of SQL say differently. */
+typedef struct DbDialect {
+    const char *id, *integer, *blob, *binary_order, *nulls_first, *nulls_last, *path,
+        *without_rowid;         /* DDL */
+    const char *find;           /* function: position of a text in a text */
+    const char *among;          /* " IN (…)" for a parameter that is a JSON list of texts */
+    const char *in_order;       /* a join that keeps the order of the tables */
+    bool returning;             /* INSERT says the new id itself */
+    const char *forget_version; /* what is left to do after our tables have been dropped */
+    const char *has_column;     /* a row comes back when table ? has column ? */
+} DbDialect;
+/* Appends `text` with {id}, {find} … replaced by the dialect's words. */
+void db_expand(const DbDialect *dialect, const char *text, Buf *out);
+
+DbSource *db_source_new(const IdxSettings *settings, Err *err);
+void db_source_free(DbSource *source); /* NULL is fine */
+const DbDialect *db_source_dialect(const DbSource *source);
+const DbDialect *db_dialect(const Db *db);
+
+/* The writer creates a file that is absent. */
+Db *db_open(DbSource *source, DbMode mode, Err *err);
 void db_close(Db *db); /* NULL is fine */
+/* False when the other side has hung up on an idle connection. */
+bool db_alive(Db *db);
+/* Creates the tables of an empty database, or brings older ones up to date; refuses newer ones and databases of others. */
+bool db_open_schema(Db *db, Err *err);
+
 /* Runs text of ours, one or more statements, without results. */
 bool db_exec(Db *db, const char *sql, Err *err);
-/* Has another connection written since the last call? (The first call says yes.) */
-bool db_changed_elsewhere(Db *db);
+/* The writer's transaction excludes other writers; *changed = one of them has written since our last. The reader's is one state of the
+   database; it may be NULL for the reader. */
+bool db_begin(Db *db, bool *changed, Err *err);
+/* Durable on return (writer). On failure the transaction is gone. */
+bool db_commit(Db *db, Err *err);
+void db_rollback(Db *db);
+/* Has a statement of the transaction failed so that nothing but db_rollback is left? */
+bool db_spoilt(Db *db);
 /* For error texts. */
-const char *db_path(const Db *db);
+const char *db_name(const Db *db);
 
 /* NULL when it cannot be prepared. Give it back with db_done. */
 DbStatement *db_prepare(Db *db, const char *sql, Err *err);
+DbStatement *db_prepare_for(Db *db, const char *sql, DbUse use, Err *err);
 /* Resets; the statement may be used again by its text. NULL is fine. */
 void db_done(DbStatement *statement);
 
-/* Bind the next parameter. Text and blobs must live until db_done or the next db_rewind. */
+/* Bind the next parameter. Text and blobs must live until db_done. */
 void db_bind_text(DbStatement *statement, Span utf8);
 void db_bind_cstr(DbStatement *statement, const char *utf8); /* NULL: null */
 void db_bind_int(DbStatement *statement, int64_t value);
@@ -40,11 +95,10 @@ void db_bind_null(DbStatement *statement);
 
 /* The next row: *row tells whether there is one. Views of a row live until the next step. */
 bool db_step(DbStatement *statement, bool *row, Err *err);
-/* Steps to the end, then db_done. True when all went well. */
+/* Runs a statement without results, then db_done. True when all went well, or will be known later (see above). */
 bool db_run(DbStatement *statement, Err *err);
-/* Rows touched by the last insert, update or delete; id of the last insert. */
-int64_t db_touched(Db *db);
-int64_t db_last_id(Db *db);
+/* Runs an INSERT (dialect->returning: with RETURNING), then db_done. *id = that of the new row. */
+bool db_insert(DbStatement *statement, int64_t *id, Err *err);
 
 bool db_is_null(DbStatement *statement, int column);
 Span db_text(DbStatement *statement, int column);

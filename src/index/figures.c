@@ -4,7 +4,7 @@
 
 bool idx_totals(Index *index, IdxTotals *out, Err *err)
 {
-    Db *db = idx_reader_take(index, err);
+    Db *db = idx_reader_take(index, IDX_ONE_LOOK, err);
     bool row = false;
     DbStatement *s =
         db ? db_prepare(db, "SELECT patients, studies, series, instances, size FROM totals", err) : NULL;
@@ -14,15 +14,15 @@ bool idx_totals(Index *index, IdxTotals *out, Err *err)
                            (uint64_t)db_int(s, 3), (uint64_t)db_int(s, 4)};
     else if (ok)
         ok = err_set(err, ERR_FORMAT, "index: %s has lost its totals; rebuild it with 'manage data index'",
-                     index->path);
+                     index->source->name);
     db_done(s);
-    idx_reader_give(index, db);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
     return ok;
 }
 
 bool idx_note_get(Index *index, Arena *arena, const char *name, const char **value, Err *err)
 {
-    Db *db = idx_reader_take(index, err);
+    Db *db = idx_reader_take(index, IDX_ONE_LOOK, err);
     bool row = false;
     DbStatement *s = db ? db_prepare(db, "SELECT value FROM note WHERE name = ?", err) : NULL;
     if (s)
@@ -31,7 +31,7 @@ bool idx_note_get(Index *index, Arena *arena, const char *name, const char **val
     if (ok)
         *value = row ? arena_span_cstr(arena, db_text(s, 0)) : "";
     db_done(s);
-    idx_reader_give(index, db);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
     return ok;
 }
 

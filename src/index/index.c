@@ -15,7 +15,7 @@ static void make_statements(Index *index)
         Buf insert, update;
         buf_init(&insert, 0);
         buf_init(&update, 0);
-        idx_sql_insert(&insert, (DcmLevel)level);
+        idx_sql_insert(&insert, (DcmLevel)level, db_source_dialect(index->source));
         idx_sql_update(&update, (DcmLevel)level);
         index->insert_sql[level] = strdup(buf_cstr(&insert));
         index->update_sql[level] = strdup(buf_cstr(&update));
@@ -32,33 +32,63 @@ static void *zeroed(size_t count, size_t size)
     return p;
 }
 
+bool idx_is_away(const Err *err)
+{
+    return err->code == ERR_CLOSED || err->code == ERR_TIMEOUT;
+}
+
+bool idx_ready(Index *index, Err *err)
+{
+    if (atomic_load(&index->ready))
+        return true;
+    pthread_mutex_lock(&index->opening);
+    bool ok = atomic_load(&index->ready);
+    if (!ok) {
+        Db *db = db_open(index->source, DB_WRITER, err);
+        ok = db && db_open_schema(db, err);
+        db_close(db);
+        atomic_store(&index->ready, ok);
+    }
+    pthread_mutex_unlock(&index->opening);
+    return ok;
+}
+
+static void set_pool(Index *index, const IdxSettings *settings)
+{
+    index->idle_max = settings->readers ? settings->readers : IDX_READERS_DEFAULT;
+    index->readers_max = settings->readers_more ? index->idle_max + settings->readers_more : IDX_READERS_MAX;
+    if (index->idle_max > index->readers_max)
+        index->idle_max = index->readers_max;
+    index->idle = zeroed(index->idle_max, sizeof(Db *));
+    index->reader_age_ms = settings->reader_age_ms;
+    index->reader_timeout_ms =
+        settings->reader_timeout_ms ? settings->reader_timeout_ms : settings->busy_timeout_ms;
+}
+
 Index *idx_open(const IdxSettings *settings, Err *err)
 {
-    if (!settings->sqlite_path || !*settings->sqlite_path) {
-        err_set(err, ERR_USAGE, "index: no path for the database");
+    DbSource *source = db_source_new(settings, err);
+    if (!source)
         return NULL;
-    }
     Index *index = zeroed(1, sizeof *index);
-    index->path = strdup(settings->sqlite_path);
-    index->busy_timeout_ms = settings->busy_timeout_ms;
-    index->idle_max = settings->readers ? settings->readers : IDX_READERS_DEFAULT;
-    if (index->idle_max > IDX_READERS_MAX)
-        index->idle_max = IDX_READERS_MAX;
-    index->idle = zeroed(index->idle_max, sizeof *index->idle);
+    index->source = source;
+    set_pool(index, settings);
     index->scratch = arena_new(0);
     for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
         index->parents[level] = zeroed(IDX_CACHE_ENTRIES, sizeof(IdxParent));
     if (getrandom(&index->seed, sizeof index->seed, GRND_NONBLOCK) != sizeof index->seed)
         index->seed = (uintptr_t)index ^ (uint64_t)clock_ns();
+    pthread_mutex_init(&index->opening, NULL);
     pthread_mutex_init(&index->lock, NULL);
     pthread_cond_init(&index->returned, NULL);
     make_statements(index);
-    index->writer = db_open(index->path, DB_WRITER, index->busy_timeout_ms, err);
-    if (!index->writer || !idx_schema_open(index->writer, err)) {
-        idx_close(index);
-        return NULL;
-    }
-    return index;
+    Err why;
+    if (idx_ready(index, &why) || (settings->may_be_away && idx_is_away(&why)))
+        return index;
+    if (err)
+        *err = why;
+    idx_close(index);
+    return NULL;
 }
 
 void idx_close(Index *index)
@@ -79,8 +109,9 @@ void idx_close(Index *index)
     arena_free(index->scratch);
     pthread_cond_destroy(&index->returned);
     pthread_mutex_destroy(&index->lock);
+    pthread_mutex_destroy(&index->opening);
     free(index->idle);
-    free(index->path);
+    db_source_free(index->source);
     free(index);
 }
 
@@ -91,24 +122,29 @@ static bool take_idle(Index *index, Db **db, Err *err)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += index->busy_timeout_ms > 1000 ? index->busy_timeout_ms / 1000 : 1;
+    until.tv_sec += index->reader_timeout_ms > 1000 ? index->reader_timeout_ms / 1000 : 1;
     int waited = 0;
     pthread_mutex_lock(&index->lock);
-    while (index->readers_out >= IDX_READERS_MAX && waited == 0)
+    while (index->readers_out >= index->readers_max && waited == 0)
         waited = pthread_cond_timedwait(&index->returned, &index->lock, &until);
-    bool free_place = index->readers_out < IDX_READERS_MAX;
+    bool free_place = index->readers_out < index->readers_max;
     *db = free_place && index->idle_count ? index->idle[--index->idle_count] : NULL;
     index->readers_out += free_place;
     pthread_mutex_unlock(&index->lock);
-    return free_place ||
-           err_set(err, ERR_LIMIT, "index: %d queries are running already; ask again later", IDX_READERS_MAX);
+    return free_place || err_set(err, ERR_LIMIT, "index: %zu queries are running already; ask again later",
+                                 index->readers_max);
+}
+
+static bool is_old(const Index *index, const Db *db)
+{
+    return index->reader_age_ms && (clock_ns() - db->opened_ns) / 1000000 > index->reader_age_ms;
 }
 
 /* Keeps the connection, or says that it shall be closed. */
 static bool put_idle(Index *index, Db *db)
 {
     pthread_mutex_lock(&index->lock);
-    bool keep = db && index->idle_count < index->idle_max;
+    bool keep = db && index->idle_count < index->idle_max && !is_old(index, db);
     if (keep)
         index->idle[index->idle_count++] = db;
     index->readers_out--;
@@ -117,31 +153,29 @@ static bool put_idle(Index *index, Db *db)
     return keep;
 }
 
-static bool run(Db *db, const char *sql, Err *err)
-{
-    DbStatement *s = db_prepare(db, sql, err);
-    return s && db_run(s, err);
-}
-
-Db *idx_reader_take(Index *index, Err *err)
+Db *idx_reader_take(Index *index, IdxReading reading, Err *err)
 {
     Db *db;
-    if (!take_idle(index, &db, err))
+    if (!idx_ready(index, err) || !take_idle(index, &db, err))
         return NULL;
+    if (db && !db_alive(db)) {
+        db_close(db);
+        db = NULL;
+    }
     if (!db)
-        db = db_open(index->path, DB_READER, index->busy_timeout_ms, err);
-    if (db && run(db, "BEGIN", err))
+        db = db_open(index->source, DB_READER, err);
+    if (db && (reading == IDX_ONE_LOOK || db_begin(db, NULL, err)))
         return db;
     db_close(db);
     put_idle(index, NULL);
     return NULL;
 }
 
-void idx_reader_give(Index *index, Db *db)
+void idx_reader_give(Index *index, Db *db, IdxReading reading)
 {
     if (!db)
         return;
-    bool sound = run(db, "COMMIT", NULL);
+    bool sound = (reading == IDX_ONE_LOOK || db_commit(db, NULL)) && db_alive(db);
     if (!sound)
         db_close(db);
     if (!put_idle(index, sound ? db : NULL) && sound)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * index/ — the attributes of all objects in a database, for finding them. Drivers: SQLite (now), PostgreSQL (later).
+ * index/ — the attributes of all objects in a database, for finding them. Drivers: SQLite, PostgreSQL (a schema of a server,
+ * which several archives may share).
  *
  * One table, index/attributes.c, says for each indexed attribute: level, tag, column, SQL type, matching type, base or extended. Schema,
  * upserts, query keys and answers derive from it. Table and column names of the base schema are those of SPHERE (study, series, patient,
@@ -27,14 +28,37 @@
 
 typedef struct Index Index;
 
+typedef enum IdxEngine { IDX_SQLITE, IDX_POSTGRESQL } IdxEngine;
+
+/* Strings are copied. The password appears nowhere else: not in Err, not in the names of processes. */
+typedef struct IdxPostgres {
+    const char *host; /* name, address, or folder of a socket */
+    uint16_t port;    /* 0 = 5432 */
+    const char *database, *schema, *login, *password;
+    const char *tls;              /* libpq's sslmode; NULL = "prefer" */
+    int64_t connect_timeout_ms;   /* 0 = 5 s */
+    int64_t statement_timeout_ms; /* 0 = 60 s; also the longest wait for the next rows of an answer */
+} IdxPostgres;
+
 typedef struct IdxSettings {
     const char *sqlite_path;
     int64_t busy_timeout_ms; /* waiting for another process's lock */
-    size_t readers;          /* reading connections kept open, 0 = 8; more are opened on demand, 128 at one time */
+    size_t readers;          /* reading connections kept open, 0 = 8; more are opened on demand */
+    size_t readers_more;     /* how many more at one time; 0 = up to 128 together */
+    IdxEngine engine;
+    IdxPostgres postgres;
+    int64_t reader_age_ms;     /* older connections are not kept; 0 = any age */
+    int64_t reader_timeout_ms; /* waiting for a connection when all are out; 0 = busy_timeout_ms */
+    /* A database that cannot be reached does not fail idx_open; each call then tries again, with growing pauses, and fails with an error
+       that idx_is_away knows until it is there. */
+    bool may_be_away;
 } IdxSettings;
 
 /* Opens, creates or migrates. */
 Index *idx_open(const IdxSettings *settings, Err *err);
+/* Does this error of a call to the index say that the database cannot be reached or is kept busy by others, so that the same
+   call may succeed later? */
+bool idx_is_away(const Err *err);
 void idx_close(Index *index);
 
 /* -- one object -- */
@@ -58,7 +82,8 @@ bool idx_instance(Index *index, Arena *arena, const char *sop_instance, IdxFile 
 /* -- writing (one thread) -- */
 bool idx_begin(Index *index, Err *err);
 /* Inserts or updates the rows of one object. `head` has its attributes (value limits as the archive set them). On failure the transaction goes
-   on without this object. */
+   on without this object. PostgreSQL is not waited for: when it refuses something, idx_commit fails for the whole group, which the
+   caller puts again, each object in a transaction of its own. */
 bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err);
 /* Removes an instance and the parents that become empty, counters corrected. ERR_NOT_FOUND when absent. */
 bool idx_remove(Index *index, const char *sop_instance, Err *err);

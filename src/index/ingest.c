@@ -18,7 +18,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { PUT_DELTAS = 8 };
+enum { PUT_DELTAS = 8, FILE_TEXT_CHARS = 64 };
 
 typedef struct Put {
     Index *index;
@@ -93,6 +93,14 @@ static DcmDataset *row_of(const Put *p, DcmLevel level)
     return row;
 }
 
+static void bind_cut(DbStatement *s, const char *text)
+{
+    if (text)
+        db_bind_text(s, idx_cut(span_cstr(text), FILE_TEXT_CHARS));
+    else
+        db_bind_null(s);
+}
+
 static void bind_file(DbStatement *s, const Put *p)
 {
     const IdxFile *f = p->file;
@@ -108,8 +116,8 @@ static void bind_file(DbStatement *s, const Put *p)
     db_bind_text(s, p->key[DCM_LEVEL_SERIES]);
     db_bind_text(s, p->key[DCM_LEVEL_STUDY]);
     db_bind_text(s, p->key[DCM_LEVEL_PATIENT]);
-    db_bind_cstr(s, f->transfer_syntax);
-    db_bind_cstr(s, f->source_ae);
+    bind_cut(s, f->transfer_syntax);
+    bind_cut(s, f->source_ae);
     db_bind_int(s, (int64_t)f->data_offset);
     db_bind_blob(s, span_of(f->sha256, sizeof f->sha256));
     db_bind_blob(s, span_of(f->content, sizeof f->content));
@@ -156,10 +164,9 @@ static bool insert_row(Put *p, DcmLevel level, const DcmDataset *row, Err *err)
         return false;
     }
     bind_extras(s, p, level);
-    if (!db_run(s, err))
-        return false;
-    p->id[level] = db_last_id(db);
-    return level == DCM_LEVEL_IMAGE || idx_terms_write(db, row, level, p->id[level], err);
+    if (level == DCM_LEVEL_IMAGE)
+        return db_run(s, err);
+    return db_insert(s, &p->id[level], err) && idx_terms_write(db, row, level, p->id[level], err);
 }
 
 static bool update_row(Put *p, DcmLevel level, const DcmDataset *row, int64_t id, Err *err)
@@ -181,39 +188,56 @@ static bool update_row(Put *p, DcmLevel level, const DcmDataset *row, int64_t id
 
 /* -- lists of the study -- */
 
-static bool add_to_list(Put *p, const char *sql, Span value, Err *err)
+typedef struct ListSql {
+    const char *read, *write;
+} ListSql;
+
+#define LIST_SQL(column)                                                                                     \
+    {                                                                                                        \
+        "SELECT " column " FROM study WHERE study_id = ?",                                                   \
+            "UPDATE study SET " column " = ? WHERE study_id = ?"                                             \
+    }
+
+/* Adds those of the values (joined by backslash) that the study's list lacks. */
+static bool add_to_list(Put *p, const ListSql *sql, Span values, Err *err)
 {
-    value = span_trim(value);
-    if (!value.n || value.n > IDX_LIST_VALUE_MAX || memchr(value.p, 0, value.n))
-        return true;
-    DbStatement *s = db_prepare(p->index->writer, sql, err);
+    Db *db = p->index->writer;
+    bool row = false;
+    Buf list;
+    DbStatement *s = db_prepare(db, sql->read, err);
     if (!s)
         return false;
-    db_bind_text(s, value);
+    buf_init(&list, 0);
     db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
-    db_bind_int(s, IDX_LIST_TEXT_MAX);
-    return db_run(s, err);
+    bool ok = db_step(s, &row, err);
+    if (ok && row)
+        buf_append_span(&list, db_text(s, 0));
+    db_done(s);
+    size_t had = list.n;
+    idx_list_add(&list, values);
+    s = ok && list.n > had ? db_prepare(db, sql->write, err) : NULL;
+    if (s) {
+        db_bind_text(s, buf_span(&list));
+        db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
+        ok = db_run(s, err);
+    } else if (list.n > had) {
+        ok = false;
+    }
+    buf_free(&list);
+    return ok;
 }
-
-#define ADD_TO_LIST(column)                                                                                  \
-    "UPDATE study SET " column " = CASE WHEN ifnull(" column ", '') = '' THEN ?1 ELSE " column               \
-    " || '\\' || ?1 END WHERE study_id = ?2 AND instr('\\' || ifnull(" column                                \
-    ", '') || '\\', '\\' || ?1 || '\\') = 0 AND length(CAST(ifnull(" column                                  \
-    ", '') AS BLOB)) + length(CAST(?1 AS BLOB)) <= ?3"
 
 static bool add_modalities(Put *p, const DcmDataset *series, Err *err)
 {
+    static const ListSql sql = LIST_SQL("modalities_in_study");
     const DcmElement *e = dcm_find(series, DCM_Modality);
-    Span rest = e ? span_rtrim(e->value) : (Span){NULL, 0}, value;
-    bool more = true, ok = true;
-    while (ok && span_split(&rest, '\\', &value, &more))
-        ok = add_to_list(p, ADD_TO_LIST("modalities_in_study"), value, err);
-    return ok;
+    return !e || !e->value.n || add_to_list(p, &sql, span_rtrim(e->value), err);
 }
 
 /* Once per run of objects of one class. */
 static bool add_class(Put *p, Err *err)
 {
+    static const ListSql sql = LIST_SQL("sop_classes_in_study");
     Span class = span_cstr(p->file->sop_class);
     IdxParent *study = parent_entry(p, DCM_LEVEL_STUDY, p->id[DCM_LEVEL_PATIENT]);
     bool cached = is_entry_of(study, p->id[DCM_LEVEL_PATIENT], p->key[DCM_LEVEL_STUDY]);
@@ -225,7 +249,7 @@ static bool add_class(Put *p, Err *err)
         study->last_class[0] = hash.low64;
         study->last_class[1] = hash.high64;
     }
-    return add_to_list(p, ADD_TO_LIST("sop_classes_in_study"), class, err);
+    return !class.n || add_to_list(p, &sql, class, err);
 }
 
 /* -- patient, study, series -- */
@@ -439,26 +463,41 @@ static bool need_transaction(const Index *index, Err *err)
     return index->in_transaction || err_set(err, ERR_USAGE, "index: writing without idx_begin");
 }
 
+bool idx_writer(Index *index, Err *err)
+{
+    if (!idx_ready(index, err))
+        return false;
+    if (!index->writer)
+        index->writer = db_open(index->source, DB_WRITER, err);
+    return index->writer != NULL;
+}
+
 bool idx_begin(Index *index, Err *err)
 {
     if (index->in_transaction)
         return err_set(err, ERR_USAGE, "index: a transaction is open already");
-    if (!run(index->writer, "BEGIN IMMEDIATE", err))
+    bool changed = true;
+    if (!idx_writer(index, err) || !db_begin(index->writer, &changed, err))
         return false;
-    if (db_changed_elsewhere(index->writer))
+    if (changed)
         forget_parents(index);
     index->in_transaction = true;
     return true;
+}
+
+static void end_transaction(Index *index)
+{
+    index->in_transaction = false;
+    idx_counters_clear(&index->counters);
+    forget_parents(index);
 }
 
 void idx_rollback(Index *index)
 {
     if (!index->in_transaction)
         return;
-    run(index->writer, "ROLLBACK", NULL);
-    index->in_transaction = false;
-    idx_counters_clear(&index->counters);
-    forget_parents(index);
+    db_rollback(index->writer);
+    end_transaction(index);
 }
 
 static bool write_counters(Index *index, Err *err)
@@ -475,8 +514,12 @@ bool idx_commit(Index *index, Err *err)
 {
     if (!need_transaction(index, err))
         return false;
-    if (!write_counters(index, err) || !run(index->writer, "COMMIT", err)) {
+    if (!write_counters(index, err)) {
         idx_rollback(index);
+        return false;
+    }
+    if (!db_commit(index->writer, err)) {
+        end_transaction(index);
         return false;
     }
     index->in_transaction = false;

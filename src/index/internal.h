@@ -8,10 +8,11 @@
 #include "index/database.h"
 #include "index/index.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
     IDX_READERS_DEFAULT = 8,
-    IDX_READERS_MAX = 128, /* connections that read at one time */
+    IDX_READERS_MAX = 128, /* connections that read at one time, where the settings do not say */
     IDX_CACHE_ENTRIES = 1024,
 };
 
@@ -25,11 +26,14 @@ typedef struct IdxParent {
 } IdxParent;
 
 struct Index {
-    char *path;
-    int64_t busy_timeout_ms;
+    DbSource *source;
+
+    /* -- the schema is there and of our version: looked at under `opening`, once -- */
+    pthread_mutex_t opening;
+    atomic_bool ready;
 
     /* -- the writing thread's -- */
-    Db *writer;
+    Db *writer; /* NULL when it has to be opened (again) */
     bool in_transaction;
     Arena *scratch; /* of one put */
     char *insert_sql[DCM_LEVEL_COUNT], *update_sql[DCM_LEVEL_COUNT];
@@ -41,13 +45,24 @@ struct Index {
     pthread_mutex_t lock;
     pthread_cond_t returned;
     Db **idle;
-    size_t idle_count, idle_max, readers_out;
+    size_t idle_count, idle_max, readers_out, readers_max;
+    int64_t reader_age_ms, reader_timeout_ms;
 };
 
-/* A reading connection, with a transaction begun: what is read is one state of the database. */
-Db *idx_reader_take(Index *index, Err *err);
+/* Opens or migrates the schema if that is still to be done. */
+bool idx_ready(Index *index, Err *err);
+
+/* Opens index->writer if it is not. */
+bool idx_writer(Index *index, Err *err);
+
+typedef enum IdxReading {
+    IDX_ONE_LOOK, /* each statement by itself */
+    IDX_SNAPSHOT, /* a transaction: what is read is one state of the database */
+} IdxReading;
+/* A reading connection. */
+Db *idx_reader_take(Index *index, IdxReading reading, Err *err);
 /* Ends the transaction. NULL is fine. */
-void idx_reader_give(Index *index, Db *db);
+void idx_reader_give(Index *index, Db *db, IdxReading reading);
 
 /* Fills an IdxFile from the columns that IDX_FILE_COLUMNS selects; strings in the arena. */
 #define IDX_FILE_COLUMNS                                                                                     \

@@ -116,14 +116,14 @@ IdxListing *idx_list(Index *index, const IdxListAsk *ask, Err *err)
     size_t n;
     const IdxColumn *columns = idx_columns(listing->arena, ask->level, &n);
     IdxSql sql;
-    idx_sql_init(&sql, listing->arena);
+    idx_sql_init(&sql, db_source_dialect(index->source), listing->arena);
     for (size_t i = 0; i < n; i++)
         buf_printf(&sql.text, "%s%s.%s", i ? ", " : "SELECT ", own->alias, columns[i].name);
     from_tree(&sql.text, ask->count && by < ask->level ? by : ask->level, ask->level);
     bool ok = condition(&sql, ask, err);
     buf_printf(&sql.text, " ORDER BY %s.%s", own->alias, own->id);
-    listing->db = ok ? idx_reader_take(index, err) : NULL;
-    listing->statement = listing->db ? idx_sql_prepare(&sql, listing->db, err) : NULL;
+    listing->db = ok ? idx_reader_take(index, IDX_SNAPSHOT, err) : NULL;
+    listing->statement = listing->db ? idx_sql_prepare(&sql, listing->db, DB_ROWS, err) : NULL;
     idx_sql_free(&sql);
     if (listing->statement)
         return listing;
@@ -149,7 +149,7 @@ void idx_list_close(IdxListing *listing)
     if (!listing)
         return;
     db_done(listing->statement);
-    idx_reader_give(listing->index, listing->db);
+    idx_reader_give(listing->index, listing->db, IDX_SNAPSHOT);
     arena_free(listing->arena);
     free(listing);
 }
@@ -164,7 +164,7 @@ struct IdxLookup {
 
 IdxLookup *idx_lookup_open(Index *index, Err *err)
 {
-    Db *db = idx_reader_take(index, err);
+    Db *db = idx_reader_take(index, IDX_SNAPSHOT, err);
     if (!db)
         return NULL;
     IdxLookup *lookup = calloc(1, sizeof *lookup);
@@ -202,7 +202,7 @@ bool idx_lookup_related(IdxLookup *lookup, DcmLevel from, const char *key, DcmLe
     buf_printf(&sql, "SELECT %s.%s", wanted->alias, wanted->uid);
     from_tree(&sql, from < to ? from : to, from < to ? to : from);
     buf_printf(&sql, " WHERE %s.%s = ? ORDER BY %s.%s", given->alias, given->uid, wanted->alias, wanted->id);
-    DbStatement *s = db_prepare(lookup->db, buf_cstr(&sql), err);
+    DbStatement *s = db_prepare_for(lookup->db, buf_cstr(&sql), DB_ROWS, err);
     bool ok = s != NULL;
     if (ok)
         db_bind_text(s, idx_key(lookup->arena, span_cstr(key)));
@@ -217,7 +217,7 @@ void idx_lookup_close(IdxLookup *lookup)
 {
     if (!lookup)
         return;
-    idx_reader_give(lookup->index, lookup->db);
+    idx_reader_give(lookup->index, lookup->db, IDX_SNAPSHOT);
     arena_free(lookup->arena);
     free(lookup);
 }

@@ -90,12 +90,12 @@ static bool read_list(Db *db, Arena *arena, int64_t number, Uids *out, Err *err)
 bool idx_study_list_read(Index *index, Arena *arena, int64_t number, const char ***studies, size_t *count,
                          Err *err)
 {
-    Db *db = idx_reader_take(index, err);
+    Db *db = idx_reader_take(index, IDX_ONE_LOOK, err);
     Uids uids = {0};
     bool last = number == 0;
     bool ok =
         db && (!last || number_of(db, LAST_LIST, &number, err)) && read_list(db, arena, number, &uids, err);
-    idx_reader_give(index, db);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
     if (ok && !uids.count)
         ok = last ? err_set(err, ERR_NOT_FOUND,
                             "there is no list of studies; 'manage data index_study FILE' loads one")
@@ -118,7 +118,7 @@ bool idx_modalities(Index *index, Arena *arena, IdxModality **out, size_t *count
 {
     static const char sql[] = "SELECT modality, sum_patient, sum_studies, sum_series, sum_instance, size, "
                               "sum_error FROM tools_modality";
-    Db *db = idx_reader_take(index, err);
+    Db *db = idx_reader_take(index, IDX_ONE_LOOK, err);
     DbStatement *s = db ? db_prepare(db, sql, err) : NULL;
     bool ok = s != NULL, row = true;
     size_t capacity = 0;
@@ -141,7 +141,7 @@ bool idx_modalities(Index *index, Arena *arena, IdxModality **out, size_t *count
                                            .errors = figure(s, 6)};
     }
     db_done(s);
-    idx_reader_give(index, db);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
     return ok;
 }
 
@@ -152,7 +152,7 @@ static bool read_double(DbStatement *s, int column, double *out)
 
 bool idx_speed(Index *index, IdxSpeed *out, Err *err)
 {
-    Db *db = idx_reader_take(index, err);
+    Db *db = idx_reader_take(index, IDX_ONE_LOOK, err);
     DbStatement *s = db ? db_prepare(db, "SELECT time, file, size FROM tools_speed", err) : NULL;
     bool row = false;
     bool ok = s && db_step(s, &row, err);
@@ -163,7 +163,7 @@ bool idx_speed(Index *index, IdxSpeed *out, Err *err)
             read_double(s, 1, &out->files_per_second) && read_double(s, 2, &out->bytes_per_second);
     }
     db_done(s);
-    idx_reader_give(index, db);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
     return ok;
 }
 
@@ -173,5 +173,11 @@ bool idx_drop(Index *index, Err *err)
 {
     if (index->in_transaction)
         return err_set(err, ERR_USAGE, "index: a transaction is open");
-    return idx_schema_drop(index->writer, err);
+    bool changed;
+    if (!idx_writer(index, err) || !db_begin(index->writer, &changed, err))
+        return false;
+    if (idx_schema_drop(index->writer, err))
+        return db_commit(index->writer, err);
+    db_rollback(index->writer);
+    return false;
 }

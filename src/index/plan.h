@@ -21,6 +21,7 @@ typedef struct IdxPlan {
         [DCM_LEVEL_COUNT]; /* keys with a value, by the level whose row decides; those below `level` by a child */
     DcmLevel deepest;      /* the lowest level that has keys to decide; `level` when there are none below */
     bool all_attributes, unsupported_key;
+    bool first_matters; /* rows come in the order of an index, few are passed over */
     uint64_t limit, offset;
     IdxSql rows;     /* `level` and above: idx_sql_columns of each, from PATIENT down */
     IdxSql children; /* the levels below, down to `deepest`; last parameter: id of the row */

@@ -81,18 +81,18 @@ static void join_levels(Buf *sql, DcmLevel from, DcmLevel to)
     buf_printf(sql, " FROM %s %s", idx_tables[from].name, idx_tables[from].alias);
     for (int l = (int)from + 1; l <= (int)to; l++)
         join(sql, " JOIN", l, l - 1);
-    buf_append_cstr(sql, " WHERE 1");
+    buf_append_cstr(sql, " WHERE true");
 }
 
-/* The same when nothing selects: studies in their order, and what belongs to each (CROSS JOIN keeps the order of the tables),
+/* The same when nothing selects: studies in their order, and what belongs to each (the join keeps the order of the tables),
    so that the first answers are there at once. */
-static void walk_studies(Buf *sql, DcmLevel to)
+static void walk_studies(Buf *sql, const DbDialect *dialect, DcmLevel to)
 {
     buf_append_cstr(sql, " FROM study s");
-    join(sql, " CROSS JOIN", DCM_LEVEL_PATIENT, DCM_LEVEL_STUDY);
+    join(sql, dialect->in_order, DCM_LEVEL_PATIENT, DCM_LEVEL_STUDY);
     for (int l = DCM_LEVEL_SERIES; l <= (int)to; l++)
-        join(sql, " CROSS JOIN", l, l - 1);
-    buf_append_cstr(sql, " WHERE 1");
+        join(sql, dialect->in_order, l, l - 1);
+    buf_append_cstr(sql, " WHERE true");
 }
 
 /* `anchor` is the level whose tables, and those above, the statement has. */
@@ -111,17 +111,19 @@ static const char *order_of(DcmLevel level)
 {
     switch (level) {
     case DCM_LEVEL_PATIENT:
-        return " ORDER BY p.newest_study DESC, p.patient_id DESC";
+        return " ORDER BY p.newest_study DESC NULLS LAST, p.patient_id DESC";
     case DCM_LEVEL_STUDY:
-        return " ORDER BY s.date_study DESC, s.study_time DESC, s.study_id DESC";
+        return " ORDER BY s.date_study DESC NULLS LAST, s.study_time DESC NULLS LAST, s.study_id DESC";
     case DCM_LEVEL_SERIES:
-        return " ORDER BY s.date_study DESC, s.study_time DESC, s.study_id DESC, e.series_number, "
+        return " ORDER BY s.date_study DESC NULLS LAST, s.study_time DESC NULLS LAST, s.study_id DESC, "
+               "e.series_number NULLS FIRST, "
                "e.series_id";
     case DCM_LEVEL_IMAGE:
         break;
     }
-    return " ORDER BY s.date_study DESC, s.study_time DESC, s.study_id DESC, e.series_number, e.series_id, "
-           "i.instance_number, i.file_storage_metadata_dicom_id";
+    return " ORDER BY s.date_study DESC NULLS LAST, s.study_time DESC NULLS LAST, s.study_id DESC, "
+           "e.series_number NULLS FIRST, e.series_id, "
+           "i.instance_number NULLS FIRST, i.file_storage_metadata_dicom_id";
 }
 
 static bool nothing_to_decide(const IdxPlan *plan)
@@ -138,19 +140,20 @@ static bool make_rows(IdxPlan *plan, Db *db, Err *err)
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         if (!narrow_by(plan, sql, db, (DcmLevel)level, plan->level, err))
             return false;
+    plan->first_matters = !sql->selective;
     Buf conditions = sql->text;
     buf_init(&sql->text, 0);
     select_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
     if (sql->selective || plan->level == DCM_LEVEL_PATIENT)
         join_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
     else
-        walk_studies(&sql->text, plan->level);
+        walk_studies(&sql->text, db_dialect(db), plan->level);
     buf_append_span(&sql->text, buf_span(&conditions));
     buf_free(&conditions);
     buf_append_cstr(&sql->text, order_of(plan->level));
     if (nothing_to_decide(plan) && (plan->limit || plan->offset)) {
         buf_append_cstr(&sql->text, " LIMIT ? OFFSET ?");
-        idx_sql_number(sql, plan->limit && plan->limit < INT64_MAX ? (int64_t)plan->limit : -1);
+        idx_sql_number(sql, plan->limit && plan->limit < INT64_MAX ? (int64_t)plan->limit : INT64_MAX);
         idx_sql_number(sql, plan->offset < INT64_MAX ? (int64_t)plan->offset : INT64_MAX);
         plan->offset = 0;
     }
@@ -188,8 +191,8 @@ bool idx_plan_make(IdxPlan *plan, Arena *arena, Db *db, const IdxQuery *query, E
                       .limit = query->limit,
                       .offset = query->offset};
     plan->keys = keys_in_utf8(arena, query->keys);
-    idx_sql_init(&plan->rows, arena);
-    idx_sql_init(&plan->children, arena);
+    idx_sql_init(&plan->rows, db_dialect(db), arena);
+    idx_sql_init(&plan->children, db_dialect(db), arena);
     sort_keys(plan);
     if (!make_rows(plan, db, err))
         return false;

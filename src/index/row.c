@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <utf8proc.h>
 #include <xxhash.h>
 
 #define UNKNOWN "Unknown"
@@ -20,6 +21,36 @@
 enum { KEY_CHARS = 64, KEY_HEAD_CHARS = 47, NESTING_MAX = 16 };
 
 /* -- values -- */
+
+/* Bytes of the character that `s` begins with; 0 when it is none. */
+static size_t character(Span s)
+{
+    utf8proc_int32_t c;
+    if (s.p[0] < 0x80)
+        return s.p[0] != 0;
+    utf8proc_ssize_t n = utf8proc_iterate(s.p, (utf8proc_ssize_t)s.n, &c);
+    return n > 0 ? (size_t)n : 0;
+}
+
+bool idx_is_text(Span s)
+{
+    while (s.n) {
+        size_t n = character(s);
+        if (!n)
+            return false;
+        s = span_sub(s, n, s.n);
+    }
+    return true;
+}
+
+void idx_append_text(Buf *out, Span s)
+{
+    while (s.n) {
+        size_t n = character(s);
+        buf_append(out, s.p, n);
+        s = span_sub(s, n ? n : 1, s.n);
+    }
+}
 
 Span idx_cut(Span utf8, int chars)
 {
@@ -34,12 +65,23 @@ Span idx_cut(Span utf8, int chars)
     return span_sub(utf8, 0, n);
 }
 
+static Span text_of(Arena *arena, Span s)
+{
+    Buf text;
+    buf_init(&text, 0);
+    idx_append_text(&text, s);
+    Span out = arena_span(arena, buf_span(&text));
+    buf_free(&text);
+    return out;
+}
+
 Span idx_key(Arena *arena, Span utf8)
 {
-    if (idx_cut(utf8, KEY_CHARS).n == utf8.n)
+    bool good = idx_is_text(utf8);
+    if (good && idx_cut(utf8, KEY_CHARS).n == utf8.n)
         return utf8;
-    Span head = idx_cut(utf8, KEY_HEAD_CHARS);
     unsigned long long hash = XXH3_64bits(utf8.p, utf8.n);
+    Span head = idx_cut(good ? utf8 : text_of(arena, utf8), KEY_HEAD_CHARS);
     return span_cstr(arena_printf(arena, "%.*s~%016llx", SPAN_FMT(head), hash));
 }
 
@@ -134,7 +176,7 @@ typedef struct Cell {
     bool exact;
 } Cell;
 
-/* A NUL inside a value ends the C string that dcm_text_all gives, and the rest would be lost. */
+/* A NUL inside a value ends the C string that dcm_text_all gives, and the rest would be lost; bytes that are no UTF-8 are left out. */
 static bool has_nul_inside(const DcmElement *e)
 {
     return memchr(e->value.p, 0, span_rtrim(e->value).n) != NULL;
@@ -142,9 +184,12 @@ static bool has_nul_inside(const DcmElement *e)
 
 static Cell text_cell(Arena *arena, const IdxAttribute *a, const DcmElement *e, Span text)
 {
+    bool good = idx_is_text(text);
+    if (!good)
+        text = text_of(arena, text);
     Span cut = idx_cut(text, a->chars);
-    bool exact = cut.n == text.n;
-    if (e->value.n && has_nul_inside(e)) {
+    bool exact = good && cut.n == text.n;
+    if (e->value.n && (!good || has_nul_inside(e))) {
         /* Marked as several values: search.c takes the column's word for single ones. */
         cut = span_cstr(arena_printf(arena, "%.*s\\", SPAN_FMT(idx_cut(text, a->chars - 1))));
         exact = false;

@@ -6,6 +6,7 @@
 #ifndef GANTRY_INDEX_ROW_H
 #define GANTRY_INDEX_ROW_H
 
+#include "base/buf.h"
 #include "dicom/dataset.h"
 #include "index/attributes.h"
 #include "index/database.h"
@@ -33,8 +34,12 @@ DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *
 /* Do two elements say the same? */
 bool idx_row_same(const DcmElement *a, const DcmElement *b);
 
-/* A key as its column holds it: as it is up to 64 characters; longer ones keep their beginning and end in a hash, so that
-   different ones stay different. */
+/* Is this text that every database takes: UTF-8 without NUL? */
+bool idx_is_text(Span s);
+/* Appends `s` without the bytes that are none. */
+void idx_append_text(Buf *out, Span s);
+/* A key as its column holds it: as it is up to 64 characters; longer ones, and those that are no UTF-8, keep their beginning and end in
+   a hash, so that different ones stay different. */
 Span idx_key(Arena *arena, Span utf8);
 /* The first `chars` characters. */
 Span idx_cut(Span utf8, int chars);

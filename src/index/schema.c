@@ -9,12 +9,15 @@
  */
 #include "index/schema.h"
 
+#include <string.h>
+
 static const struct {
     const char *insertable; /* columns that ingest gives with the row */
     const char *types;      /* their definitions, and those of the columns that ingest keeps later */
     const char *last;
 } extras[DCM_LEVEL_COUNT] = {
-    [DCM_LEVEL_PATIENT] = {NULL, "newest_study VARCHAR(10), size BIGINT NOT NULL DEFAULT 0, ", ""},
+    [DCM_LEVEL_PATIENT] = {NULL, "newest_study VARCHAR(10){binary_order}, size BIGINT NOT NULL DEFAULT 0, ",
+                           ""},
     [DCM_LEVEL_STUDY] = {"patient_uid, patient_id",
                          "patient_uid VARCHAR(64) NOT NULL, size BIGINT NOT NULL DEFAULT 0, ",
                          ", patient_id BIGINT NOT NULL REFERENCES patient (patient_id)"},
@@ -27,27 +30,28 @@ static const struct {
         {"storage_method, file_path, filesize, storage_status, dt_deb_storage, dt_end_storage, "
          "series_uid, study_uid, patient_uid, transfer_syntax_uid, source_ae, data_offset, "
          "sha256, content, begin_us, end_us, series_id, study_id, patient_id",
-         "storage_method VARCHAR(64) NOT NULL, file_path VARCHAR(512) NOT NULL, "
+         "storage_method VARCHAR(64) NOT NULL, file_path {path} NOT NULL, "
          "filesize BIGINT NOT NULL, storage_status INTEGER NOT NULL, "
          "dt_deb_storage TIMESTAMP, dt_end_storage TIMESTAMP, series_uid VARCHAR(64) NOT NULL, "
          "study_uid VARCHAR(64) NOT NULL, patient_uid VARCHAR(64) NOT NULL, "
          "transfer_syntax_uid VARCHAR(64), source_ae VARCHAR(64), data_offset BIGINT, "
-         "sha256 BLOB, content BLOB, begin_us BIGINT, end_us BIGINT, ",
+         "sha256 {blob}, content {blob}, begin_us BIGINT, end_us BIGINT, ",
          ", series_id BIGINT NOT NULL REFERENCES series (series_id), study_id BIGINT NOT NULL, "
          "patient_id BIGINT NOT NULL"},
 };
 
 static const char other_tables[] =
-    "CREATE TABLE term (attribute INTEGER NOT NULL, value TEXT NOT NULL, id INTEGER NOT NULL, "
-    "PRIMARY KEY (attribute, value, id)) WITHOUT ROWID;"
+    "CREATE TABLE term (attribute {integer} NOT NULL, value TEXT NOT NULL{binary_order}, id {integer} NOT "
+    "NULL, "
+    "PRIMARY KEY (attribute, value, id)){without_rowid};"
     "CREATE TABLE totals (patients BIGINT, studies BIGINT, series BIGINT, instances BIGINT, size BIGINT);"
     "INSERT INTO totals VALUES (0, 0, 0, 0, 0);"
-    "CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL){without_rowid};"
     "CREATE TABLE study_list (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, "
-    "ids INTEGER PRIMARY KEY AUTOINCREMENT, study_uid VARCHAR(64) NOT NULL, id_list INTEGER NOT NULL, "
+    "ids {id}, study_uid VARCHAR(64) NOT NULL, id_list INTEGER NOT NULL, "
     "d_load VARCHAR(16) NOT NULL);"
     "CREATE TABLE mapping_annotation (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, "
-    "mapping_annotation_id INTEGER PRIMARY KEY AUTOINCREMENT, uid_dicom_source VARCHAR(64) NOT NULL, "
+    "mapping_annotation_id {id}, uid_dicom_source VARCHAR(64) NOT NULL, "
     "level_dicom_source VARCHAR(16) NOT NULL, uid_annotation VARCHAR(64) NOT NULL UNIQUE, "
     "file_storage_metadata_dicom_id BIGINT REFERENCES file_storage_metadata_dicom "
     "(file_storage_metadata_dicom_id) ON DELETE SET NULL);";
@@ -55,18 +59,19 @@ static const char other_tables[] =
 /* Uniqueness, the tree, the orders in which lists are served, and the dates that are searched. */
 static const char indexes[] =
     "CREATE UNIQUE INDEX ix_patient_patient_uid ON patient (patient_uid);"
-    "CREATE INDEX ix_patient_newest ON patient (newest_study DESC, patient_id DESC);"
+    "CREATE INDEX ix_patient_newest ON patient (newest_study DESC{nulls_last}, patient_id DESC);"
     "CREATE INDEX ix_patient_birth ON patient (patient_birth_date);"
     "CREATE UNIQUE INDEX ix_study_study_uid ON study (study_uid, patient_id);"
-    "CREATE INDEX ix_study_newest ON study (date_study DESC, study_time DESC, study_id DESC);"
+    "CREATE INDEX ix_study_newest ON study (date_study DESC{nulls_last}, study_time DESC{nulls_last}, "
+    "study_id DESC);"
     "CREATE INDEX ix_study_patient_id ON study (patient_id, date_study);"
     "CREATE UNIQUE INDEX ix_series_series_uid ON series (series_uid, study_id);"
-    "CREATE INDEX ix_series_study_id ON series (study_id, series_number, series_id);"
+    "CREATE INDEX ix_series_study_id ON series (study_id, series_number{nulls_first}, series_id);"
     "CREATE INDEX IF NOT EXISTS ix_series_modality ON series (modality, series_id);"
     "CREATE UNIQUE INDEX ix_file_storage_metadata_dicom_instance_uid "
     "ON file_storage_metadata_dicom (instance_uid);"
     "CREATE INDEX ix_file_storage_metadata_dicom_series_id ON file_storage_metadata_dicom "
-    "(series_id, instance_number, file_storage_metadata_dicom_id);"
+    "(series_id, instance_number{nulls_first}, file_storage_metadata_dicom_id);"
     "CREATE INDEX ix_file_storage_metadata_dicom_error ON file_storage_metadata_dicom (series_id) "
     "WHERE storage_status <> 0;"
     "CREATE INDEX ix_mapping_annotation_file ON mapping_annotation (file_storage_metadata_dicom_id);";
@@ -74,14 +79,28 @@ static const char indexes[] =
 static const char views[] =
     "CREATE VIEW tools_modality AS SELECT modality, count(DISTINCT patient_id) AS sum_patient, "
     "count(DISTINCT study_id) AS sum_studies, count(*) AS sum_series, "
-    "sum(number_of_series_related_instances) AS sum_instance, sum(size) AS size, "
-    "sum((SELECT count(*) FROM file_storage_metadata_dicom i WHERE i.series_id = e.series_id AND "
-    "i.storage_status <> 0)) AS sum_error FROM series e GROUP BY modality ORDER BY sum_instance DESC;"
+    "CAST(sum(number_of_series_related_instances) AS BIGINT) AS sum_instance, "
+    "CAST(sum(size) AS BIGINT) AS size, CAST(sum((SELECT count(*) FROM file_storage_metadata_dicom i WHERE "
+    "i.series_id = e.series_id AND "
+    "i.storage_status <> 0)) AS BIGINT) AS sum_error FROM series e GROUP BY modality ORDER BY sum_instance "
+    "DESC;"
     "CREATE VIEW tools_speed AS WITH latest AS (SELECT filesize, end_us FROM file_storage_metadata_dicom "
     "ORDER BY file_storage_metadata_dicom_id DESC LIMIT 500), passed AS (SELECT count(*) AS files, "
-    "total(filesize) AS bytes, (max(end_us) - min(end_us)) / 1e6 AS seconds FROM latest) "
+    "sum(filesize) AS bytes, CAST(max(end_us) - min(end_us) AS DOUBLE PRECISION) / 1000000 AS seconds "
+    "FROM latest) "
     "SELECT seconds AS time, CASE WHEN seconds > 0 THEN files / seconds END AS file, "
-    "CASE WHEN seconds > 0 THEN bytes / seconds END AS size FROM passed WHERE files > 0;";
+    "CASE WHEN seconds > 0 THEN CAST(bytes AS DOUBLE PRECISION) / seconds END AS size FROM passed WHERE "
+    "files > 0;";
+
+static void column_sql(Buf *sql, const IdxAttribute *a)
+{
+    Span type = span_cstr(a->type);
+    bool is_number = span_starts(type, SPAN("INTEGER"));
+    if (is_number)
+        type = span_sub(type, strlen("INTEGER"), type.n);
+    buf_printf(sql, "%s %s%.*s%s", a->column, is_number ? "{integer}" : "", SPAN_FMT(type),
+               is_number ? "" : "{binary_order}");
+}
 
 static void table_sql(Buf *sql, DcmLevel level)
 {
@@ -90,44 +109,31 @@ static void table_sql(Buf *sql, DcmLevel level)
     const IdxAttribute *a = idx_attributes(level, &n);
     buf_printf(sql, "CREATE TABLE %s (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, ", table->name);
     for (size_t i = 0; i < n; i++)
-        if (a[i].column)
-            buf_printf(sql, "%s %s, ", a[i].column, a[i].type);
-    buf_printf(sql,
-               "%sspecific_character_set TEXT, attributes BLOB, %s INTEGER PRIMARY KEY AUTOINCREMENT%s);",
-               extras[level].types, table->id, extras[level].last);
+        if (a[i].column) {
+            column_sql(sql, &a[i]);
+            buf_append_cstr(sql, ", ");
+        }
+    buf_printf(sql, "%sspecific_character_set TEXT, attributes {blob}, %s {id}%s);", extras[level].types,
+               table->id, extras[level].last);
 }
 
-static bool create(Db *db, Err *err)
+void idx_sql_schema(Buf *sql, const DbDialect *dialect)
 {
-    Buf sql;
-    buf_init(&sql, 0);
+    Buf text;
+    buf_init(&text, 0);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
-        table_sql(&sql, (DcmLevel)level);
-    buf_append_cstr(&sql, other_tables);
-    buf_append_cstr(&sql, indexes);
-    buf_append_cstr(&sql, views);
-    buf_printf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;", IDX_APPLICATION_ID,
-               IDX_SCHEMA_VERSION);
-    bool ok = db_exec(db, buf_cstr(&sql), err);
-    buf_free(&sql);
-    return ok;
-}
-
-static bool number(Db *db, const char *sql, int64_t *out, Err *err)
-{
-    bool row = false;
-    DbStatement *s = db_prepare(db, sql, err);
-    bool ok = s && db_step(s, &row, err);
-    if (ok && row)
-        *out = db_int(s, 0);
-    db_done(s);
-    return ok;
+        table_sql(&text, (DcmLevel)level);
+    buf_append_cstr(&text, other_tables);
+    buf_append_cstr(&text, indexes);
+    buf_append_cstr(&text, views);
+    db_expand(dialect, buf_cstr(&text), sql);
+    buf_free(&text);
 }
 
 static bool has_column(Db *db, const char *table, const char *column, bool *out, Err *err)
 {
     bool row = false;
-    DbStatement *s = db_prepare(db, "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", err);
+    DbStatement *s = db_prepare(db, db_dialect(db)->has_column, err);
     if (!s)
         return false;
     db_bind_cstr(s, table);
@@ -135,6 +141,20 @@ static bool has_column(Db *db, const char *table, const char *column, bool *out,
     bool ok = db_step(s, &row, err);
     *out = row;
     db_done(s);
+    return ok;
+}
+
+static bool add_column(Db *db, DcmLevel level, const IdxAttribute *a, Err *err)
+{
+    Buf text, sql;
+    buf_init(&text, 0);
+    buf_init(&sql, 0);
+    buf_printf(&text, "ALTER TABLE %s ADD COLUMN ", idx_tables[level].name);
+    column_sql(&text, a);
+    db_expand(db_dialect(db), buf_cstr(&text), &sql);
+    bool ok = db_exec(db, buf_cstr(&sql), err);
+    buf_free(&text);
+    buf_free(&sql);
     return ok;
 }
 
@@ -149,57 +169,18 @@ static bool add_missing_columns(Db *db, DcmLevel level, Err *err)
             return false;
         if (there)
             continue;
-        Buf sql;
-        buf_init(&sql, 0);
-        buf_printf(&sql, "ALTER TABLE %s ADD COLUMN %s %s", idx_tables[level].name, a[i].column, a[i].type);
-        bool ok = db_exec(db, buf_cstr(&sql), err);
-        buf_free(&sql);
-        if (!ok)
+        if (!add_column(db, level, &a[i], err))
             return false;
     }
     return true;
 }
 
-static bool bring_up_to_date(Db *db, Err *err)
+bool idx_schema_add_columns(Db *db, Err *err)
 {
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         if (!add_missing_columns(db, (DcmLevel)level, err))
             return false;
     return db_exec(db, "CREATE INDEX IF NOT EXISTS ix_series_modality ON series (modality, series_id)", err);
-}
-
-static bool create_or_migrate(Db *db, Err *err)
-{
-    int64_t version = 0, application = 0, tables = 0;
-    if (!number(db, "PRAGMA user_version", &version, err) ||
-        !number(db, "PRAGMA application_id", &application, err) ||
-        !number(db, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'", &tables,
-                err))
-        return false;
-    /* Version 0 under our own mark: idx_schema_drop was here, and left what belongs to others. */
-    if (tables == 0 || (application == IDX_APPLICATION_ID && version == 0))
-        return create(db, err);
-    if (application != IDX_APPLICATION_ID)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "index: %s is the database of another program; give the index a file of its own",
-                       db_path(db));
-    if (version > IDX_SCHEMA_VERSION)
-        return err_set(
-            err, ERR_UNSUPPORTED,
-            "index: %s was made by a newer program (schema %lld, this one knows %d); use that one, or "
-            "move the file away and rebuild the index with 'manage data index'",
-            db_path(db), (long long)version, IDX_SCHEMA_VERSION);
-    return bring_up_to_date(db, err);
-}
-
-bool idx_schema_open(Db *db, Err *err)
-{
-    if (!db_exec(db, "BEGIN IMMEDIATE", err))
-        return false;
-    if (create_or_migrate(db, err) && db_exec(db, "COMMIT", err))
-        return true;
-    db_exec(db, "ROLLBACK", NULL);
-    return false;
 }
 
 /* Children before parents. */
@@ -213,27 +194,17 @@ static const char *const own_tables[] = {"mapping_annotation",
                                          "totals",
                                          "note"};
 
-static bool drop_all(Db *db, Err *err)
+bool idx_schema_drop(Db *db, Err *err)
 {
     Buf sql;
     buf_init(&sql, 0);
     buf_append_cstr(&sql, "DROP VIEW IF EXISTS tools_modality; DROP VIEW IF EXISTS tools_speed;");
     for (size_t i = 0; i < sizeof own_tables / sizeof *own_tables; i++)
         buf_printf(&sql, "DROP TABLE IF EXISTS %s;", own_tables[i]);
-    buf_append_cstr(&sql, "PRAGMA user_version = 0;");
+    buf_append_cstr(&sql, db_dialect(db)->forget_version);
     bool ok = db_exec(db, buf_cstr(&sql), err);
     buf_free(&sql);
     return ok;
-}
-
-bool idx_schema_drop(Db *db, Err *err)
-{
-    if (!db_exec(db, "BEGIN IMMEDIATE", err))
-        return false;
-    if (drop_all(db, err) && db_exec(db, "COMMIT", err))
-        return true;
-    db_exec(db, "ROLLBACK", NULL);
-    return false;
 }
 
 /* -- statements -- */
@@ -278,7 +249,7 @@ static int count_names(const char *list)
     return n;
 }
 
-void idx_sql_insert(Buf *sql, DcmLevel level)
+void idx_sql_insert(Buf *sql, DcmLevel level, const DbDialect *dialect)
 {
     size_t n;
     const IdxAttribute *a = idx_attributes(level, &n);
@@ -295,6 +266,8 @@ void idx_sql_insert(Buf *sql, DcmLevel level)
     for (int i = 1; i < parameters; i++)
         buf_append_cstr(sql, ", ?");
     buf_append_cstr(sql, ")");
+    if (dialect->returning && level != DCM_LEVEL_IMAGE)
+        buf_printf(sql, " RETURNING %s", idx_tables[level].id);
 }
 
 static void set_names(Buf *sql, const char *list)

@@ -12,9 +12,11 @@
 
 enum { IDX_SCHEMA_VERSION = 1, IDX_APPLICATION_ID = 0x474e5452 };
 
-/* Creates the tables of an empty database, or brings older ones up to date; refuses newer ones and databases of others. */
-bool idx_schema_open(Db *db, Err *err);
-/* Takes away our tables and views, in one transaction; what else is in the database stays. */
+/* Every table, index and view of an empty database. */
+void idx_sql_schema(Buf *sql, const DbDialect *dialect);
+/* Adds columns of attributes that got one since the database was made. */
+bool idx_schema_add_columns(Db *db, Err *err);
+/* Takes away our tables and views inside a transaction; what else is in the database stays. */
 bool idx_schema_drop(Db *db, Err *err);
 
 /* The columns of a level's row, for idx_row_read: id, specific_character_set, attributes, then every column of the attribute table in its order. */
@@ -23,10 +25,10 @@ void idx_sql_columns(Buf *sql, DcmLevel level);
 int idx_sql_column_count(DcmLevel level);
 
 /*
- * INSERT and UPDATE of a row. Parameters in order: d8ins (update: d8maj), specific_character_set, attributes, every column of the attribute table
+ * INSERT and UPDATE of a row. INSERT of patients, studies and series is for db_insert. Parameters in order: d8ins (update: d8maj), specific_character_set, attributes, every column of the attribute table
  * that is not kept by ingest, then the extras of idx_sql_extras; update: then the id. Updates of PATIENT, STUDY and SERIES have no extras.
  */
-void idx_sql_insert(Buf *sql, DcmLevel level);
+void idx_sql_insert(Buf *sql, DcmLevel level, const DbDialect *dialect);
 void idx_sql_update(Buf *sql, DcmLevel level);
 /* Columns of the level that no attribute has, comma-separated. */
 const char *idx_sql_extras(DcmLevel level);

@@ -12,9 +12,9 @@
 
 /* -- SQL and parameters -- */
 
-void idx_sql_init(IdxSql *sql, Arena *arena)
+void idx_sql_init(IdxSql *sql, const DbDialect *dialect, Arena *arena)
 {
-    *sql = (IdxSql){.arena = arena};
+    *sql = (IdxSql){.arena = arena, .dialect = dialect};
     buf_init(&sql->text, 0);
 }
 
@@ -46,9 +46,9 @@ void idx_sql_number(IdxSql *sql, int64_t value)
     *next_param(sql) = (IdxParam){.number = value};
 }
 
-DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, Err *err)
+DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, DbUse use, Err *err)
 {
-    DbStatement *statement = db_prepare(db, buf_cstr(&sql->text), err);
+    DbStatement *statement = db_prepare_for(db, buf_cstr(&sql->text), use, err);
     for (size_t i = 0; statement && i < sql->count; i++)
         if (sql->params[i].is_text)
             db_bind_text(statement, sql->params[i].text);
@@ -75,7 +75,7 @@ bool idx_sql_among(IdxSql *sql, const char *column, const char *const *values, s
     for (size_t i = 0; i < count; i++)
         json_text(&w, idx_key(sql->arena, span_cstr(values[i])));
     json_end_array(&w);
-    buf_printf(&sql->text, "%s IN (SELECT value FROM json_each(?))", column);
+    buf_printf(&sql->text, "%s%s", column, sql->dialect->among);
     idx_sql_text(sql, buf_span(&list));
     buf_free(&list);
     return true;
@@ -225,14 +225,14 @@ static size_t term_patterns(Span folded, bool name, TermPattern out[IDX_PATTERN_
 static void one_term(IdxSql *sql, const IdxAttribute *a, const TermPattern *p)
 {
     static const char *const conditions[] = {[TERM_EQUAL] = "value = ?",
-                                             [TERM_PREFIX] =
-                                                 "value >= ? AND value <= ? || '" IDX_TERM_LAST "'",
-                                             [TERM_CONTAINS] = "instr(value, ?) > 0"};
-    buf_printf(&sql->text, "SELECT id FROM term WHERE attribute = %lld AND %s UNION ALL ", (long long)a->tag,
-               conditions[p->kind]);
+                                             [TERM_PREFIX] = "value >= ? AND value <= ?",
+                                             [TERM_CONTAINS] = "{find}(value, ?) > 0"};
+    buf_printf(&sql->text, "SELECT id FROM term WHERE attribute = %lld AND ", (long long)a->tag);
+    db_expand(sql->dialect, conditions[p->kind], &sql->text);
+    buf_append_cstr(&sql->text, " UNION ALL ");
     idx_sql_text(sql, p->text);
     if (p->kind == TERM_PREFIX)
-        idx_sql_text(sql, p->text);
+        idx_sql_text(sql, span_cstr(arena_printf(sql->arena, "%.*s" IDX_TERM_LAST, SPAN_FMT(p->text))));
 }
 
 /* False when the key cannot be narrowed. */
@@ -345,10 +345,10 @@ static bool among_condition(IdxSql *sql, const char *column, Span value)
     }
     if (!n)
         return false;
-    buf_printf(&sql->text, "(length(CAST(%s AS BLOB)) > %d", column,
-               IDX_LIST_TEXT_MAX - 2 * IDX_LIST_VALUE_MAX);
+    /* Characters have up to four bytes. */
+    buf_printf(&sql->text, "(length(%s) > %d", column, (IDX_LIST_TEXT_MAX - 2 * IDX_LIST_VALUE_MAX) / 4);
     for (size_t i = 0; i < n; i++) {
-        buf_printf(&sql->text, " OR instr('\\' || %s || '\\', ?) > 0", column);
+        buf_printf(&sql->text, " OR %s('\\' || %s || '\\', ?) > 0", sql->dialect->find, column);
         idx_sql_text(sql, span_cstr(arena_printf(sql->arena, "\\%.*s\\", SPAN_FMT(values[i]))));
     }
     buf_append_cstr(&sql->text, ")");
@@ -372,8 +372,8 @@ static bool equal_condition(IdxSql *sql, const IdxAttribute *a, Span value)
     if (!is_plain(value))
         return false;
     char *column = arena_printf(sql->arena, "%s.%s", idx_tables[a->level].alias, a->column);
-    buf_printf(&sql->text, "(%s = ? OR instr(%s, '\\') > 0 OR length(%s) >= %d)", column, column, column,
-               a->chars);
+    buf_printf(&sql->text, "(%s = ? OR %s(%s, '\\') > 0 OR length(%s) >= %d)", column, sql->dialect->find,
+               column, column, a->chars);
     idx_sql_text(sql, value);
     return true;
 }

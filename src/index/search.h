@@ -43,6 +43,7 @@ typedef struct IdxParam {
 /* SQL text under construction and what it binds, in the arena. */
 typedef struct IdxSql {
     Arena *arena;
+    const DbDialect *dialect;
     Buf text;
     IdxParam *params;
     size_t count, capacity;
@@ -50,12 +51,12 @@ typedef struct IdxSql {
         selective; /* a condition is there that few rows meet as a rule, by an index: identifiers, terms, dates of birth */
 } IdxSql;
 
-void idx_sql_init(IdxSql *sql, Arena *arena);
+void idx_sql_init(IdxSql *sql, const DbDialect *dialect, Arena *arena);
 void idx_sql_free(IdxSql *sql);
 void idx_sql_text(IdxSql *sql, Span value);
 void idx_sql_number(IdxSql *sql, int64_t value);
 /* Prepares and binds; the arena must outlive the statement's use. */
-DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, Err *err);
+DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, DbUse use, Err *err);
 /* "column = ?" or "column IN (the list)". */
 bool idx_sql_among(IdxSql *sql, const char *column, const char *const *values, size_t count, Err *err);
 

@@ -13,7 +13,7 @@
 
 #define FROM_TREE                                                                                            \
     " FROM patient p JOIN study s ON s.patient_id = p.patient_id JOIN series e ON e.study_id = s.study_id "  \
-    "JOIN file_storage_metadata_dicom i ON i.series_id = e.series_id WHERE 1"
+    "JOIN file_storage_metadata_dicom i ON i.series_id = e.series_id WHERE true"
 
 struct IdxFiles {
     Index *index;
@@ -76,9 +76,9 @@ static bool look_up(Db *db, Arena *arena, const char *sop_instance, IdxFile *out
 
 bool idx_instance(Index *index, Arena *arena, const char *sop_instance, IdxFile *out, Err *err)
 {
-    Db *db = idx_reader_take(index, err);
+    Db *db = idx_reader_take(index, IDX_ONE_LOOK, err);
     bool ok = db && look_up(db, arena, sop_instance, out, err);
-    idx_reader_give(index, db);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
     return ok;
 }
 
@@ -101,7 +101,7 @@ static bool conditions(IdxSql *sql, const IdxSelection *sel, Err *err)
 {
     bool nothing = !sel->patient_count && !sel->study_count && !sel->series_count && !sel->instance_count;
     if (nothing && !sel->everything)
-        buf_append_cstr(&sql->text, " AND 0");
+        buf_append_cstr(&sql->text, " AND false");
     return among(sql, "p.patient_uid", sel->patient_ids, sel->patient_count, err) &&
            among(sql, "s.study_uid", sel->studies, sel->study_count, err) &&
            among(sql, "e.series_uid", sel->series, sel->series_count, err) &&
@@ -128,18 +128,19 @@ IdxFiles *idx_select(Index *index, const IdxSelection *selection, Err *err)
         abort();
     files->index = index;
     IdxSql sql;
-    idx_sql_init(&sql, arena);
+    idx_sql_init(&sql, db_source_dialect(index->source), arena);
     buf_append_cstr(&sql.text, "SELECT i.file_storage_metadata_dicom_id" FROM_TREE);
     bool ok = conditions(&sql, selection, err), row = true;
-    buf_append_cstr(&sql.text, " ORDER BY s.study_id, e.series_number, e.series_id, i.instance_number, "
+    buf_append_cstr(&sql.text, " ORDER BY s.study_id, e.series_number NULLS FIRST, e.series_id, "
+                               "i.instance_number NULLS FIRST, "
                                "i.file_storage_metadata_dicom_id");
-    Db *db = ok ? idx_reader_take(index, err) : NULL;
-    DbStatement *s = db ? idx_sql_prepare(&sql, db, err) : NULL;
+    Db *db = ok ? idx_reader_take(index, IDX_SNAPSHOT, err) : NULL;
+    DbStatement *s = db ? idx_sql_prepare(&sql, db, DB_ROWS, err) : NULL;
     ok = s != NULL;
     while (ok && (ok = db_step(s, &row, err)) && row)
         add_id(files, db_int(s, 0));
     db_done(s);
-    idx_reader_give(index, db);
+    idx_reader_give(index, db, IDX_SNAPSHOT);
     idx_sql_free(&sql);
     arena_free(arena);
     if (ok)
@@ -152,16 +153,20 @@ IdxFiles *idx_select(Index *index, const IdxSelection *selection, Err *err)
 static const char *count_sql(const IdxSelection *sel)
 {
     if (sel->instance_count)
-        return "SELECT count(*), total(i.filesize)" FROM_TREE;
+        return "SELECT count(*), CAST(coalesce(sum(i.filesize), 0) AS BIGINT)" FROM_TREE;
     if (sel->series_count)
-        return "SELECT total(e.number_of_series_related_instances), total(e.size) FROM patient p "
-               "JOIN study s ON s.patient_id = p.patient_id JOIN series e ON e.study_id = s.study_id WHERE 1";
+        return "SELECT CAST(coalesce(sum(e.number_of_series_related_instances), 0) AS BIGINT), "
+               "CAST(coalesce(sum(e.size), 0) AS BIGINT) FROM patient p "
+               "JOIN study s ON s.patient_id = p.patient_id JOIN series e ON e.study_id = s.study_id WHERE "
+               "true";
     if (sel->study_count)
-        return "SELECT total(s.number_of_study_related_instances), total(s.size) FROM patient p "
-               "JOIN study s ON s.patient_id = p.patient_id WHERE 1";
+        return "SELECT CAST(coalesce(sum(s.number_of_study_related_instances), 0) AS BIGINT), "
+               "CAST(coalesce(sum(s.size), 0) AS BIGINT) FROM patient p "
+               "JOIN study s ON s.patient_id = p.patient_id WHERE true";
     if (sel->patient_count)
-        return "SELECT total(p.number_of_patient_related_instances), total(p.size) FROM patient p WHERE 1";
-    return sel->everything ? "SELECT instances, size FROM totals WHERE 1" : "SELECT 0, 0 WHERE 1";
+        return "SELECT CAST(coalesce(sum(p.number_of_patient_related_instances), 0) AS BIGINT), "
+               "CAST(coalesce(sum(p.size), 0) AS BIGINT) FROM patient p WHERE true";
+    return sel->everything ? "SELECT instances, size FROM totals WHERE true" : "SELECT 0, 0 WHERE true";
 }
 
 bool idx_select_count(Index *index, const IdxSelection *selection, uint64_t *objects, uint64_t *bytes_out,
@@ -169,18 +174,18 @@ bool idx_select_count(Index *index, const IdxSelection *selection, uint64_t *obj
 {
     Arena *arena = arena_new(0);
     IdxSql sql;
-    idx_sql_init(&sql, arena);
+    idx_sql_init(&sql, db_source_dialect(index->source), arena);
     buf_append_cstr(&sql.text, count_sql(selection));
     bool row = false, ok = conditions(&sql, selection, err);
-    Db *db = ok ? idx_reader_take(index, err) : NULL;
-    DbStatement *s = db ? idx_sql_prepare(&sql, db, err) : NULL;
+    Db *db = ok ? idx_reader_take(index, IDX_ONE_LOOK, err) : NULL;
+    DbStatement *s = db ? idx_sql_prepare(&sql, db, DB_LOOK, err) : NULL;
     ok = s && db_step(s, &row, err);
     if (ok) {
         *objects = row ? (uint64_t)db_int(s, 0) : 0;
         *bytes_out = row ? (uint64_t)db_int(s, 1) : 0;
     }
     db_done(s);
-    idx_reader_give(index, db);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
     idx_sql_free(&sql);
     arena_free(arena);
     return ok;
@@ -209,12 +214,12 @@ bool idx_files_next(IdxFiles *files, Arena *arena, IdxFile *out, Err *err)
         *out = (IdxFile){0};
         return true;
     }
-    Db *db = idx_reader_take(files->index, err);
+    Db *db = idx_reader_take(files->index, IDX_ONE_LOOK, err);
     if (!db)
         return false;
     while (ok && !found && files->at < files->count)
         ok = read_file(db, arena, files->ids[files->at++], out, &found, err);
-    idx_reader_give(files->index, db);
+    idx_reader_give(files->index, db, IDX_ONE_LOOK);
     if (ok && !found)
         *out = (IdxFile){0};
     return ok;

@@ -116,7 +116,7 @@ static bool run_with_term(void *ctx, const IdxAttribute *a, Span term, Err *err)
 
 bool idx_terms_write(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err)
 {
-    TermRow ctx = {db, id, "INSERT OR IGNORE INTO term (attribute, value, id) VALUES (?, ?, ?)"};
+    TermRow ctx = {db, id, "INSERT INTO term (attribute, value, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"};
     return idx_terms(row, level, run_with_term, &ctx, err);
 }
 

@@ -11,7 +11,7 @@ static const char *steps(Fixture *f, DcmLevel level, const DcmDataset *keys)
     IdxPlan plan;
     sqlite3 *db;
     sqlite3_stmt *s;
-    Db *reader = idx_reader_take(f->index, &f->err);
+    Db *reader = idx_reader_take(f->index, IDX_SNAPSHOT, &f->err);
     IdxQuery query = {.level = level, .keys = keys, .limit = 10};
     ASSERT_OK(f, reader && idx_plan_make(&plan, f->arena, reader, &query, &f->err));
     const char *sql = arena_printf(f->arena, "EXPLAIN QUERY PLAN %s", buf_cstr(&plan.rows.text)), *out = "";
@@ -23,7 +23,7 @@ static const char *steps(Fixture *f, DcmLevel level, const DcmDataset *keys)
     sqlite3_finalize(s);
     sqlite3_close(db);
     idx_plan_done(&plan);
-    idx_reader_give(f->index, reader);
+    idx_reader_give(f->index, reader, IDX_SNAPSHOT);
     return out;
 }
 

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/* Calls to the driver of a connection, and its words in SQL. */
+#include "index/driver.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+void db_expand(const DbDialect *d, const char *text, Buf *out)
+{
+    const struct {
+        const char *token, *word;
+    } words[] = {
+        {"{id}", d->id},
+        {"{integer}", d->integer},
+        {"{blob}", d->blob},
+        {"{binary_order}", d->binary_order},
+        {"{nulls_first}", d->nulls_first},
+        {"{nulls_last}", d->nulls_last},
+        {"{path}", d->path},
+        {"{without_rowid}", d->without_rowid},
+        {"{find}", d->find},
+    };
+    while (*text) {
+        size_t plain = strcspn(text, "{"), taken = 1;
+        buf_append(out, text, plain);
+        text += plain;
+        if (!*text)
+            break;
+        const char *word = "{";
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            if (strncmp(text, words[i].token, strlen(words[i].token)) == 0) {
+                word = words[i].word;
+                taken = strlen(words[i].token);
+            }
+        buf_append_cstr(out, word);
+        text += taken;
+    }
+}
+
+DbSource *db_source_new(const IdxSettings *settings, Err *err)
+{
+    return (&db_sqlite)->source_new(settings, err);
+}
+
+void db_source_free(DbSource *source)
+{
+    if (source)
+        source->driver->source_free(source);
+}
+
+const DbDialect *db_source_dialect(const DbSource *source)
+{
+    return &source->driver->dialect;
+}
+
+const DbDialect *db_dialect(const Db *db)
+{
+    return &db->driver->dialect;
+}
+
+Db *db_open(DbSource *source, DbMode mode, Err *err)
+{
+    Db *db = source->driver->open(source, mode, err);
+    if (db)
+        db->opened_ns = clock_ns();
+    return db;
+}
+
+void db_close(Db *db)
+{
+    if (db)
+        db->driver->close(db);
+}
+
+bool db_alive(Db *db)
+{
+    return db->driver->alive(db);
+}
+
+bool db_open_schema(Db *db, Err *err)
+{
+    return db->driver->open_schema(db, err);
+}
+
+bool db_exec(Db *db, const char *sql, Err *err)
+{
+    return db->driver->exec(db, sql, err);
+}
+
+bool db_begin(Db *db, bool *changed, Err *err)
+{
+    return db->driver->begin(db, changed, err);
+}
+
+bool db_commit(Db *db, Err *err)
+{
+    return db->driver->commit(db, err);
+}
+
+void db_rollback(Db *db)
+{
+    db->driver->rollback(db);
+}
+
+bool db_spoilt(Db *db)
+{
+    return db->driver->spoilt(db);
+}
+
+const char *db_name(const Db *db)
+{
+    return db->source->name;
+}
+
+DbStatement *db_prepare(Db *db, const char *sql, Err *err)
+{
+    return db->driver->prepare(db, sql, DB_LOOK, err);
+}
+
+DbStatement *db_prepare_for(Db *db, const char *sql, DbUse use, Err *err)
+{
+    return db->driver->prepare(db, sql, use, err);
+}
+
+void db_done(DbStatement *s)
+{
+    if (s)
+        s->db->driver->done(s);
+}
+
+void db_bind_text(DbStatement *s, Span utf8)
+{
+    s->db->driver->bind_text(s, utf8);
+}
+
+void db_bind_cstr(DbStatement *s, const char *utf8)
+{
+    if (utf8)
+        s->db->driver->bind_text(s, span_cstr(utf8));
+    else
+        s->db->driver->bind_null(s);
+}
+
+void db_bind_int(DbStatement *s, int64_t value)
+{
+    s->db->driver->bind_int(s, value);
+}
+
+void db_bind_blob(DbStatement *s, Span bytes)
+{
+    if (bytes.n)
+        s->db->driver->bind_blob(s, bytes);
+    else
+        s->db->driver->bind_null(s);
+}
+
+void db_bind_null(DbStatement *s)
+{
+    s->db->driver->bind_null(s);
+}
+
+bool db_step(DbStatement *s, bool *row, Err *err)
+{
+    return s->db->driver->step(s, row, err);
+}
+
+bool db_run(DbStatement *s, Err *err)
+{
+    return s->db->driver->run(s, err);
+}
+
+bool db_insert(DbStatement *s, int64_t *id, Err *err)
+{
+    return s->db->driver->insert(s, id, err);
+}
+
+bool db_is_null(DbStatement *s, int column)
+{
+    return s->db->driver->is_null(s, column);
+}
+
+Span db_text(DbStatement *s, int column)
+{
+    return s->db->driver->text(s, column);
+}
+
+int64_t db_int(DbStatement *s, int column)
+{
+    return s->db->driver->number(s, column);
+}
+
+Span db_blob(DbStatement *s, int column)
+{
+    return s->db->driver->blob(s, column);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/* What a driver implements; database.h says what each call means. Only database.c and the drivers include this. */
+#ifndef GANTRY_INDEX_DRIVER_H
+#define GANTRY_INDEX_DRIVER_H
+
+#include "index/database.h"
+
+struct DbDriver {
+    DbDialect dialect;
+    DbSource *(*source_new)(const IdxSettings *settings, Err *err);
+    void (*source_free)(DbSource *source);
+    Db *(*open)(DbSource *source, DbMode mode, Err *err);
+    void (*close)(Db *db);
+    bool (*alive)(Db *db);
+    bool (*open_schema)(Db *db, Err *err);
+    bool (*exec)(Db *db, const char *sql, Err *err);
+    bool (*begin)(Db *db, bool *changed, Err *err);
+    bool (*commit)(Db *db, Err *err);
+    void (*rollback)(Db *db);
+    bool (*spoilt)(Db *db);
+    DbStatement *(*prepare)(Db *db, const char *sql, DbUse use, Err *err);
+    void (*done)(DbStatement *s);
+    void (*bind_text)(DbStatement *s, Span utf8);
+    void (*bind_int)(DbStatement *s, int64_t value);
+    void (*bind_blob)(DbStatement *s, Span bytes);
+    void (*bind_null)(DbStatement *s);
+    bool (*step)(DbStatement *s, bool *row, Err *err);
+    bool (*run)(DbStatement *s, Err *err);
+    bool (*insert)(DbStatement *s, int64_t *id, Err *err);
+    bool (*is_null)(DbStatement *s, int column);
+    Span (*text)(DbStatement *s, int column);
+    int64_t (*number)(DbStatement *s, int column);
+    Span (*blob)(DbStatement *s, int column);
+};
+
+extern const DbDriver db_sqlite, db_postgres;
+
+#endif

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The SQLite driver. Write-ahead log: readers see the last commit and are never blocked by the writer. synchronous=FULL:
+ * a commit is on disk when it returns. secure_delete is off: freed pages are not overwritten (Debian's build has it on), which
+ * would double the writing. Memory mapping stays off: a file that is cut short under us would end the server by SIGBUS.
+ *
+ * Errors that users meet (locked, damaged, full) say which file and what to do.
+ */
+#include "index/driver.h"
+#include "index/schema.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { STATEMENTS = 48, LOCK_TEXT = 96 };
+
+typedef struct LiteSource {
+    DbSource base;
+    int64_t busy_timeout_ms;
+} LiteSource;
+
+typedef struct LiteStatement {
+    DbStatement base;
+    sqlite3_stmt *handle;
+    char *sql;
+    int next, bind_error;
+    bool busy, kept;
+    uint64_t used;
+} LiteStatement;
+
+typedef struct Lite {
+    Db base;
+    sqlite3 *handle;
+    DbMode mode;
+    LiteStatement statements[STATEMENTS];
+    uint64_t clock;
+    int64_t version; /* data_version when last asked; -1 = never */
+} Lite;
+
+static Lite *lite(Db *db)
+{
+    return (Lite *)db;
+}
+
+static LiteStatement *statement(DbStatement *s)
+{
+    return (LiteStatement *)s;
+}
+
+/* -- errors -- */
+
+/* Which process holds a lock on the file or its shared memory, by /proc/locks (opening the files to ask fcntl would drop our own locks). */
+static long lock_holder(const char *path)
+{
+    char name[4200], line[256];
+    struct stat main_file = {0}, memory = {0};
+    snprintf(name, sizeof name, "%s-shm", path);
+    FILE *locks = fopen("/proc/locks", "re");
+    if (!locks)
+        return 0;
+    stat(path, &main_file);
+    stat(name, &memory);
+    long found = 0;
+    while (!found && fgets(line, sizeof line, locks)) {
+        long pid;
+        unsigned long inode;
+        if (!strstr(line, "WRITE") || sscanf(line, "%*s %*s %*s %*s %ld %*x:%*x:%lu", &pid, &inode) != 2 ||
+            pid == getpid())
+            continue;
+        if (inode == main_file.st_ino || inode == memory.st_ino)
+            found = pid;
+    }
+    fclose(locks);
+    return found;
+}
+
+static bool fail_locked(const char *path, Err *err)
+{
+    char who[LOCK_TEXT] = "";
+    long pid = lock_holder(path);
+    if (pid > 0)
+        snprintf(who, sizeof who, " by process %ld", pid);
+    return err_set(err, ERR_TIMEOUT,
+                   "index: %s is locked%s; stop that or give db.params.timeout more seconds", path, who);
+}
+
+/* SQLite forgets the number for some failures. */
+static int system_error(Lite *db)
+{
+    int number = sqlite3_system_errno(db->handle);
+    return number ? number : EIO;
+}
+
+static bool fail(Lite *db, int code, const char *doing, Err *err)
+{
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return fail_locked(db->base.source->name, err);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return err_set(err, ERR_FORMAT,
+                       "index: %s is damaged or no index (%s); move it away and rebuild it from the files "
+                       "with 'manage data index'",
+                       db->base.source->name, sqlite3_errstr(code));
+    case SQLITE_FULL:
+        return err_set(err, ERR_NO_SPACE, "index: no space left for %s", db->base.source->name);
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_IOERR:
+        return err_errno(err, system_error(db), "index: cannot %s %s (%s)", doing, db->base.source->name,
+                         sqlite3_errstr(code));
+    case SQLITE_TOOBIG:
+        return err_set(err, ERR_LIMIT, "index: a value is too long for %s", db->base.source->name);
+    default:
+        return err_set(err, ERR_INTERNAL, "index: cannot %s %s: %s", doing, db->base.source->name,
+                       sqlite3_errmsg(db->handle));
+    }
+}
+
+/* -- connections -- */
+
+static bool make_file(const char *path, Err *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return err_errno(err, errno, "index: cannot open %s", path);
+    close(fd);
+    return true;
+}
+
+static bool execute(Lite *db, const char *sql, Err *err)
+{
+    int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK || fail(db, code, "use", err);
+}
+
+static bool lite_exec(Db *db, const char *sql, Err *err)
+{
+    return execute(lite(db), sql, err);
+}
+
+static bool configure(Lite *db, Err *err)
+{
+    static const char *const writer =
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
+        "PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536; "
+        "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864";
+    static const char *const reader =
+        "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192; PRAGMA mmap_size=0";
+    return execute(db, db->mode == DB_WRITER ? writer : reader, err);
+}
+
+static DbSource *lite_source_new(const IdxSettings *settings, Err *err)
+{
+    if (!settings->sqlite_path || !*settings->sqlite_path) {
+        err_set(err, ERR_USAGE, "index: no path for the database");
+        return NULL;
+    }
+    LiteSource *source = calloc(1, sizeof *source);
+    if (!source)
+        abort();
+    source->base = (DbSource){&db_sqlite, strdup(settings->sqlite_path)};
+    source->busy_timeout_ms = settings->busy_timeout_ms > INT32_MAX ? INT32_MAX : settings->busy_timeout_ms;
+    return &source->base;
+}
+
+static void lite_source_free(DbSource *source)
+{
+    free(source->name);
+    free(source);
+}
+
+static void drop(LiteStatement *s)
+{
+    sqlite3_finalize(s->handle);
+    free(s->sql);
+    *s = (LiteStatement){0};
+}
+
+static void lite_close(Db *base)
+{
+    Lite *db = lite(base);
+    for (int i = 0; i < STATEMENTS; i++)
+        drop(&db->statements[i]);
+    sqlite3_close_v2(db->handle);
+    free(db);
+}
+
+static Db *lite_open(DbSource *source, DbMode mode, Err *err)
+{
+    if (mode == DB_WRITER && !make_file(source->name, err))
+        return NULL;
+    Lite *db = calloc(1, sizeof *db);
+    if (!db)
+        abort();
+    db->base = (Db){.driver = &db_sqlite, .source = source};
+    db->mode = mode;
+    db->version = -1;
+    int code = sqlite3_open_v2(source->name, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    bool ok = code == SQLITE_OK || fail(db, code, "open", err);
+    if (ok) {
+        sqlite3_extended_result_codes(db->handle, 1);
+        sqlite3_busy_timeout(db->handle, (int)((LiteSource *)source)->busy_timeout_ms);
+        ok = configure(db, err);
+    }
+    if (ok)
+        return &db->base;
+    lite_close(&db->base);
+    return NULL;
+}
+
+static bool lite_alive(Db *db)
+{
+    return true;
+}
+
+/* -- statements -- */
+
+static LiteStatement *find_kept(Lite *db, const char *sql)
+{
+    for (int i = 0; i < STATEMENTS; i++) {
+        LiteStatement *s = &db->statements[i];
+        if (s->sql && !s->busy && strcmp(s->sql, sql) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+/* A place for a new statement: a free one, else the one not used for longest; a passing one when all are in use. */
+static LiteStatement *take_place(Lite *db)
+{
+    LiteStatement *oldest = NULL;
+    for (int i = 0; i < STATEMENTS; i++) {
+        LiteStatement *s = &db->statements[i];
+        if (!s->busy && (!oldest || s->used < oldest->used))
+            oldest = s;
+    }
+    if (oldest) {
+        drop(oldest);
+        oldest->kept = true;
+        return oldest;
+    }
+    LiteStatement *passing = calloc(1, sizeof *passing);
+    if (!passing)
+        abort();
+    return passing;
+}
+
+static DbStatement *lite_prepare(Db *base, const char *sql, DbUse use, Err *err)
+{
+    Lite *db = lite(base);
+    LiteStatement *s = find_kept(db, sql);
+    if (!s) {
+        sqlite3_stmt *handle = NULL;
+        int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL);
+        if (code != SQLITE_OK) {
+            fail(db, code, "use", err);
+            return NULL;
+        }
+        s = take_place(db);
+        s->base.db = base;
+        s->handle = handle;
+        s->sql = strdup(sql);
+    }
+    s->busy = true;
+    s->next = 1;
+    s->bind_error = SQLITE_OK;
+    s->used = ++db->clock;
+    return &s->base;
+}
+
+static void lite_done(DbStatement *base)
+{
+    LiteStatement *s = statement(base);
+    sqlite3_reset(s->handle);
+    sqlite3_clear_bindings(s->handle);
+    s->busy = false;
+    if (!s->kept) {
+        drop(s);
+        free(s);
+    }
+}
+
+static void bound(LiteStatement *s, int code)
+{
+    if (s->bind_error == SQLITE_OK)
+        s->bind_error = code;
+}
+
+static void lite_bind_text(DbStatement *base, Span utf8)
+{
+    LiteStatement *s = statement(base);
+    const char *p = utf8.p ? (const char *)utf8.p : "";
+    bound(s, sqlite3_bind_text64(s->handle, s->next++, p, utf8.n, SQLITE_STATIC, SQLITE_UTF8));
+}
+
+static void lite_bind_int(DbStatement *base, int64_t value)
+{
+    LiteStatement *s = statement(base);
+    bound(s, sqlite3_bind_int64(s->handle, s->next++, value));
+}
+
+static void lite_bind_blob(DbStatement *base, Span bytes)
+{
+    LiteStatement *s = statement(base);
+    bound(s, sqlite3_bind_blob64(s->handle, s->next++, bytes.p, bytes.n, SQLITE_STATIC));
+}
+
+static void lite_bind_null(DbStatement *base)
+{
+    LiteStatement *s = statement(base);
+    bound(s, sqlite3_bind_null(s->handle, s->next++));
+}
+
+static bool lite_step(DbStatement *base, bool *row, Err *err)
+{
+    LiteStatement *s = statement(base);
+    if (s->bind_error != SQLITE_OK)
+        return fail(lite(base->db), s->bind_error, "use", err);
+    int code = sqlite3_step(s->handle);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return fail(lite(base->db), code, "use", err);
+    *row = code == SQLITE_ROW;
+    return true;
+}
+
+static bool lite_run(DbStatement *s, Err *err)
+{
+    bool ok = true, row = true;
+    while (ok && row)
+        ok = lite_step(s, &row, err);
+    lite_done(s);
+    return ok;
+}
+
+static bool lite_insert(DbStatement *s, int64_t *id, Err *err)
+{
+    Lite *db = lite(s->db);
+    bool ok = lite_run(s, err);
+    *id = sqlite3_last_insert_rowid(db->handle);
+    return ok;
+}
+
+static bool lite_is_null(DbStatement *s, int column)
+{
+    return sqlite3_column_type(statement(s)->handle, column) == SQLITE_NULL;
+}
+
+static Span lite_text(DbStatement *base, int column)
+{
+    LiteStatement *s = statement(base);
+    const unsigned char *p = sqlite3_column_text(s->handle, column);
+    return (Span){p, p ? (size_t)sqlite3_column_bytes(s->handle, column) : 0};
+}
+
+static int64_t lite_number(DbStatement *s, int column)
+{
+    return sqlite3_column_int64(statement(s)->handle, column);
+}
+
+static Span lite_blob(DbStatement *base, int column)
+{
+    LiteStatement *s = statement(base);
+    const void *p = sqlite3_column_blob(s->handle, column);
+    return (Span){p, p ? (size_t)sqlite3_column_bytes(s->handle, column) : 0};
+}
+
+/* -- transactions -- */
+
+static bool run(Db *db, const char *sql, Err *err)
+{
+    DbStatement *s = lite_prepare(db, sql, DB_LOOK, err);
+    return s && lite_run(s, err);
+}
+
+static bool number(Db *db, const char *sql, int64_t *out, Err *err)
+{
+    bool row = false;
+    DbStatement *s = lite_prepare(db, sql, DB_LOOK, err);
+    bool ok = s && lite_step(s, &row, err);
+    if (ok && row)
+        *out = lite_number(s, 0);
+    if (s)
+        lite_done(s);
+    return ok;
+}
+
+static bool lite_begin(Db *db, bool *changed, Err *err)
+{
+    if (lite(db)->mode == DB_READER)
+        return run(db, "BEGIN", err);
+    if (!run(db, "BEGIN IMMEDIATE", err))
+        return false;
+    int64_t version = -1;
+    number(db, "PRAGMA data_version", &version, NULL);
+    *changed = version < 0 || version != lite(db)->version;
+    lite(db)->version = version;
+    return true;
+}
+
+static bool lite_commit(Db *db, Err *err)
+{
+    if (run(db, "COMMIT", err))
+        return true;
+    run(db, "ROLLBACK", NULL);
+    return false;
+}
+
+static void lite_rollback(Db *db)
+{
+    run(db, "ROLLBACK", NULL);
+}
+
+static bool lite_spoilt(Db *db)
+{
+    return false;
+}
+
+/* -- schema -- */
+
+static bool create(Db *db, Err *err)
+{
+    Buf sql;
+    buf_init(&sql, 0);
+    idx_sql_schema(&sql, &db_sqlite.dialect);
+    buf_printf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;", IDX_APPLICATION_ID,
+               IDX_SCHEMA_VERSION);
+    bool ok = lite_exec(db, buf_cstr(&sql), err);
+    buf_free(&sql);
+    return ok;
+}
+
+static bool create_or_migrate(Db *db, Err *err)
+{
+    int64_t version = 0, application = 0, tables = 0;
+    if (!number(db, "PRAGMA user_version", &version, err) ||
+        !number(db, "PRAGMA application_id", &application, err) ||
+        !number(db, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'", &tables,
+                err))
+        return false;
+    /* Version 0 under our own mark: idx_schema_drop was here, and left what belongs to others. */
+    if (tables == 0 || (application == IDX_APPLICATION_ID && version == 0))
+        return create(db, err);
+    if (application != IDX_APPLICATION_ID)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "index: %s is the database of another program; give the index a file of its own",
+                       db->source->name);
+    if (version > IDX_SCHEMA_VERSION)
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "index: %s was made by a newer program (schema %lld, this one knows %d); use that one, or "
+            "move the file away and rebuild the index with 'manage data index'",
+            db->source->name, (long long)version, IDX_SCHEMA_VERSION);
+    return idx_schema_add_columns(db, err);
+}
+
+static bool lite_open_schema(Db *db, Err *err)
+{
+    if (!lite_exec(db, "BEGIN IMMEDIATE", err))
+        return false;
+    if (create_or_migrate(db, err) && lite_exec(db, "COMMIT", err))
+        return true;
+    lite_exec(db, "ROLLBACK", NULL);
+    return false;
+}
+
+const DbDriver db_sqlite = {
+    .dialect = {.id = "INTEGER PRIMARY KEY AUTOINCREMENT",
+                .integer = "INTEGER",
+                .blob = "BLOB",
+                .binary_order = "",
+                .nulls_first = "",
+                .nulls_last = "",
+                .path = "VARCHAR(512)",
+                .without_rowid = " WITHOUT ROWID",
+                .find = "instr",
+                .among = " IN (SELECT value FROM json_each(?))",
+                .in_order = " CROSS JOIN",
+                .returning = false,
+                .forget_version = "PRAGMA user_version = 0;",
+                .has_column = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"},
+    .source_new = lite_source_new,
+    .source_free = lite_source_free,
+    .open = lite_open,
+    .close = lite_close,
+    .alive = lite_alive,
+    .open_schema = lite_open_schema,
+    .exec = lite_exec,
+    .begin = lite_begin,
+    .commit = lite_commit,
+    .rollback = lite_rollback,
+    .spoilt = lite_spoilt,
+    .prepare = lite_prepare,
+    .done = lite_done,
+    .bind_text = lite_bind_text,
+    .bind_int = lite_bind_int,
+    .bind_blob = lite_bind_blob,
+    .bind_null = lite_bind_null,
+    .step = lite_step,
+    .run = lite_run,
+    .insert = lite_insert,
+    .is_null = lite_is_null,
+    .text = lite_text,
+    .number = lite_number,
+    .blob = lite_blob,
+};
