@@ -49,13 +49,14 @@ bool inspect_file(Inspector *inspector, Arena *arena, const char *path, IdxFile 
                   const atomic_bool *cancel, Err *err);
 
 /* -- committer.c -- */
-typedef enum JobKind { JOB_INGEST, JOB_ADOPT } JobKind;
+typedef enum JobKind { JOB_INGEST, JOB_ADOPT, JOB_REMOVE /* its row, if it is still of this file */ } JobKind;
 
 typedef enum JobPlan {
     PLAN_NONE,    /* nothing left to do, `ok` and `err` say how it went */
     PLAN_PUBLISH, /* publish and index */
     PLAN_VARIANT, /* publish beside what is there, do not index */
     PLAN_INDEX,   /* is in place, index */
+    PLAN_REMOVE,  /* out of the index */
 } JobPlan;
 
 /* A file that has the object's name and is in no index. */
@@ -67,6 +68,7 @@ typedef struct Job {
     const DcmDataset *head;
     IdxFile file;
     const char *name; /* in the store */
+    bool again;       /* JOB_ADOPT: its row is made anew even when nothing changed */
     StorePut *put;    /* JOB_INGEST: ended and synced */
 
     ArcOutcome outcome;
@@ -92,6 +94,8 @@ Committer *committer_start(Archive *archive, size_t group_max);
 /* Works off what is queued and ends. */
 void committer_stop(Committer *committer);
 size_t committer_waiting(const Committer *committer);
+/* Hands the job over without waiting: its `release` is called, in the committer's thread, when it is done. */
+void committer_submit(Committer *committer, Job *job);
 /* Hands the job over and waits. False when it is still under way after a long time: then the committer releases it. */
 bool committer_run(Committer *committer, Job *job);
 void job_init(Job *job, JobKind kind);

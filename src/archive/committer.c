@@ -119,11 +119,30 @@ static void plan_adoption(Archive *archive, Job *job)
     if (!known && err.code != ERR_NOT_FOUND)
         fail(job, &err);
     else if (known && is_there(&found) &&
-             (strcmp(found.path, job->file.path) != 0 || same_content(&found, &job->file)))
+             (strcmp(found.path, job->file.path) != 0 || (!job->again && same_content(&found, &job->file))))
         settle(job, ARC_SAME);
     else {
         job->plan = PLAN_INDEX;
         job->outcome = ARC_STORED;
+    }
+}
+
+/* Only what was put into the trash may go. */
+static void plan_removal(Archive *archive, Job *job)
+{
+    IdxFile found;
+    Err err;
+    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
+    if (!known && err.code != ERR_NOT_FOUND) {
+        fail(job, &err);
+    } else if (!known) {
+        settle(job, ARC_SAME);
+    } else if (strcmp(found.path, job->file.path) != 0 || !same_content(&found, &job->file)) {
+        err_set(&err, ERR_MISMATCH, "the object came again with other content meanwhile; it stays");
+        fail(job, &err);
+    } else {
+        job->plan = PLAN_REMOVE;
+        job->outcome = ARC_SAME;
     }
 }
 
@@ -247,7 +266,14 @@ static void unpublish(Archive *archive, Job *job, const Err *why)
 
 static bool wants_index(const Job *job)
 {
-    return job->plan == PLAN_PUBLISH || job->plan == PLAN_INDEX;
+    return job->plan == PLAN_PUBLISH || job->plan == PLAN_INDEX || job->plan == PLAN_REMOVE;
+}
+
+static bool write_rows(Archive *archive, const Job *job, Err *err)
+{
+    if (job->plan != PLAN_REMOVE)
+        return idx_put(archive->index, &job->file, job->head, err);
+    return idx_remove(archive->index, job->file.sop_instance, err) || err->code == ERR_NOT_FOUND;
 }
 
 static bool index_group(Archive *archive, Job **group, size_t n, Err *err)
@@ -256,7 +282,7 @@ static bool index_group(Archive *archive, Job **group, size_t n, Err *err)
         return false;
     for (size_t i = 0; i < n; i++) {
         Err why;
-        if (wants_index(group[i]) && !idx_put(archive->index, &group[i]->file, group[i]->head, &why))
+        if (wants_index(group[i]) && !write_rows(archive, group[i], &why))
             unpublish(archive, group[i], &why);
     }
     if (idx_commit(archive->index, err))
@@ -357,6 +383,21 @@ static bool goes_again(const Job *job)
     return !job->ok && job->kind == JOB_INGEST && job->err.code == ERR_EXISTS && job->rounds < MAX_ROUNDS;
 }
 
+static void plan(Archive *archive, Job *job)
+{
+    switch (job->kind) {
+    case JOB_INGEST:
+        plan_ingest(archive, job);
+        break;
+    case JOB_ADOPT:
+        plan_adoption(archive, job);
+        break;
+    case JOB_REMOVE:
+        plan_removal(archive, job);
+        break;
+    }
+}
+
 /* Commits a group; what must go again is left at the front. Returns how many those are. */
 static size_t commit_group(Committer *c, Job **group, size_t n)
 {
@@ -364,10 +405,7 @@ static size_t commit_group(Committer *c, Job **group, size_t n)
     for (size_t i = 0; i < part; i++) {
         group[i]->rounds++;
         err_clear(&group[i]->err);
-        if (group[i]->kind == JOB_INGEST)
-            plan_ingest(c->archive, group[i]);
-        else
-            plan_adoption(c->archive, group[i]);
+        plan(c->archive, group[i]);
     }
     publish(c, group, part);
     index_all(c->archive, group, part);
@@ -477,4 +515,13 @@ bool committer_run(Committer *c, Job *job)
         return true;
     }
     return wait_done(job);
+}
+
+void committer_submit(Committer *c, Job *job)
+{
+    job->forsaken = true;
+    if (queue_put(c->queue, job, deadline_in(PUT_WAIT_MS)))
+        return;
+    job->ok = err_set(&job->err, ERR_TIMEOUT, "the disk or the index does not answer");
+    job->release(job);
 }

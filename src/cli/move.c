@@ -4,9 +4,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/block.h"
-#include "cli/keys.h"
+#include "cli/moving.h"
 #include "cli/progress.h"
-#include "cli/wanted.h"
 #include "dicom/status.h"
 #include "dicom/tags.h"
 #include "dicom/value.h"
@@ -17,13 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct Args {
-    const char *ip, *called, *destination;
-    int64_t port, verbosity;
-    KeyArgs keys;
-    WantedArgs wanted;
-    bool json;
-} Args;
+typedef MoveArgs Args;
 
 static const Args defaults = {.verbosity = -1, .keys.level = "STUDY", .wanted.reload = true};
 static const Option options[] = {
@@ -55,7 +48,8 @@ typedef struct Run {
     FILE *text;
     ScuPeer peer;
     DcmLevel level;
-    TextList keys;
+    const MoveKey *keys;
+    size_t count;
 
     pthread_mutex_t lock; /* guards all below, and the output */
     size_t next;
@@ -143,17 +137,26 @@ static bool all_was_sent(const ScuResult *result, Err *err)
                    result->failed, result->status, *result->comment ? ": " : "", result->comment);
 }
 
-static void move_one(Run *run, ScuQuery **query, const char *key)
+/* The identifier of one request. */
+static DcmDataset *identifier_of(const Run *run, Arena *arena, const MoveKey *key)
 {
-    Request request = {.run = run, .key = key, .arena = arena_new(0)};
+    KeyArgs keys = run->args->keys;
+    keys.study = key->study ? key->study : keys.study;
+    keys.series = key->series ? key->series : keys.series;
+    return keys_for_retrieve(arena, &keys, key->key);
+}
+
+static void move_one(Run *run, ScuQuery **query, const MoveKey *key)
+{
+    Request request = {.run = run, .key = key->key, .arena = arena_new(0)};
     ScuResult result = {0};
     Err err = {0};
     if (!*query)
         *query = scu_query_open(&run->peer, SCU_MOVE, keys_model(run->level), NULL, 0, &result, &err);
     bool had_association = *query != NULL;
     bool ok = had_association &&
-              scu_move(*query, run->level, keys_for_retrieve(request.arena, &run->args->keys, key),
-                       run->args->destination, show_response, &request, &result, &err) &&
+              scu_move(*query, run->level, identifier_of(run, request.arena, key), run->args->destination,
+                       show_response, &request, &result, &err) &&
               all_was_sent(&result, &err);
     if (!ok && !result.answered) {
         scu_query_close(*query);
@@ -167,12 +170,11 @@ static void move_one(Run *run, ScuQuery **query, const char *key)
 }
 
 /* NULL when all are taken, or nobody answers any more. */
-static const char *take(Run *run)
+static const MoveKey *take(Run *run)
 {
     pthread_mutex_lock(&run->lock);
     unsigned patience = (unsigned)run->cli->settings->thread_number + 1;
-    const char *key =
-        run->next < run->keys.count && run->broken <= patience ? run->keys.items[run->next++] : NULL;
+    const MoveKey *key = run->next < run->count && run->broken <= patience ? &run->keys[run->next++] : NULL;
     pthread_mutex_unlock(&run->lock);
     return key;
 }
@@ -181,7 +183,7 @@ static void *work(void *ctx)
 {
     Run *run = ctx;
     ScuQuery *query = NULL;
-    const char *key;
+    const MoveKey *key;
     while ((key = take(run)))
         move_one(run, &query, key);
     scu_query_close(query);
@@ -192,7 +194,7 @@ static size_t run_pool(Run *run)
 {
     enum { MAX_WORKERS = 64 };
     size_t n = (size_t)run->cli->settings->thread_number;
-    n = n < run->keys.count ? n : run->keys.count;
+    n = n < run->count ? n : run->count;
     n = n < MAX_WORKERS ? n : MAX_WORKERS;
     pthread_t threads[MAX_WORKERS];
     size_t started = 0;
@@ -225,7 +227,7 @@ static void show_block(const Run *run, bool last, const char *text)
 
 static void show_end(Run *run, int64_t began)
 {
-    uint64_t untried = run->keys.count - run->done;
+    uint64_t untried = run->count - run->done;
     int64_t ms = clock_ms() - began;
     char took[48];
     block_execution_time(ms, took);
@@ -235,48 +237,44 @@ static void show_end(Run *run, int64_t began)
                ",\"seconds\":%.3f}\n",
                run->failed, run->completed_objects, run->failed_objects, (double)ms / 1000);
     show_block(run, true,
-               arena_printf(run->cli->arena, "%zu %s done, %" PRIu64 " failed, %s", run->keys.count,
+               arena_printf(run->cli->arena, "%zu %s done, %" PRIu64 " failed, %s", run->count,
                             dcm_level_name(run->level), run->failed, took));
     fprintf(run->text,
             "Requests: %zu, failed: %" PRIu64 "; objects completed: %" PRIu64 ", failed: %" PRIu64 "\n%s\n",
-            run->keys.count, run->failed, run->completed_objects, run->failed_objects, took);
+            run->count, run->failed, run->completed_objects, run->failed_objects, took);
 }
 
 static int move_all(Run *run)
 {
     int64_t began = clock_ms();
-    run->progress = progress_start("requests done", run->keys.count, !isatty(fileno(run->text)));
-    for (size_t i = 0; i < run->keys.count; i++)
-        keys_show(run->text, run->cli->arena, run->level,
-                  keys_for_retrieve(run->cli->arena, &run->args->keys, run->keys.items[i]));
+    run->progress = progress_start("requests done", run->count, !isatty(fileno(run->text)));
+    for (size_t i = 0; i < run->count; i++)
+        keys_show(run->text, run->cli->arena, run->level, identifier_of(run, run->cli->arena, &run->keys[i]));
     show_block(run, false,
-               arena_printf(run->cli->arena, "%zu %s with %" PRId64 " threads", run->keys.count,
+               arena_printf(run->cli->arena, "%zu %s with %" PRId64 " threads", run->count,
                             dcm_level_name(run->level), run->cli->settings->thread_number));
     if (run->args->json)
         printf("{\"requests\":[\n");
     run_pool(run);
     progress_end(&run->progress);
     show_end(run, began);
-    return run->failed
-               ? cli_fail(run->cli, "%" PRIu64 " of %zu requests failed", run->failed, run->keys.count)
-               : EXIT_OK;
+    return run->failed ? cli_fail(run->cli, "%" PRIu64 " of %zu requests failed", run->failed, run->count)
+                       : EXIT_OK;
 }
 
-static int run(Cli *cli, const void *args)
+int moving_run(Cli *cli, const MoveArgs *args, const MoveKey *keys, size_t count)
 {
-    const Args *a = args;
     Run run = {.cli = cli,
-               .args = a,
-               .text = a->json ? stderr : stdout,
-               .level = keys_level(&a->keys),
-               .peer = wanted_peer(cli->settings, a->ip, a->port, a->called),
+               .args = args,
+               .text = args->json ? stderr : stdout,
+               .level = keys_level(&args->keys),
+               .peer = wanted_peer(cli->settings, args->ip, args->port, args->called),
+               .keys = keys,
+               .count = count,
                .first_json = true};
-    Err err = {0};
-    if (!wanted_keys(cli, &a->wanted, &a->keys, &run.keys, &err))
-        return cli_fail(cli, "%s", err.text);
-    if (!run.keys.count) {
+    if (!count) {
         fprintf(run.text, "Nothing to move: all of it is here already.\n");
-        if (a->json)
+        if (args->json)
             printf("{\"requests\":[],\"failed\":0,\"completed_objects\":0,\"failed_objects\":0,\"seconds\":0}"
                    "\n");
         return EXIT_OK;
@@ -285,6 +283,24 @@ static int run(Cli *cli, const void *args)
     int code = move_all(&run);
     pthread_mutex_destroy(&run.lock);
     return code;
+}
+
+const MoveKey *moving_keys(Arena *arena, const TextList *keys)
+{
+    MoveKey *out = arena_alloc(arena, (keys->count + 1) * sizeof *out);
+    for (size_t i = 0; i < keys->count; i++)
+        out[i].key = keys->items[i];
+    return out;
+}
+
+static int run(Cli *cli, const void *args)
+{
+    const Args *a = args;
+    TextList keys;
+    Err err = {0};
+    if (!wanted_keys(cli, &a->wanted, &a->keys, &keys, &err))
+        return cli_fail(cli, "%s", err.text);
+    return moving_run(cli, a, moving_keys(cli->arena, &keys), keys.count);
 }
 
 const Command command_move = {

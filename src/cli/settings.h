@@ -58,7 +58,7 @@ typedef struct Settings {
     int64_t hdfs_number_uid;
     bool hdfs_remove_file;
     const char *hdfs_path_file_csv, *hdfs_name_file_csv, *hdfs_path_script, *hdfs_path, *hbase_path;
-    const char *tmp_path, *quarantine_path;
+    const char *tmp_path, *quarantine_path, *trash_path;
     const char *duplicates;
 
     const char *db_engine, *db_ip;

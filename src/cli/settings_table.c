@@ -81,6 +81,7 @@ const SettingsKey settings_keys[] = {
     {"hbase.path", .type = SET_PATH, .fallback = "./hbase_data", .env = "HBASE_DATA_PATH", AT(hbase_path)},
     {"tmp_path", .type = SET_PATH, .fallback = ".tmp_data", AT(tmp_path)},
     {"quarantine_path", .type = SET_PATH, .fallback = "./quarantine", AT(quarantine_path)},
+    {"trash_path", .type = SET_PATH, .fallback = "./trash", AT(trash_path)},
     {"duplicates", .type = SET_CHOICE, .fallback = "replace", .choices = "replace keep_first keep_both",
      AT(duplicates)},
 

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One thread walks, a pool reads, the committer indexes. What waits is bounded at both hand-overs: the walk stands still while the readers
+ * are busy, the readers while the committer is.
+ */
+#include "archive/indexing.h"
+
+#include "archive/archive_internal.h"
+#include "dicom/part10.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    HEAD = 4096,
+    BACKLOG = 64,
+    MAX_THREADS = 64,
+    COPIERS = 4, /* for each reading thread: they wait for the disk most of the time */
+    LAST_WAIT_S = 600,
+};
+#define MTIME_SLACK_US INT64_C(2000000)
+
+typedef struct Run {
+    Archive *archive;
+    const ArcIndexing *wish;
+    bool again;
+    atomic_bool never; /* stands in for a `stop` that was not given */
+    const atomic_bool *stop;
+    Pool *pool;
+    pthread_mutex_t lock; /* guards all below, and the calls of step */
+    pthread_cond_t settled;
+    size_t under_way; /* with the committer */
+    ArcIndexed done;
+} Run;
+
+typedef enum End { END_ADDED, END_KNOWN, END_JUNK, END_FAILED, END_DELETED, END_KEPT } End;
+
+/* One file's story is over. */
+static void report(Run *run, End end, const char *path, uint64_t bytes, const Err *why)
+{
+    pthread_mutex_lock(&run->lock);
+    ArcIndexed *d = &run->done;
+    uint64_t *const counts[] = {
+        [END_ADDED] = &d->added,   [END_KNOWN] = &d->known,     [END_JUNK] = &d->junk,
+        [END_FAILED] = &d->failed, [END_DELETED] = &d->deleted, [END_KEPT] = &d->kept};
+    ++*counts[end];
+    d->seen++;
+    d->bytes += bytes;
+    if (run->wish->step)
+        run->wish->step(run->wish->ctx, d, path, why);
+    pthread_mutex_unlock(&run->lock);
+}
+
+/* What is wrong with a file itself is junk; the rest is our trouble. */
+static End end_of(const Err *why)
+{
+    switch (why->code) {
+    case ERR_FORMAT:
+    case ERR_LIMIT:
+    case ERR_UNSUPPORTED:
+    case ERR_MISMATCH:
+        return END_JUNK;
+    case ERR_NONE:
+    case ERR_USAGE:
+    case ERR_NOT_FOUND:
+    case ERR_EXISTS:
+    case ERR_REFUSED:
+    case ERR_NO_SPACE:
+    case ERR_IO:
+    case ERR_TIMEOUT:
+    case ERR_CLOSED:
+    case ERR_CANCELLED:
+    case ERR_INTERNAL:
+        break;
+    }
+    return END_FAILED;
+}
+
+/* -- is it there already? -- */
+
+/* The file meta information, when the file has some. */
+static bool read_meta(const char *path, DcmFileMeta *meta)
+{
+    uint8_t head[HEAD];
+    bool more;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
+    if (fd >= 0)
+        close(fd);
+    return n > 0 && dcm_file_meta_parse(span_of(head, (size_t)n), n == HEAD, meta, &more, NULL);
+}
+
+static bool is_current(const IdxFile *row, const char *path, const struct stat *st)
+{
+    int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
+    if (strcmp(row->path, path) == 0)
+        return row->size == (uint64_t)st->st_size && mtime <= row->end_us + MTIME_SLACK_US;
+    struct stat other;
+    return stat(row->path, &other) == 0 && (uint64_t)other.st_size == row->size;
+}
+
+static bool is_known(Run *run, const char *path)
+{
+    DcmFileMeta meta;
+    IdxFile row;
+    struct stat st;
+    if (stat(path, &st) != 0 || !read_meta(path, &meta) || !*meta.sop_instance)
+        return false;
+    Arena *arena = arena_new(0);
+    bool known = idx_instance(run->archive->index, arena, meta.sop_instance, &row, NULL) &&
+                 is_current(&row, path, &st);
+    arena_free(arena);
+    return known;
+}
+
+/* -- in place -- */
+
+typedef struct Item {
+    Job job; /* first: release finds the item by it */
+    Run *run;
+    Inspector inspector;
+} Item;
+
+static void item_free(Item *item)
+{
+    inspector_end(&item->inspector);
+    job_destroy(&item->job);
+    free(item);
+}
+
+/* Called by the committer when the item is permanent, or is not. */
+static void item_settled(Job *job)
+{
+    Item *item = (Item *)job;
+    Run *run = item->run;
+    bool known = job->ok && job->outcome == ARC_SAME;
+    report(run,
+           known     ? END_KNOWN
+           : job->ok ? END_ADDED
+                     : END_FAILED,
+           job->file.path, job->file.size, job->ok ? NULL : &job->err);
+    item_free(item);
+    pthread_mutex_lock(&run->lock);
+    if (--run->under_way == 0)
+        pthread_cond_broadcast(&run->settled);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void index_in_place(Run *run, const char *path)
+{
+    Item *item = calloc(1, sizeof *item);
+    Err err = {0};
+    if (!item)
+        abort();
+    item->run = run;
+    job_init(&item->job, JOB_ADOPT);
+    item->job.again = run->again;
+    item->job.release = item_settled;
+    bool ok = inspect_file(&item->inspector, item->job.arena, path, &item->job.file, run->stop, &err);
+    if (!ok) {
+        if (err.code != ERR_CANCELLED)
+            report(run, end_of(&err), path, item->job.file.size, &err);
+        item_free(item);
+        return;
+    }
+    item->job.file.storage_method = "FS";
+    item->job.head = item->inspector.dataset;
+    item->job.name = "";
+    pthread_mutex_lock(&run->lock);
+    run->under_way++;
+    pthread_mutex_unlock(&run->lock);
+    committer_submit(run->archive->committer, &item->job);
+}
+
+/* -- moved in -- */
+
+/* Is the object that the index shows in the store, and another file than this one? */
+static bool is_safe_elsewhere(Run *run, const char *instance, const char *path, Err *err)
+{
+    Arena *arena = arena_new(0);
+    IdxFile row;
+    struct stat here, there;
+    bool ok = idx_instance(run->archive->index, arena, instance, &row, err);
+    if (ok && (!store_name(run->archive->store, row.path) || stat(row.path, &there) != 0 ||
+               stat(path, &here) != 0 || (there.st_dev == here.st_dev && there.st_ino == here.st_ino)))
+        ok = err_set(err, ERR_REFUSED,
+                     "it is the only copy that the archive knows (indexed in place); it stays");
+    arena_free(arena);
+    return ok;
+}
+
+static void move_in(Run *run, const char *path)
+{
+    DcmFileMeta meta = {0};
+    ArcStored stored;
+    Err err = {0};
+    read_meta(path, &meta);
+    if (store_name(run->archive->store, path)) {
+        err_set(&err, ERR_REFUSED, "it lies in the data folder of the archive; it stays");
+        report(run, END_KEPT, path, 0, &err);
+    } else if (!arc_ingest_file(run->archive, path, *meta.source_ae ? meta.source_ae : NULL, &stored, &err)) {
+        report(run, end_of(&err), path, 0, &err);
+    } else if (stored.outcome == ARC_KEPT_FIRST) {
+        err_set(&err, ERR_EXISTS,
+                "the archive keeps other content of this object (duplicates: keep_first); it stays");
+        report(run, END_KEPT, path, stored.size, &err);
+    } else if (!is_safe_elsewhere(run, stored.sop_instance, path, &err)) {
+        report(run, END_KEPT, path, stored.size, &err);
+    } else if (unlink(path) != 0) {
+        err_errno(&err, errno, "it is in the archive, but cannot be deleted here");
+        report(run, END_KEPT, path, stored.size, &err);
+    } else {
+        report(run, END_DELETED, path, stored.size, NULL);
+    }
+}
+
+/* -- the walk -- */
+
+static void work(void *ctx, void *item)
+{
+    Run *run = ctx;
+    char *path = item;
+    if (atomic_load(run->stop))
+        ; /* not begun: the next run comes to it */
+    else if (run->wish->move_in)
+        move_in(run, path);
+    else if (!run->again && !run->wish->verify && is_known(run, path))
+        report(run, END_KNOWN, path, 0, NULL);
+    else
+        index_in_place(run, path);
+    free(path);
+}
+
+static bool hand_over(Run *run, const char *path, Err *err)
+{
+    if (atomic_load(run->stop))
+        return err_set(err, ERR_CANCELLED,
+                       "stopped before the end; the same command goes on where it stopped");
+    char *copy = strdup(path);
+    if (!copy)
+        abort();
+    while (!pool_put(run->pool, copy, deadline_in(1000)))
+        if (atomic_load(run->stop)) {
+            free(copy);
+            return err_set(err, ERR_CANCELLED,
+                           "stopped before the end; the same command goes on where it stopped");
+        }
+    return true;
+}
+
+static bool is_left_out(const Run *run, const char *path)
+{
+    const char *const *list = run->wish->leave_out;
+    for (; list && *list; list++)
+        if (strcmp(*list, path) == 0)
+            return true;
+    return false;
+}
+
+static void report_unreadable(Run *run, const FTSENT *entry)
+{
+    Err err = {0};
+    err_errno(&err, entry->fts_errno, "cannot be read");
+    report(run, END_FAILED, entry->fts_path, 0, &err);
+}
+
+static bool take_entry(Run *run, FTS *walk, FTSENT *entry, Err *err)
+{
+    bool hidden = !run->wish->folder && entry->fts_level > 0 && entry->fts_name[0] == '.';
+    switch (entry->fts_info) {
+    case FTS_D:
+        if (hidden || is_left_out(run, entry->fts_path))
+            fts_set(walk, entry, FTS_SKIP);
+        return true;
+    case FTS_F:
+        return hidden || hand_over(run, entry->fts_path, err);
+    case FTS_DNR:
+    case FTS_ERR:
+    case FTS_NS:
+        if (entry->fts_level == 0)
+            return err_errno(err, entry->fts_errno, "%s", entry->fts_path);
+        if (entry->fts_errno != ENOENT)
+            report_unreadable(run, entry);
+        return true;
+    default:
+        return true;
+    }
+}
+
+static bool walk_folder(Run *run, const char *folder, Err *err)
+{
+    char *real = realpath(folder, NULL);
+    if (!real)
+        return err_errno(err, errno, "%s", folder);
+    char *const roots[] = {real, NULL};
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    FTSENT *entry;
+    bool ok = walk != NULL || err_errno(err, errno, "%s", folder);
+    while (ok && (entry = fts_read(walk)))
+        ok = take_entry(run, walk, entry, err);
+    if (walk)
+        fts_close(walk);
+    free(real);
+    return ok;
+}
+
+static bool walk_index(Run *run, Err *err)
+{
+    IdxFiles *files = idx_select(run->archive->index, &(IdxSelection){.everything = true}, err);
+    Arena *arena = arena_new(0);
+    IdxFile file = {0};
+    bool ok = files != NULL;
+    while (ok && (ok = idx_files_next(files, arena, &file, err)) && file.sop_instance) {
+        ok = hand_over(run, file.path, err);
+        arena_reset(arena);
+    }
+    idx_files_free(files);
+    arena_free(arena);
+    return ok;
+}
+
+/* -- the calls -- */
+
+static void wait_settled(Run *run)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LAST_WAIT_S;
+    int waited = 0;
+    pthread_mutex_lock(&run->lock);
+    while (run->under_way && waited == 0)
+        waited = pthread_cond_timedwait(&run->settled, &run->lock, &until);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static bool run_all(Archive *archive, const ArcIndexing *wish, bool again, ArcIndexed *out, Err *err)
+{
+    Run *run = calloc(1, sizeof *run);
+    if (!run)
+        abort();
+    *run = (Run){.archive = archive, .wish = wish, .again = again};
+    run->stop = wish->stop ? wish->stop : &run->never;
+    pthread_mutex_init(&run->lock, NULL);
+    pthread_cond_init(&run->settled, NULL);
+    size_t threads = wish->threads ? wish->threads : 1;
+    threads *= wish->move_in ? COPIERS : 1;
+    run->pool = pool_new(threads < MAX_THREADS ? threads : MAX_THREADS, BACKLOG, work, run);
+    bool ok = again ? walk_index(run, err)
+                    : walk_folder(run, wish->folder ? wish->folder : archive->settings.data_path, err);
+    pool_finish(run->pool);
+    wait_settled(run);
+    if (ok && atomic_load(run->stop))
+        ok = err_set(err, ERR_CANCELLED, "stopped before the end; the same command goes on where it stopped");
+    pthread_mutex_lock(&run->lock);
+    *out = run->done;
+    bool hangs = run->under_way > 0;
+    pthread_mutex_unlock(&run->lock);
+    if (hangs) /* the committer still has jobs that point to the run, which is leaked */
+        return err_set(err, ERR_TIMEOUT, "the index does not answer");
+    pthread_cond_destroy(&run->settled);
+    pthread_mutex_destroy(&run->lock);
+    free(run);
+    return ok;
+}
+
+bool arc_index_folder(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err)
+{
+    return run_all(archive, indexing, false, out, err);
+}
+
+bool arc_index_again(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err)
+{
+    ArcIndexing wish = *indexing;
+    wish.folder = NULL;
+    wish.move_in = false;
+    return run_all(archive, &wish, true, out, err);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Objects that lie in folders, into the index: the archive's own store after its index was lost or files were put there by hand, or any other
+ * folder, whose files stay where they are. Or moved in: copied into the store and then deleted where they were.
+ *
+ * Reading and checking is done by several threads, indexing by the committer in groups, so that a server on the same
+ * archive is never kept from writing for long. A run that was stopped goes on where it was: a file is passed over when the index has its SOP
+ * Instance UID (by the file meta) with this path, this size and no older time, or with another file that is there. `verify` reads those as well.
+ */
+#ifndef GANTRY_ARCHIVE_INDEXING_H
+#define GANTRY_ARCHIVE_INDEXING_H
+
+#include "archive/archive.h"
+
+#include <stdatomic.h>
+
+typedef struct ArcIndexed {
+    uint64_t seen;    /* files looked at */
+    uint64_t added;   /* in the index by this run, or brought up to date */
+    uint64_t known;   /* were there already */
+    uint64_t junk;    /* no DICOM object, or a damaged one */
+    uint64_t failed;  /* could not be read or stored */
+    uint64_t deleted; /* of the sources, with `move_in` */
+    uint64_t kept;    /* sources that `move_in` left where they are, because they are the only copy */
+    uint64_t bytes;   /* read */
+} ArcIndexed;
+
+typedef struct ArcIndexing {
+    const char *folder; /* NULL: the archive's own store */
+    const char *const
+        *leave_out; /* folders that are not entered, absolute, links resolved; ended by NULL. May be NULL */
+    size_t threads; /* 0 = 1 */
+    bool verify;
+    bool move_in;
+    const atomic_bool
+        *stop; /* set from outside: what is begun is finished, then the call returns. May be NULL */
+    /* Called one at a time, from any thread. May be NULL. `why` is NULL unless the file was junk or failed, or was kept. */
+    void (*step)(void *ctx, const ArcIndexed *so_far, const char *path, const Err *why);
+    void *ctx;
+} ArcIndexing;
+
+/* True when it went to the end, whatever the files were; false and err when the folder cannot be walked or *stop was set (ERR_CANCELLED).
+   *out is filled in every case. */
+bool arc_index_folder(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err);
+
+/* Every object of the index read again and its row made anew: after attributes were added to the index. `folder` and `move_in` do not count.
+   Files that are gone count as failed; their rows stay. */
+bool arc_index_again(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err);
+
+#endif
