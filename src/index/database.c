@@ -40,7 +40,7 @@ void db_expand(const DbDialect *d, const char *text, Buf *out)
 
 DbSource *db_source_new(const IdxSettings *settings, Err *err)
 {
-    return (&db_sqlite)->source_new(settings, err);
+    return (settings->engine == IDX_POSTGRESQL ? &db_postgres : &db_sqlite)->source_new(settings, err);
 }
 
 void db_source_free(DbSource *source)

@@ -533,10 +533,8 @@ static bool check_file(const IdxFile *f, Err *err)
     return true;
 }
 
-bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err)
+static bool put_object(Index *index, const IdxFile *file, const DcmDataset *head, Err *err)
 {
-    if (!need_transaction(index, err) || !check_file(file, err))
-        return false;
     if (index->counters.count > IDX_COUNTERS_MAX && !write_counters(index, err))
         return false;
     arena_reset(index->scratch);
@@ -562,6 +560,14 @@ bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err
         forget_parents(index);
     }
     return run(index->writer, "RELEASE put", ok ? err : NULL) && ok;
+}
+
+/* Where the transaction is spoilt, by whatever object, idx_commit says why. */
+bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err)
+{
+    if (!need_transaction(index, err) || !check_file(file, err))
+        return false;
+    return db_spoilt(index->writer) || put_object(index, file, head, err) || db_spoilt(index->writer);
 }
 
 bool idx_remove(Index *index, const char *sop_instance, Err *err)

@@ -14,6 +14,7 @@
 #include "dicom/tags.h"
 #include "dicom/value.h"
 #include "index/index.h"
+#include "server.h"
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,30 +23,61 @@
 
 typedef struct Fixture {
     char folder[64], path[96];
+    const TestServer *server; /* NULL: SQLite */
+    char schema[32];
     Index *index;
     Arena *arena;
     Err err;
 } Fixture;
 
+__attribute__((unused)) static bool on_postgres(const Fixture *f)
+{
+    return f->server != NULL;
+}
+
+/* What the tests open their index with; `path` is only SQLite's. */
+__attribute__((unused)) static IdxSettings fixture_settings(const Fixture *f)
+{
+    IdxSettings settings = {.sqlite_path = f->path, .busy_timeout_ms = 2000, .readers = 2};
+    if (f->server) {
+        settings.engine = IDX_POSTGRESQL;
+        settings.postgres = (IdxPostgres){.host = f->server->folder,
+                                          .port = f->server->port,
+                                          .database = "postgres",
+                                          .schema = f->schema,
+                                          .login = "gantry",
+                                          .password = SERVER_PASSWORD};
+    }
+    return settings;
+}
+
 __attribute__((unused)) static Index *fixture_open(Fixture *f)
 {
-    f->index =
-        idx_open(&(IdxSettings){.sqlite_path = f->path, .busy_timeout_ms = 2000, .readers = 2}, &f->err);
+    IdxSettings settings = fixture_settings(f);
+    f->index = idx_open(&settings, &f->err);
     return f->index;
 }
 
 __attribute__((unused)) static int fixture_setup(void **state)
 {
+    static int number;
     Fixture *f = calloc(1, sizeof *f);
     if (!f)
         return -1;
+    const char *engine = getenv("GANTRY_TEST_ENGINE");
+    if (engine && strcmp(engine, "postgresql") == 0 && !(f->server = server_get()))
+        return -1; /* where the programs are missing, server_get has ended us */
+    snprintf(f->schema, sizeof f->schema, "Archive %d", ++number);
     snprintf(f->folder, sizeof f->folder, "/tmp/gantry-index-XXXXXX");
     if (!mkdtemp(f->folder))
         return -1;
     snprintf(f->path, sizeof f->path, "%s/index.sqlite", f->folder);
     f->arena = arena_new(0);
     *state = f;
-    return fixture_open(f) ? 0 : -1;
+    if (fixture_open(f))
+        return 0;
+    print_error("%s\n", f->err.text);
+    return -1;
 }
 
 __attribute__((unused)) static int fixture_teardown(void **state)
@@ -118,8 +150,7 @@ __attribute__((unused)) static void store(Fixture *f, const DcmDataset *ds)
     ASSERT_OK(f, idx_commit(f->index, &f->err));
 }
 
-/* First column of the first row of a statement, as text in the arena; "(null)" and "(none)". Looks at the file beside the index. */
-__attribute__((unused)) static const char *sql_text(Fixture *f, const char *sql)
+__attribute__((unused)) static const char *lite_text(Fixture *f, const char *sql)
 {
     sqlite3 *db;
     sqlite3_stmt *s;
@@ -135,6 +166,32 @@ __attribute__((unused)) static const char *sql_text(Fixture *f, const char *sql)
     sqlite3_finalize(s);
     sqlite3_close(db);
     return out;
+}
+
+/* As the owner of the server. Truth is "1" and "0" as in the other database. */
+__attribute__((unused)) static const char *postgres_text(Fixture *f, const char *sql)
+{
+    enum { BOOLEAN = 16 };
+    PGconn *db = server_connect(f->server, f->schema);
+    PGresult *result = PQexec(db, sql);
+    const char *out = "(none)";
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(db));
+    if (PQntuples(result)) {
+        const char *text = PQgetvalue(result, 0, 0);
+        if (PQftype(result, 0) == BOOLEAN)
+            text = *text == 't' ? "1" : "0";
+        out = arena_strdup(f->arena, PQgetisnull(result, 0, 0) ? "(null)" : text);
+    }
+    PQclear(result);
+    PQfinish(db);
+    return out;
+}
+
+/* First column of the first row of a statement, as text in the arena; "(null)" and "(none)". Looks at the database beside the index. */
+__attribute__((unused)) static const char *sql_text(Fixture *f, const char *sql)
+{
+    return f->server ? postgres_text(f, sql) : lite_text(f, sql);
 }
 
 /* How many answers a query has; their texts of `tag` joined by '|' into *texts when not NULL. */

@@ -101,7 +101,9 @@ static void many_cursors(void **state)
     static IdxCursor *cursors[128];
     IdxQuery query = {.level = DCM_LEVEL_STUDY, .keys = object_of(f->arena, 0)};
     idx_close(f->index);
-    f->index = idx_open(&(IdxSettings){.sqlite_path = f->path, .busy_timeout_ms = 10}, &f->err);
+    IdxSettings settings = fixture_settings(f);
+    settings.busy_timeout_ms = 10;
+    f->index = idx_open(&settings, &f->err);
     for (int i = 0; i < 128; i++)
         ASSERT_OK(f, (cursors[i] = idx_query(f->index, &query, &f->err)));
     assert_null(idx_query(f->index, &query, &f->err));
@@ -116,7 +118,8 @@ static void many_cursors(void **state)
 static void another_writer(void **state)
 {
     Fixture *f = *state;
-    Index *other = idx_open(&(IdxSettings){.sqlite_path = f->path, .busy_timeout_ms = 2000}, &f->err);
+    IdxSettings settings = fixture_settings(f);
+    Index *other = idx_open(&settings, &f->err);
     ASSERT_OK(f, other);
     store(f, instance(f->arena, 1, 1));
     ASSERT_OK(f, idx_begin(other, &f->err) && idx_remove(other, "1.1.1.1", &f->err) &&

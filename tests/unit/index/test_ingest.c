@@ -65,7 +65,7 @@ static void counters_follow(void **state)
         "2,6,24,24000");
     assert_string_equal(
         sql_text(f, "SELECT number_of_study_related_series || ',' || number_of_study_related_instances "
-                    "|| ',' || modalities_in_study || ',' || sop_classes_in_study FROM study"),
+                    "|| ',' || modalities_in_study || ',' || sop_classes_in_study FROM study LIMIT 1"),
         "3,12,CT," CT);
     ASSERT_OK(f, idx_begin(f->index, &f->err));
     for (int i = 1; i <= 4; i++)
@@ -306,7 +306,8 @@ static const char *const contradictions[] = {
     "file_storage_metadata_dicom i WHERE i.patient_id = p.patient_id) OR size <> (SELECT total(size) FROM "
     "study s WHERE "
     "s.patient_id = p.patient_id)",
-    "SELECT count(*) FROM patient p WHERE newest_study IS NOT (SELECT max(date_study) FROM study s WHERE "
+    "SELECT count(*) FROM patient p WHERE newest_study IS DISTINCT FROM (SELECT max(date_study) FROM study s "
+    "WHERE "
     "s.patient_id = "
     "p.patient_id)",
     "SELECT count(*) FROM totals WHERE patients <> (SELECT count(*) FROM patient) OR studies <> (SELECT "
@@ -316,7 +317,8 @@ static const char *const contradictions[] = {
     /* every class is listed, and nothing else */
     "SELECT count(*) FROM study s WHERE (SELECT total(length(sop_class_uid) + 1) FROM (SELECT DISTINCT "
     "sop_class_uid FROM "
-    "file_storage_metadata_dicom i WHERE i.study_id = s.study_id)) <> length(sop_classes_in_study) + 1 OR "
+    "file_storage_metadata_dicom i WHERE i.study_id = s.study_id) AS classes) <> "
+    "length(sop_classes_in_study) + 1 OR "
     "EXISTS (SELECT 1 "
     "FROM file_storage_metadata_dicom i WHERE i.study_id = s.study_id AND instr(sop_classes_in_study, "
     "sop_class_uid) = 0)",
@@ -326,11 +328,11 @@ static const char *const contradictions[] = {
     "NOT EXISTS "
     "(SELECT 1 FROM series e WHERE e.study_id = s.study_id AND e.modality = 'MR'))",
     /* terms: one PatientID per patient, one accession number per study, none of rows that are gone */
-    "SELECT (SELECT count(*) FROM term WHERE attribute = 0x00100020) <> (SELECT count(*) FROM patient)",
-    "SELECT count(*) FROM study s WHERE (SELECT group_concat(value) FROM term WHERE attribute = 0x00080050 "
+    "SELECT (SELECT count(*) FROM term WHERE attribute = 1048608) <> (SELECT count(*) FROM patient)",
+    "SELECT count(*) FROM study s WHERE (SELECT group_concat(value) FROM term WHERE attribute = 524368 "
     "AND id = "
-    "study_id) IS NOT lower(accession_number)",
-    "SELECT count(*) FROM term WHERE attribute = 0x00080050 AND id NOT IN (SELECT study_id FROM study)",
+    "study_id) IS DISTINCT FROM lower(accession_number)",
+    "SELECT count(*) FROM term WHERE attribute = 524368 AND id NOT IN (SELECT study_id FROM study)",
 };
 
 static void assert_no_contradiction(Fixture *f)
@@ -357,6 +359,8 @@ static void random_changes_leave_no_contradiction(void **state)
             assert_no_contradiction(f);
     }
     assert_no_contradiction(f);
+    if (on_postgres(f))
+        return;
     assert_int_equal(strcmp(sql_text(f, "PRAGMA integrity_check"), "ok"), 0);
     assert_string_equal(sql_text(f, "SELECT count(*) FROM pragma_foreign_key_check"), "0");
 }

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The PostgreSQL driver (libpq, server 12 or later), shared by its files: postgres.c (connections, waiting, transactions),
+ * postgres_statement.c (statements, cursors), postgres_error.c (texts for people), postgres_schema.c (tables and versions).
+ *
+ * A connection works in pipeline mode: commands are sent and their answers read when somebody needs one, so that the rows of a put cost
+ * no waiting of their own. Nothing blocks without a deadline: sockets are read only when poll says so.
+ *
+ * Writers of one schema take turns: idx_begin takes an advisory lock that ends with the transaction. Counters, lists and totals then need
+ * no care about others, and what is remembered of parents is forgotten when another server has written meanwhile (its name stands in the
+ * note "writer").
+ */
+#ifndef GANTRY_INDEX_POSTGRES_H
+#define GANTRY_INDEX_POSTGRES_H
+
+#include "base/arena.h"
+#include "index/driver.h"
+#include <libpq-fe.h>
+#include <pthread.h>
+
+enum {
+    PG_STATEMENTS = 64,
+    PG_PENDING_MAX =
+        128, /* commands sent whose answers are not read: small enough that neither side's buffers fill with answers */
+    PG_ROWS_FIRST = 32, /* rows fetched from a cursor at a time: first, then */
+    PG_ROWS = 256,
+    PG_LOCK =
+        0x474e5452, /* first half of the key of advisory locks; the second is made of the schema's name */
+};
+
+typedef struct PgSource {
+    DbSource base;
+    char *host, *port, *database, *schema, *login, *password, *tls;
+    int64_t connect_ms, statement_ms, lock_ms;
+    char writer[40]; /* who we are in the note "writer" */
+    /* -- when it cannot be reached, under the lock -- */
+    pthread_mutex_t lock;
+    int64_t next_try_ns, pause_ms;
+    Err last;
+} PgSource;
+
+typedef struct PgParam {
+    size_t at;  /* in `values` */
+    int length; /* -1 = null */
+    bool binary;
+} PgParam;
+
+typedef struct PgStatement {
+    DbStatement base;
+    char *asked, *sql; /* with "?", with "$1" */
+    char name[16];     /* prepared under this name, or the cursor's */
+    DbUse use;
+    bool prepared, busy, kept;
+    uint64_t used;
+    Buf values;
+    PgParam *params;
+    int param_count, param_capacity;
+    /* -- while it runs -- */
+    bool begun, ended;
+    PGresult *result;
+    int row, batch;
+    Arena *blobs; /* of the current row */
+} PgStatement;
+
+/* A command whose answer has not been read. */
+typedef struct PgPending {
+    PgStatement *prepares; /* NULL, or what fails to be prepared if it fails */
+    bool commits;
+} PgPending;
+
+typedef struct Pg {
+    Db base;
+    PGconn *conn;
+    DbMode mode;
+    bool broken; /* the connection is of no more use */
+    bool in_transaction;
+    bool spoilt; /* a command of the transaction failed: */
+    Err why;
+    PgStatement statements[PG_STATEMENTS];
+    uint64_t clock, names;
+    PgPending pending[PG_PENDING_MAX];
+    size_t pending_count;
+    PgStatement *reading; /* whose rows come next; its answer is not at its end */
+} Pg;
+
+static inline Pg *pg_of(Db *db)
+{
+    return (Pg *)db;
+}
+
+static inline PgSource *pg_source(const Pg *pg)
+{
+    return (PgSource *)pg->base.source;
+}
+
+/* -- postgres.c -- */
+
+/* The next result, waited for until the statement's time is over. NULL without `failed`: the command's answer is at its end. */
+PGresult *pg_result(Pg *pg, bool *failed, Err *err);
+/* After a PQsend…: counts it. `sent` is what that returned. */
+bool pg_sent(Pg *pg, int sent, PgPending pending, Err *err);
+/* Reads the answers of all commands sent. */
+bool pg_settle(Pg *pg, Err *err);
+/* Reads the answers of the first `n`; asks the server for them. */
+bool pg_settle_first(Pg *pg, size_t n, Err *err);
+/* Reads up to the mark that ends what was sent. */
+bool pg_end_of_answers(Pg *pg, Err *err);
+/* A command of ours without parameters. */
+bool pg_send(Pg *pg, const char *sql, PgPending pending, Err *err);
+/* Notes that the transaction is spoilt. */
+bool pg_spoil(Pg *pg, const Err *why);
+bool pg_exec(Db *db, const char *sql, Err *err);
+
+/* -- postgres_error.c -- */
+bool pg_fail_connect(const PgSource *source, PGconn *conn, Err *err);
+bool pg_fail_connection(Pg *pg, Err *err);
+bool pg_fail_timeout(Pg *pg, Err *err);
+bool pg_fail_result(const PgSource *source, const PGresult *result, Err *err);
+
+/* -- postgres_statement.c -- */
+DbStatement *pg_prepare(Db *db, const char *sql, DbUse use, Err *err);
+void pg_done(DbStatement *s);
+void pg_bind_text(DbStatement *s, Span utf8);
+void pg_bind_int(DbStatement *s, int64_t value);
+void pg_bind_blob(DbStatement *s, Span bytes);
+void pg_bind_null(DbStatement *s);
+bool pg_step(DbStatement *s, bool *row, Err *err);
+bool pg_run(DbStatement *s, Err *err);
+bool pg_insert(DbStatement *s, int64_t *id, Err *err);
+bool pg_is_null(DbStatement *s, int column);
+Span pg_text(DbStatement *s, int column);
+int64_t pg_number(DbStatement *s, int column);
+Span pg_blob(DbStatement *s, int column);
+/* A new connection knows none of the statements. */
+void pg_forget_statements(Pg *pg);
+void pg_free_statements(Pg *pg);
+
+/* -- postgres_schema.c -- */
+bool pg_open_schema(Db *db, Err *err);
+
+#endif

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What PostgreSQL says, for people: by SQLSTATE (PostgreSQL 15, appendix A). Messages about values are left out, because
+ * they repeat the value; DETAIL is never shown for the same reason.
+ */
+#include "index/postgres.h"
+
+#include <string.h>
+
+enum { MESSAGE = 200 };
+
+/* The first line, without "FATAL:" and the like. */
+static void first_line(const char *text, char out[MESSAGE])
+{
+    Span s = span_cstr(text ? text : "");
+    static const char *const marks[] = {"FATAL:  ", "ERROR:  "};
+    for (size_t i = 0; i < 2; i++) {
+        const char *mark = text ? strstr(text, marks[i]) : NULL;
+        if (mark)
+            s = span_cstr(mark + strlen(marks[i]));
+    }
+    size_t end = span_index(s, '\n');
+    span_copy(span_trim(end == SIZE_MAX ? s : span_sub(s, 0, end)), out, MESSAGE);
+}
+
+static bool says(const char *text, const char *what)
+{
+    return text && strstr(text, what);
+}
+
+/* libpq gives no SQLSTATE for a connection that failed, but the server's words are there, in the language of the server. */
+bool pg_fail_connect(const PgSource *source, PGconn *conn, Err *err)
+{
+    char line[MESSAGE];
+    const char *all = conn ? PQerrorMessage(conn) : NULL;
+    const char *name = source->base.name;
+    first_line(all, line);
+    if (says(all, "password authentication failed") || says(all, "no password supplied") ||
+        says(all, "pg_hba.conf") || says(all, "authentication failed"))
+        return err_set(err, ERR_REFUSED,
+                       "index: %s refuses the login '%s' (%s); see db.params.login and "
+                       "db.params.password, and pg_hba.conf of the server",
+                       name, source->login, line);
+    if (says(all, "does not exist"))
+        return err_set(err, ERR_NOT_FOUND, "index: %s: %s; see db.params.database and db.params.login", name,
+                       line);
+    if (says(all, "too many"))
+        return err_set(err, ERR_LIMIT,
+                       "index: %s: %s; raise max_connections there or lower db.engine_pool_size", name, line);
+    return err_set(err, ERR_CLOSED,
+                   "index: cannot reach %s: %s; is PostgreSQL running? see db.params.ip and "
+                   "db.params.port",
+                   name, *line ? line : "no connection");
+}
+
+bool pg_fail_connection(Pg *pg, Err *err)
+{
+    char line[MESSAGE];
+    first_line(PQerrorMessage(pg->conn), line);
+    pg->broken = true;
+    return err_set(err, ERR_CLOSED, "index: the connection to %s broke: %s", db_name(&pg->base),
+                   *line ? line : "closed by the server");
+}
+
+bool pg_fail_timeout(Pg *pg, Err *err)
+{
+    pg->broken = true;
+    return err_set(err, ERR_TIMEOUT, "index: %s did not answer for %lld s", db_name(&pg->base),
+                   (long long)pg_source(pg)->statement_ms / 1000);
+}
+
+typedef struct State {
+    const char *begins;
+    ErrCode code;
+    const char *advice;
+} State;
+
+static const State states[] = {
+    {"55P03", ERR_TIMEOUT,
+     "another server has been writing for too long; look at it, or give db.params.timeout "
+     "more seconds"},
+    {"57014", ERR_TIMEOUT, "it took too long and was ended"},
+    {"53100", ERR_NO_SPACE, "its disk is full; make room there"},
+    {"53200", ERR_LIMIT, "it is out of memory"},
+    {"53300", ERR_LIMIT, "raise max_connections there or lower db.engine_pool_size"},
+    {"42501", ERR_REFUSED, "the login may not do that; GRANT it, see db.params.login"},
+    {"25006", ERR_REFUSED, "it is read-only: a standby, or set so"},
+    {"3F000", ERR_NOT_FOUND, "see db.params.schema"},
+    {"42P01", ERR_NOT_FOUND, "a table of the index is gone; make it with 'manage database create'"},
+    {"40", ERR_TIMEOUT, "others were in the way; again later"},
+    {"57P", ERR_CLOSED, "it is being stopped or started"},
+    {"08", ERR_CLOSED, "the connection broke"},
+    {"XX001", ERR_FORMAT, "its data are damaged; rebuild the index from the files with 'manage data index'"},
+    {"XX002", ERR_FORMAT, "its index is damaged; REINDEX it there"},
+};
+
+bool pg_fail_result(const PgSource *source, const PGresult *result, Err *err)
+{
+    char line[MESSAGE];
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    first_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), line);
+    state = state ? state : "?????";
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strncmp(state, states[i].begins, strlen(states[i].begins)) == 0)
+            return err_set(err, states[i].code, "index: %s: %s (%s)", source->base.name, line,
+                           states[i].advice);
+    if (state[0] == '2')
+        return err_set(err, ERR_INTERNAL, "index: %s refuses a value (SQLSTATE %s)", source->base.name,
+                       state);
+    return err_set(err, ERR_INTERNAL, "index: %s: %s (SQLSTATE %s)", source->base.name, line, state);
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The schema on PostgreSQL: made if it is not there, filled if it is empty, brought up to date step by step and never back. The table
+ * schema_version has a row for each step that was taken. Servers that open it at the same time take turns (the lock of the writers).
+ */
+#include "index/postgres.h"
+#include "index/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { OLDEST_SERVER = 120000 };
+
+static bool number(Db *db, const char *sql, const char *parameter, int64_t *out, Err *err)
+{
+    bool row = false;
+    DbStatement *s = db_prepare(db, sql, err);
+    if (s && parameter)
+        db_bind_cstr(s, parameter);
+    bool ok = s && db_step(s, &row, err);
+    *out = ok && row ? db_int(s, 0) : 0;
+    db_done(s);
+    return ok;
+}
+
+static bool check_server(Pg *pg, Err *err)
+{
+    const char *encoding = PQparameterStatus(pg->conn, "server_encoding");
+    const char *name = db_name(&pg->base);
+    if (PQserverVersion(pg->conn) < OLDEST_SERVER)
+        return err_set(err, ERR_UNSUPPORTED, "index: %s is PostgreSQL %d; 12 or later is needed", name,
+                       PQserverVersion(pg->conn) / 10000);
+    if (!encoding || strcmp(encoding, "UTF8"))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "index: %s has the encoding %s, which cannot hold all names; make a database with "
+                       "ENCODING 'UTF8'",
+                       name, encoding ? encoding : "?");
+    return true;
+}
+
+static bool make_schema(Pg *pg, Err *err)
+{
+    int64_t there = 0;
+    if (!number(&pg->base, "SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = ?",
+                pg_source(pg)->schema, &there, err))
+        return false;
+    if (there)
+        return true;
+    char *schema = PQescapeIdentifier(pg->conn, pg_source(pg)->schema, strlen(pg_source(pg)->schema));
+    Buf sql;
+    buf_init(&sql, 0);
+    buf_printf(&sql, "CREATE SCHEMA %s", schema ? schema : "");
+    bool ok = pg_exec(&pg->base, buf_cstr(&sql), err);
+    buf_free(&sql);
+    PQfreemem(schema);
+    return ok || err_wrap(err, "the schema is not there and cannot be made");
+}
+
+static bool set_version(Db *db, int version, Err *err)
+{
+    Buf sql;
+    buf_init(&sql, 0);
+    buf_printf(
+        &sql,
+        "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, since TIMESTAMP NOT NULL); "
+        "INSERT INTO schema_version VALUES (%d, now() AT TIME ZONE 'UTC')",
+        version);
+    bool ok = pg_exec(db, buf_cstr(&sql), err);
+    buf_free(&sql);
+    return ok;
+}
+
+static bool create(Db *db, Err *err)
+{
+    Buf sql;
+    buf_init(&sql, 0);
+    idx_sql_schema(&sql, db_dialect(db));
+    bool ok = pg_exec(db, buf_cstr(&sql), err) && set_version(db, IDX_SCHEMA_VERSION, err);
+    buf_free(&sql);
+    return ok;
+}
+
+static bool create_or_migrate(Pg *pg, Err *err)
+{
+    Db *db = &pg->base;
+    int64_t ours = 0, tables = 0, version = 0;
+    if (!make_schema(pg, err) ||
+        !number(db, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_version')",
+                NULL, &ours, err) ||
+        !number(db,
+                "SELECT count(*) FROM pg_catalog.pg_class WHERE oid IN (to_regclass('patient'), "
+                "to_regclass('study'), to_regclass('series'), to_regclass('file_storage_metadata_dicom'))",
+                NULL, &tables, err))
+        return false;
+    if (!ours && !tables)
+        return create(db, err);
+    if (!ours)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "index: %s has tables of another program; give the index a schema of its own",
+                       db_name(db));
+    if (!number(db, "SELECT max(version) FROM schema_version", NULL, &version, err))
+        return false;
+    if (version > IDX_SCHEMA_VERSION)
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "index: %s was made by a newer program (version %lld, this one knows %d); use that one, or "
+            "another schema and 'manage data index'",
+            db_name(db), (long long)version, IDX_SCHEMA_VERSION);
+    return idx_schema_add_columns(db, err);
+}
+
+static bool begin(Pg *pg, Err *err)
+{
+    char *schema = PQescapeLiteral(pg->conn, pg_source(pg)->schema, strlen(pg_source(pg)->schema));
+    Buf sql;
+    buf_init(&sql, 0);
+    buf_printf(&sql, "BEGIN; SELECT pg_advisory_xact_lock(%d, hashtext(%s))", PG_LOCK,
+               schema ? schema : "''");
+    bool ok = pg_exec(&pg->base, buf_cstr(&sql), err);
+    buf_free(&sql);
+    PQfreemem(schema);
+    pg->in_transaction = true;
+    return ok;
+}
+
+bool pg_open_schema(Db *db, Err *err)
+{
+    Pg *pg = pg_of(db);
+    if (!check_server(pg, err))
+        return false;
+    if (begin(pg, err) && create_or_migrate(pg, err))
+        return db_commit(db, err);
+    db_rollback(db);
+    return false;
+}
