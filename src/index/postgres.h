@@ -138,4 +138,11 @@ void pg_free_statements(Pg *pg);
 /* -- postgres_schema.c -- */
 bool pg_open_schema(Db *db, Err *err);
 
+/* -- postgres_adopt.c -- */
+
+/* Are the tables in the schema those that SPHERE makes? */
+bool pg_is_sphere(Db *db, bool *out, Err *err);
+/* Makes them ours, inside a transaction: nothing is taken away but unique keys that are too narrow and the two views, which come again. */
+bool pg_adopt(Db *db, Err *err);
+
 #endif

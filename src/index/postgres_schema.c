@@ -80,6 +80,18 @@ static bool create(Db *db, Err *err)
     return ok;
 }
 
+static bool take_over(Db *db, Err *err)
+{
+    bool sphere = false;
+    if (!pg_is_sphere(db, &sphere, err))
+        return false;
+    if (!sphere)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "index: %s has tables of another program; give the index a schema of its own",
+                       db_name(db));
+    return pg_adopt(db, err) && set_version(db, IDX_SCHEMA_VERSION, err);
+}
+
 static bool create_or_migrate(Pg *pg, Err *err)
 {
     Db *db = &pg->base;
@@ -95,9 +107,7 @@ static bool create_or_migrate(Pg *pg, Err *err)
     if (!ours && !tables)
         return create(db, err);
     if (!ours)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "index: %s has tables of another program; give the index a schema of its own",
-                       db_name(db));
+        return take_over(db, err);
     if (!number(db, "SELECT max(version) FROM schema_version", NULL, &version, err))
         return false;
     if (version > IDX_SCHEMA_VERSION)

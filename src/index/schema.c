@@ -41,16 +41,18 @@ static const struct {
 };
 
 static const char other_tables[] =
-    "CREATE TABLE term (attribute {integer} NOT NULL, value TEXT NOT NULL{binary_order}, id {integer} NOT "
+    "CREATE TABLE IF NOT EXISTS term (attribute {integer} NOT NULL, value TEXT NOT NULL{binary_order}, id "
+    "{integer} NOT "
     "NULL, "
     "PRIMARY KEY (attribute, value, id)){without_rowid};"
-    "CREATE TABLE totals (patients BIGINT, studies BIGINT, series BIGINT, instances BIGINT, size BIGINT);"
+    "CREATE TABLE IF NOT EXISTS totals (patients BIGINT, studies BIGINT, series BIGINT, instances BIGINT, "
+    "size BIGINT);"
     "INSERT INTO totals VALUES (0, 0, 0, 0, 0);"
-    "CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL){without_rowid};"
-    "CREATE TABLE study_list (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, "
+    "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL){without_rowid};"
+    "CREATE TABLE IF NOT EXISTS study_list (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, "
     "ids {id}, study_uid VARCHAR(64) NOT NULL, id_list INTEGER NOT NULL, "
     "d_load VARCHAR(16) NOT NULL);"
-    "CREATE TABLE mapping_annotation (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, "
+    "CREATE TABLE IF NOT EXISTS mapping_annotation (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, "
     "mapping_annotation_id {id}, uid_dicom_source VARCHAR(64) NOT NULL, "
     "level_dicom_source VARCHAR(16) NOT NULL, uid_annotation VARCHAR(64) NOT NULL UNIQUE, "
     "file_storage_metadata_dicom_id BIGINT REFERENCES file_storage_metadata_dicom "
@@ -58,23 +60,28 @@ static const char other_tables[] =
 
 /* Uniqueness, the tree, the orders in which lists are served, and the dates that are searched. */
 static const char indexes[] =
-    "CREATE UNIQUE INDEX ix_patient_patient_uid ON patient (patient_uid);"
-    "CREATE INDEX ix_patient_newest ON patient (newest_study DESC{nulls_last}, patient_id DESC);"
-    "CREATE INDEX ix_patient_birth ON patient (patient_birth_date);"
-    "CREATE UNIQUE INDEX ix_study_study_uid ON study (study_uid, patient_id);"
-    "CREATE INDEX ix_study_newest ON study (date_study DESC{nulls_last}, study_time DESC{nulls_last}, "
+    "CREATE UNIQUE INDEX IF NOT EXISTS ix_patient_patient_uid ON patient (patient_uid);"
+    "CREATE INDEX IF NOT EXISTS ix_patient_newest ON patient (newest_study DESC{nulls_last}, patient_id "
+    "DESC);"
+    "CREATE INDEX IF NOT EXISTS ix_patient_birth ON patient (patient_birth_date);"
+    "CREATE UNIQUE INDEX IF NOT EXISTS ix_study_study_uid ON study (study_uid, patient_id);"
+    "CREATE INDEX IF NOT EXISTS ix_study_newest ON study (date_study DESC{nulls_last}, study_time "
+    "DESC{nulls_last}, "
     "study_id DESC);"
-    "CREATE INDEX ix_study_patient_id ON study (patient_id, date_study);"
-    "CREATE UNIQUE INDEX ix_series_series_uid ON series (series_uid, study_id);"
-    "CREATE INDEX ix_series_study_id ON series (study_id, series_number{nulls_first}, series_id);"
+    "CREATE INDEX IF NOT EXISTS ix_study_patient_id ON study (patient_id, date_study);"
+    "CREATE UNIQUE INDEX IF NOT EXISTS ix_series_series_uid ON series (series_uid, study_id);"
+    "CREATE INDEX IF NOT EXISTS ix_series_study_id ON series (study_id, series_number{nulls_first}, "
+    "series_id);"
     "CREATE INDEX IF NOT EXISTS ix_series_modality ON series (modality, series_id);"
-    "CREATE UNIQUE INDEX ix_file_storage_metadata_dicom_instance_uid "
+    "CREATE UNIQUE INDEX IF NOT EXISTS ix_file_storage_metadata_dicom_instance_uid "
     "ON file_storage_metadata_dicom (instance_uid);"
-    "CREATE INDEX ix_file_storage_metadata_dicom_series_id ON file_storage_metadata_dicom "
+    "CREATE INDEX IF NOT EXISTS ix_file_storage_metadata_dicom_series_id ON file_storage_metadata_dicom "
     "(series_id, instance_number{nulls_first}, file_storage_metadata_dicom_id);"
-    "CREATE INDEX ix_file_storage_metadata_dicom_error ON file_storage_metadata_dicom (series_id) "
+    "CREATE INDEX IF NOT EXISTS ix_file_storage_metadata_dicom_error ON file_storage_metadata_dicom "
+    "(series_id) "
     "WHERE storage_status <> 0;"
-    "CREATE INDEX ix_mapping_annotation_file ON mapping_annotation (file_storage_metadata_dicom_id);";
+    "CREATE INDEX IF NOT EXISTS ix_mapping_annotation_file ON mapping_annotation "
+    "(file_storage_metadata_dicom_id);";
 
 static const char views[] =
     "CREATE VIEW tools_modality AS SELECT modality, count(DISTINCT patient_id) AS sum_patient, "
@@ -123,9 +130,42 @@ void idx_sql_schema(Buf *sql, const DbDialect *dialect)
     buf_init(&text, 0);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         table_sql(&text, (DcmLevel)level);
-    buf_append_cstr(&text, other_tables);
-    buf_append_cstr(&text, indexes);
-    buf_append_cstr(&text, views);
+    db_expand(dialect, buf_cstr(&text), sql);
+    buf_free(&text);
+    idx_sql_around(sql, dialect);
+}
+
+void idx_sql_around(Buf *sql, const DbDialect *dialect)
+{
+    db_expand(dialect, other_tables, sql);
+    db_expand(dialect, indexes, sql);
+    db_expand(dialect, views, sql);
+}
+
+/* Definitions of columns, each followed by ", ". */
+static void add_each(Buf *sql, const char *table, const char *definitions)
+{
+    for (const char *end; (end = strstr(definitions, ", ")); definitions = end + 2)
+        buf_printf(sql, "ALTER TABLE %s ADD COLUMN IF NOT EXISTS %.*s;", table, (int)(end - definitions),
+                   definitions);
+}
+
+void idx_sql_complete(Buf *sql, const DbDialect *dialect)
+{
+    Buf text;
+    buf_init(&text, 0);
+    for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
+        size_t n;
+        const IdxAttribute *a = idx_attributes((DcmLevel)level, &n);
+        for (size_t i = 0; i < n; i++)
+            if (a[i].column) {
+                buf_printf(&text, "ALTER TABLE %s ADD COLUMN IF NOT EXISTS ", idx_tables[level].name);
+                column_sql(&text, &a[i]);
+                buf_append_cstr(&text, ";");
+            }
+        add_each(&text, idx_tables[level].name, extras[level].types);
+        add_each(&text, idx_tables[level].name, "specific_character_set TEXT, attributes {blob}, ");
+    }
     db_expand(dialect, buf_cstr(&text), sql);
     buf_free(&text);
 }

@@ -14,6 +14,10 @@ enum { IDX_SCHEMA_VERSION = 1, IDX_APPLICATION_ID = 0x474e5452 };
 
 /* Every table, index and view of an empty database. */
 void idx_sql_schema(Buf *sql, const DbDialect *dialect);
+/* What is not the four tables of the levels: other tables, indexes, views. */
+void idx_sql_around(Buf *sql, const DbDialect *dialect);
+/* Adds to four tables of SPHERE's the columns that ours have and they lack (PostgreSQL). */
+void idx_sql_complete(Buf *sql, const DbDialect *dialect);
 /* Adds columns of attributes that got one since the database was made. */
 bool idx_schema_add_columns(Db *db, Err *err);
 /* Takes away our tables and views inside a transaction; what else is in the database stays. */

@@ -140,7 +140,7 @@ __attribute__((unused)) static bool server_start(TestServer *server)
                                      "-c",
                                      "listen_addresses=127.0.0.1",
                                      "-c",
-                                     "fsync=off",
+                                     getenv("GANTRY_TEST_PG_FSYNC") ? "fsync=on" : "fsync=off",
                                      "-c",
                                      "max_connections=200",
                                      "-c",

@@ -325,6 +325,97 @@ static void names_with_the_schema(void **state)
         "1");
 }
 
+/* -- a schema that SPHERE filled -- */
+
+#define D8 "d8ins timestamp, d8maj timestamp, d8del timestamp, "
+
+static const char sphere[] =
+    "CREATE SCHEMA pacs; SET search_path TO pacs;"
+    "CREATE TABLE patient (" D8
+    "patient_uid varchar(64) NOT NULL, patient_name varchar(128), patient_sex varchar(64), "
+    "patient_birth_date varchar(64), ethnic_group varchar(16), patient_id bigserial PRIMARY KEY);"
+    "CREATE UNIQUE INDEX ix_pacs_patient_patient_uid ON patient (patient_uid);"
+    "CREATE TABLE study (" D8
+    "study_uid varchar(64) NOT NULL UNIQUE, patient_uid varchar(64) NOT NULL, date_study "
+    "varchar(10), institution_name varchar(256), accession_number varchar(256), protocol_name varchar(512), "
+    "study_description varchar(512), study_id bigint PRIMARY KEY, patient_id bigint REFERENCES patient "
+    "(patient_id));"
+    "CREATE TABLE series (" D8 "series_uid varchar(64) NOT NULL, study_uid varchar(64) NOT NULL, patient_uid "
+    "varchar(64) NOT NULL, modality varchar(10), manufacturer varchar(256), manufacturer_model_name "
+    "varchar(256), "
+    "body_part_examined varchar(256), series_date varchar(256), station_name varchar(256), "
+    "series_description "
+    "varchar(512), dt_first_insertion timestamp, dt_completion timestamp, series_id bigserial PRIMARY KEY, "
+    "study_id "
+    "bigint REFERENCES study (study_id), patient_id bigint REFERENCES patient (patient_id));"
+    "CREATE UNIQUE INDEX ix_pacs_series_series_uid ON series (series_uid);"
+    "CREATE TABLE file_storage_metadata_dicom (" D8
+    "storage_method varchar(64) NOT NULL, file_path varchar(512) NOT "
+    "NULL, filesize bigint NOT NULL, storage_status integer NOT NULL, dt_deb_storage timestamp, "
+    "dt_end_storage "
+    "timestamp, instance_uid varchar(64) NOT NULL, series_uid varchar(64) NOT NULL, study_uid varchar(64) "
+    "NOT NULL, "
+    "patient_uid varchar(64) NOT NULL, file_storage_metadata_dicom_id bigserial PRIMARY KEY, series_id "
+    "bigint "
+    "REFERENCES series (series_id), study_id bigint REFERENCES study (study_id), patient_id bigint "
+    "REFERENCES patient "
+    "(patient_id));"
+    "CREATE UNIQUE INDEX ix_pacs_file_instance_uid ON file_storage_metadata_dicom (instance_uid);"
+    "CREATE VIEW tools_modality AS SELECT modality, count(*) AS sum_patient FROM series GROUP BY modality;"
+    "INSERT INTO patient (d8ins, patient_uid, patient_name, patient_sex) VALUES (now(), 'P1', 'Doe^Jane', "
+    "'F'), "
+    "(now(), 'P2', 'Roe^Jim', NULL);"
+    "INSERT INTO study (study_uid, patient_uid, date_study, accession_number, study_id, patient_id) VALUES "
+    "('1.1', "
+    "'P1', '20200102', 'A1', 7, 1), ('1.2', 'P2', '20210102', '', 8, 2);"
+    "INSERT INTO series (series_uid, study_uid, patient_uid, modality, study_id, patient_id) VALUES "
+    "('1.1.1', '1.1', "
+    "'P1', 'CT', 7, 1), ('1.1.2', '1.1', 'P1', 'Unknown', 7, 1), ('1.2.1', '1.2', 'P2', 'MR', 8, 2);"
+    "INSERT INTO file_storage_metadata_dicom (storage_method, file_path, filesize, storage_status, "
+    "dt_deb_storage, "
+    "dt_end_storage, instance_uid, series_uid, study_uid, patient_uid, series_id, study_id, patient_id) "
+    "SELECT 'FS', "
+    "'/data/' || e.series_uid || '.' || n, 1000, 0, now(), now(), e.series_uid || '.' || n, e.series_uid, "
+    "e.study_uid, "
+    "e.patient_uid, e.series_id, e.study_id, e.patient_id FROM series e, generate_series(1, 2) n;"
+    "DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'pacs' LOOP "
+    "EXECUTE "
+    "format('ALTER TABLE %I OWNER TO gantry', t); END LOOP; END $$; ALTER VIEW tools_modality OWNER TO "
+    "gantry; ALTER "
+    "SCHEMA pacs OWNER TO gantry";
+
+static void a_schema_of_sphere_becomes_ours(void **state)
+{
+    Fixture *f = *state;
+    const char *text;
+    IdxFile file;
+    idx_close(f->index);
+    sql_text(f, sphere);
+    snprintf(f->schema, sizeof f->schema, "pacs");
+    ASSERT_OK(f, fixture_open(f));
+    assert_int_equal(instances(f), 6);
+    ASSERT_OK(f, idx_instance(f->index, f->arena, "1.1.1.2", &file, &f->err));
+    assert_string_equal(file.path, "/data/1.1.1.2");
+    DcmDataset *keys = object_of(f->arena, DCM_PatientName, "doe*", DCM_ModalitiesInStudy, "CT",
+                                 DCM_NumberOfStudyRelatedInstances, "", 0);
+    assert_int_equal(ask(f, DCM_LEVEL_STUDY, keys, (DcmMatchOptions){.fold_names = true},
+                         DCM_NumberOfStudyRelatedInstances, &text),
+                     1);
+    assert_string_equal(text, "4");
+    keys = object_of(f->arena, DCM_AccessionNumber, "A1", 0);
+    assert_int_equal(ask(f, DCM_LEVEL_STUDY, keys, (DcmMatchOptions){0}, DCM_StudyInstanceUID, NULL), 1);
+    /* It goes on: the same study under another patient, more of the same, the same again. */
+    store(f, instance(f->arena, "P9", "1.1", 1, 1));
+    store(f, instance(f->arena, "P1", "1.1", 1, 9));
+    assert_int_equal(instances(f), 7);
+    assert_string_equal(sql_text(f, "SELECT count(*) || ',' || sum(sum_instance) FROM tools_modality"),
+                        "3,7");
+    assert_string_equal(sql_text(f, "SELECT count(ethnic_group) FROM patient"), "0");
+    idx_close(f->index);
+    ASSERT_OK(f, fixture_open(f));
+    assert_int_equal(instances(f), 7);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -340,6 +431,7 @@ int main(void)
         TEST(the_server_refuses_one_of_a_group),
         TEST(several_servers_on_one_schema),
         TEST(names_with_the_schema),
+        TEST(a_schema_of_sphere_becomes_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
