@@ -127,11 +127,13 @@ static bool fail(Lite *db, int code, const char *doing, Err *err)
 
 /* -- connections -- */
 
+/* With our mode, when it is absent. A file that is there must not be opened here: closing it would drop the POSIX locks that the other connections
+   of this process hold on it, and another process would take itself for the last user and delete the log under us. */
 static bool make_file(const char *path, Err *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0)
-        return err_errno(err, errno, "index: cannot open %s", path);
+        return errno == EEXIST || err_errno(err, errno, "index: cannot open %s", path);
     close(fd);
     return true;
 }
