@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { GROUP_DEFAULT = 64, GROUP_LIMIT = 1024, READERS = 4, BUSY_MS = 30000, CLOSE_WAIT_S = 60 };
 
@@ -91,6 +92,25 @@ static void archive_free(Archive *archive)
     free(archive);
 }
 
+/* Whoever walks over the store opens and closes the files in it, and closing a file drops the locks that SQLite holds on it in the same process. */
+static bool index_lies_outside(const ArcSettings *settings, Err *err)
+{
+    char *data = realpath(settings->data_path, NULL), *folder = strdup(settings->index_path);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    if (slash)
+        *slash = 0;
+    char *place = realpath(slash ? (*folder ? folder : "/") : ".", NULL);
+    size_t n = data ? strlen(data) : 0;
+    bool inside = data && place && strncmp(place, data, n) == 0 && (place[n] == 0 || place[n] == '/');
+    free(data);
+    free(folder);
+    free(place);
+    return !inside ||
+           err_set(err, ERR_USAGE,
+                   "the index %s lies in the data folder %s; set db.params.filepath to a place outside of it",
+                   settings->index_path, settings->data_path);
+}
+
 Archive *arc_open(const ArcSettings *settings, Err *err)
 {
     if (!settings->data_path || !settings->temp_path || !settings->quarantine_path || !settings->index_path) {
@@ -101,7 +121,7 @@ Archive *arc_open(const ArcSettings *settings, Err *err)
     Archive *archive = archive_new(settings);
     IdxSettings index = {.sqlite_path = settings->index_path, .busy_timeout_ms = BUSY_MS, .readers = READERS};
     archive->store = store_open_directory(settings->data_path, settings->temp_path, err);
-    if (archive->store)
+    if (archive->store && index_lies_outside(settings, err))
         archive->index = idx_open(&index, err);
     if (!archive->index) {
         archive_free(archive);

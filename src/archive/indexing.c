@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -262,6 +264,25 @@ static bool is_left_out(const Run *run, const char *path)
     return false;
 }
 
+/* The database of the index and its companions. Opening and closing one here would drop the locks that SQLite holds on it in this process. */
+static bool is_index(const Run *run, const FTSENT *entry)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    const char *path = run->archive->settings.index_path, *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    struct stat st;
+    if (strncmp(entry->fts_name, name, strlen(name)) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        char one[PATH_MAX];
+        snprintf(one, sizeof one, "%s%s", path, suffixes[i]);
+        if (stat(one, &st) == 0 && st.st_dev == entry->fts_statp->st_dev &&
+            st.st_ino == entry->fts_statp->st_ino)
+            return true;
+    }
+    return false;
+}
+
 static void report_unreadable(Run *run, const FTSENT *entry)
 {
     Err err = {0};
@@ -278,7 +299,7 @@ static bool take_entry(Run *run, FTS *walk, FTSENT *entry, Err *err)
             fts_set(walk, entry, FTS_SKIP);
         return true;
     case FTS_F:
-        return hidden || hand_over(run, entry->fts_path, err);
+        return hidden || is_index(run, entry) || hand_over(run, entry->fts_path, err);
     case FTS_DNR:
     case FTS_ERR:
     case FTS_NS:

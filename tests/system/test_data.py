@@ -186,6 +186,21 @@ def test_index_beside_a_server_that_stores(archive, many, few):
     assert took < 20
 
 
+def test_the_index_of_a_running_archive_is_not_opened_as_a_file(archive, few):
+    """Closing it would drop SQLite's locks, and with them what others have written."""
+    shutil.copytree(few, archive.folder / "incoming")
+    done = index(archive, "-d", archive.folder)
+    assert done["added"] == 4
+    log = (archive.folder / "log/index_data.log").read_text()
+    assert "settings.yml" in log and "index.sqlite" not in log
+
+
+def test_the_index_may_not_lie_among_the_data(stopped_archive):
+    stopped_archive.set("db.params.filepath", "./data/index.sqlite")
+    done = stopped_archive.manage("data", "index", check=False)
+    assert done.returncode == 1 and "db.params.filepath" in done.stderr
+
+
 # -- index -rm --
 
 def test_rm_moves_files_into_the_archive(stopped_archive, few):  # DAT-03
