@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* Which keys move and get ask for: one from the options, or a list from a file, less what the archive has already. */
+/* Which keys move and get ask for: one from the options, or a list from a file or from the index, less what the archive has already. */
 #ifndef GANTRY_CLI_WANTED_H
 #define GANTRY_CLI_WANTED_H
 
 #include "cli/keys.h"
 
 typedef struct WantedArgs {
-    const char *list;
+    const char *list, *stored_list;
     bool reload;
 } WantedArgs;
 
@@ -18,10 +18,17 @@ typedef struct WantedArgs {
      "FILE",                                                                                                 \
      "file with one key of the level per line; one request for each",                                        \
      .at = offsetof(Args, wanted.list)},                                                                     \
+        {OPT_TEXT,                                                                                           \
+         "DbUID",                                                                                            \
+         "databaseUID",                                                                                      \
+         "ID",                                                                                               \
+         "list of studies in the index (table study_list): its number, or last",                             \
+         .bare = "last",                                                                                     \
+         .at = offsetof(Args, wanted.stored_list)},                                                          \
     {                                                                                                        \
         OPT_BOOL, "rl", "reloadStudy",                                                                       \
             .bare = "no", .at = offsetof(Args, wanted.reload),                                               \
-            .help = "with -fUID: no leaves out what this archive has already (default yes)"                  \
+            .help = "with -fUID or -DbUID: no leaves out what this archive has already (default yes)"        \
     }
 
 /* Reason of a usage error, or NULL. */

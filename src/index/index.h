@@ -123,6 +123,10 @@ typedef struct IdxTotals {
 } IdxTotals;
 bool idx_totals(Index *index, IdxTotals *out, Err *err);
 
+/* The studies of a list in the table study_list, each once, in their order; number 0 = the newest list. ERR_NOT_FOUND when there is none. */
+bool idx_study_list(Index *index, Arena *arena, int64_t number, const char ***studies, size_t *count,
+                    Err *err);
+
 /* State kept with the index by name ("clean-stop", …). get: "" when never set. set: inside a transaction. */
 bool idx_note_get(Index *index, Arena *arena, const char *name, const char **value, Err *err);
 bool idx_note_set(Index *index, const char *name, const char *value, Err *err);
