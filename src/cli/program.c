@@ -99,8 +99,11 @@ static int run(Cli *cli, const Command *command, const void *args)
         journal(command, args);
     }
     int code = command->run(cli, args);
-    if (fflush(stdout) != 0 && code == EXIT_OK)
-        code = cli_fail(cli, "cannot write the output: %s", strerror(errno));
+    Err err = {0};
+    if (fflush(stdout) != 0 && code == EXIT_OK) {
+        err_errno(&err, errno, "cannot write the output");
+        code = cli_fail(cli, "%s", err.text);
+    }
     log_close();
     return code;
 }

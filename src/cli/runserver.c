@@ -200,6 +200,10 @@ static void log_settings(Cli *cli)
     for (size_t i = 0; i < settings_key_count; i++)
         log_debug("settings", "%s = %s", settings_keys[i].path,
                   settings_value_text(cli->arena, cli->settings, &settings_keys[i]));
+    const char *idle[CLI_WITHOUT_EFFECT_MAX];
+    size_t n = cli_settings_without_effect(cli->settings, idle);
+    for (size_t i = 0; i < n; i++)
+        log_warning("settings", "%s: %s", cli->settings->file, idle[i]);
 }
 
 static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
