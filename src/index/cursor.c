@@ -148,11 +148,14 @@ static bool next_match(IdxCursor *c, bool *found, Err *err)
 
 static void copy_asked(DcmDataset *to, const DcmDataset *from, const DcmElement *key);
 
-/* The items with the elements that were asked for; all of them when the key's item is empty. */
+/* Elements made of what a peer stored times what a peer asked for. */
+enum { MAX_PICKED = 20000 };
+
+/* The items with the elements that were asked for; whole when the key's item is empty, or to pick would be too much. */
 static void copy_items(DcmDataset *to, const DcmDataset *from, const DcmElement *found, const DcmElement *key)
 {
     const DcmDataset *asked = key->item_count ? key->items[0] : NULL;
-    if (!asked || !asked->count) {
+    if (!asked || !asked->count || asked->count * found->item_count > MAX_PICKED) {
         dcm_copy(to, from, found);
         return;
     }

@@ -9,6 +9,9 @@
 /* A list of ten thousand UIDs has 640 KB. */
 enum { MAX_IDENTIFIER = 4 << 20 };
 
+/* Each key comes back in each answer; the dictionary has half as many attributes. */
+static const DcmReadOptions options = {.limits = {.max_elements = 10000}};
+
 static void find_level(ScpIdentifier *id, Err *why)
 {
     Span text = dcm_text_raw(id->keys, DCM_QueryRetrieveLevel, 0);
@@ -49,7 +52,7 @@ bool scp_identifier_read(ScpAssociation *a, const NetCommand *request, ScpIdenti
         *err = *why;
         return false;
     }
-    out->keys = dcm_dataset_parse(a->arena, buf_span(&a->identifier), out->syntax, NULL, why);
+    out->keys = dcm_dataset_parse(a->arena, buf_span(&a->identifier), out->syntax, &options, why);
     if (!out->keys)
         return true;
     log_keys(out);
