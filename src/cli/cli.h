@@ -20,6 +20,8 @@
 #include "cli/settings.h"
 #include "scu/scu.h"
 
+#include <stdio.h>
+
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_EMPTY_LIST = 255 };
 
 typedef struct Cli {
@@ -63,6 +65,8 @@ Archive *cli_open_archive(const Settings *settings, Err *err);
 /* The lines of a list file without blanks around them; empty lines are left out. */
 bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err);
 
+/* Writes the text and frees it. stdio locks: a text comes out whole. */
+void cli_put(FILE *to, Buf *text);
 /* Is this stream a terminal that wants colour (NO_COLOR is honoured)? */
 bool cli_colour(int fd);
 

@@ -177,6 +177,13 @@ bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err)
     return ok;
 }
 
+void cli_put(FILE *to, Buf *text)
+{
+    if (text->n)
+        fwrite(text->p, 1, text->n, to);
+    buf_free(text);
+}
+
 bool cli_colour(int fd)
 {
     const char *no = getenv("NO_COLOR");

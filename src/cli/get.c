@@ -98,8 +98,7 @@ static void show_block(const Run *run, bool final, bool ok, const ScuResult *res
     Buf out;
     buf_init(&out, 0);
     block_format(&block, run->verbosity, &out);
-    fwrite(out.p, 1, out.n, run->text);
-    buf_free(&out);
+    cli_put(run->text, &out);
 }
 
 static bool show_response(void *ctx, const ScuResult *so_far, const DcmDataset *identifier)
@@ -131,8 +130,7 @@ static void show_json(Run *run, const char *key, bool ok, uint64_t received, con
     json_member_int(&w, "failed", result->failed);
     json_member(&w, "error", ok ? NULL : err->text);
     json_end_object(&w);
-    fwrite(out.p, 1, out.n, stdout);
-    buf_free(&out);
+    cli_put(stdout, &out);
 }
 
 static bool all_came(const Run *run, const ScuResult *result, uint64_t refused_before, Err *err)

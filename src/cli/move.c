@@ -114,8 +114,7 @@ static void show_json(Run *run, const Request *request, bool ok, const ScuResult
     json_member(&w, "failed_sop_instances", request->failed_uids);
     json_member(&w, "error", ok ? NULL : err->text);
     json_end_object(&w);
-    fwrite(out.p, 1, out.n, stdout);
-    buf_free(&out);
+    cli_put(stdout, &out);
 }
 
 static void finish(Run *run, const Request *request, bool ok, const ScuResult *result, const Err *err)
@@ -219,8 +218,7 @@ static void show_block(const Run *run, bool last, const char *text)
     buf_init(&out, 0);
     if (cli_verbosity(run->cli, run->args->verbosity) >= 2)
         block_format(&block, 2, &out);
-    fwrite(out.p, 1, out.n, run->text);
-    buf_free(&out);
+    cli_put(run->text, &out);
 }
 
 static void show_end(Run *run, int64_t began)

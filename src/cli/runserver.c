@@ -83,11 +83,10 @@ static void show_event(void *ctx, const ScpEvent *event)
     Buf out;
     buf_init(&out, 0);
     block_format(&block, console->verbosity, &out);
-    if (out.n) {
-        fwrite(out.p, 1, out.n, stdout); /* stdio locks: a block comes out whole */
+    bool any = out.n > 0;
+    cli_put(stdout, &out);
+    if (any)
         fflush(stdout);
-    }
-    buf_free(&out);
 }
 
 static unsigned services_of(const Settings *s)
@@ -149,9 +148,8 @@ static void show_banner(const Settings *s, uint16_t port)
                             .saving = true,
                             .colour = cli_colour(STDOUT_FILENO)},
                   &out);
-    fwrite(out.p, 1, out.n, stdout);
+    cli_put(stdout, &out);
     fflush(stdout);
-    buf_free(&out);
 }
 
 static void wanted_signals(sigset_t *set)

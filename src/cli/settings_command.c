@@ -73,8 +73,7 @@ static int run(Cli *cli, const void *args)
                        settings_value_text(cli->arena, cli->settings, &settings_keys[i]),
                        origin_text(cli, i));
     }
-    fwrite(out.p, 1, out.n, stdout);
-    buf_free(&out);
+    cli_put(stdout, &out);
     return EXIT_OK;
 }
 

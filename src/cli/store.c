@@ -95,8 +95,7 @@ static void show_json(Run *run, const OutItem *item, bool ok, const ScuResult *r
         json_nothing(&w);
     json_member(&w, "error", ok ? NULL : err->text);
     json_end_object(&w);
-    fwrite(out.p, 1, out.n, stdout);
-    buf_free(&out);
+    cli_put(stdout, &out);
 }
 
 static void show_block(Run *run, const OutItem *item, bool ok, const ScuResult *result,
@@ -127,8 +126,7 @@ static void show_block(Run *run, const OutItem *item, bool ok, const ScuResult *
         buf_printf(&out, "C-STORE request status: 0x%04x\n", result->status);
     else if (!result->answered)
         buf_printf(&out, "C-STORE: no answer from the peer for %s\n", item->sop_instance);
-    fwrite(out.p, 1, out.n, run->text);
-    buf_free(&out);
+    cli_put(run->text, &out);
 }
 
 static void report(void *ctx, const OutItem *item, bool ok, const ScuResult *result,
