@@ -366,9 +366,9 @@ def pixels(path):
 
 
 @pytest.mark.parametrize("option, syntax", [("+xi", IMPLICIT), ("+xe", EXPLICIT)])
-def test_compressed_objects_for_a_peer_that_takes_none(archive, objects, tmp_path, option, syntax):  # STO-14
+def test_compressed_objects_for_a_peer_that_takes_none(archive, manifest, tmp_path, option, syntax):  # STO-14
     """Their own syntax is proposed first; where it is refused, they are brought to one that is taken."""
-    rle = next(one for one in objects if one.name.endswith("emri_small_RLE.dcm"))
+    rle = next(one for one in manifest if one.name.endswith("emri_small_RLE.dcm"))
     peer = Storescp(tmp_path, "PLAIN", option)
     try:
         archive.manage("store", "127.0.0.1", peer.port, "-aec", "PLAIN", "-sp", "fs", "-pd", rle.path)
