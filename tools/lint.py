@@ -104,7 +104,7 @@ def cppcheck(build):
     """Only the product's own sources: generated tables and tests would cost minutes and say nothing."""
     build = pathlib.Path(build)
     commands = json.loads((build / "compile_commands.json").read_text())
-    ours = [c for c in commands if re.match(r"(\.\./)*src/", c["file"])]
+    ours = [c for c in commands if re.match(r"(\.\./)+src/", c["file"])]
     seen = {c["file"]: c for c in ours}
     database = build / "cppcheck.json"
     database.write_text(json.dumps(list(seen.values())))
