@@ -6,19 +6,25 @@
  */
 #include "scp/retrieve.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* So many failures to reach the destination in a row end the attempt. */
-enum { OUT_OF_REACH = 2 };
+enum {
+    LOST = 2,               /* so many objects in a row without an association end the attempt */
+    FIRST_PAUSE_MS = 200,   /* before trying again what was rejected for now; doubled each time … */
+    LONGEST_PAUSE_MS = 3200 /* … up to this */
+};
 
 typedef struct Move {
     ScpAssociation *a;
     ScuSender *sender;
     ScuOriginator originator;
     uint16_t priority;
-    unsigned failures; /* to have an association, in a row */
+    bool reached;      /* there has been an association with the destination */
+    unsigned failures; /* to have one, in a row */
 } Move;
 
 static void expect(void *ctx, const IdxFile *file)
@@ -38,6 +44,20 @@ static ArcReader *open_object(void *ctx, const char *transfer_syntax, Err *err)
     return arc_reader_open(object->archive, object->file, transfer_syntax, err);
 }
 
+/* A destination that is full for the moment is asked again. */
+static bool send_patiently(Move *move, const ScuObject *object, ScuResult *result, Err *err)
+{
+    for (int64_t pause = FIRST_PAUSE_MS;; pause *= 2) {
+        if (scu_sender_send(move->sender, object, result, err))
+            return true;
+        bool for_now = !result->associated && result->reject.result == NET_REJECT_TRANSIENT;
+        if (!for_now || pause > LONGEST_PAUSE_MS || scp_stopping(move->a->server))
+            return false;
+        clock_sleep_ms(pause);
+        err_clear(err);
+    }
+}
+
 static ScpSent send_object(void *ctx, const IdxFile *file, Err *err)
 {
     Move *move = ctx;
@@ -50,12 +70,15 @@ static ScpSent send_object(void *ctx, const IdxFile *file, Err *err)
                         .priority = move->priority,
                         .originator = &move->originator};
     ScuResult result = {0};
-    if (scu_sender_send(move->sender, &object, &result, err)) {
+    bool sent = send_patiently(move, &object, &result, err);
+    move->reached = move->reached || result.associated;
+    if (sent) {
         move->failures = 0;
         return dcm_status_class(result.status) == DCM_WARNING ? SCP_SENT_WARNING : SCP_SENT;
     }
     move->failures = result.associated ? 0 : move->failures + 1;
-    return move->failures == OUT_OF_REACH ? SCP_NONE_CAN_BE_SENT : SCP_NOT_SENT;
+    bool hopeless = move->failures == (move->reached ? LOST : 1);
+    return hopeless ? SCP_NONE_CAN_BE_SENT : SCP_NOT_SENT;
 }
 
 /* -- destinations -- */
