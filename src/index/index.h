@@ -30,7 +30,7 @@ typedef struct Index Index;
 typedef struct IdxSettings {
     const char *sqlite_path;
     int64_t busy_timeout_ms; /* waiting for another process's lock */
-    size_t readers;          /* reading connections kept open, 0 = 8; more are opened on demand, 128 at one time */
+    size_t readers; /* reading connections kept open, 0 = 8; more are opened on demand, 128 at one time */
 } IdxSettings;
 
 /* Opens, creates or migrates. */

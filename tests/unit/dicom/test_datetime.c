@@ -11,17 +11,17 @@
 typedef bool (*Parse)(Span, DcmTimeRange *);
 
 /* "20040119 103000.000000" of an instant; "-" when open. */
-static void instant(int64_t us, bool date, char *out)
+static void instant(int64_t us, bool date, char out[64])
 {
     char day[9] = "", time[14];
     if (us == INT64_MIN || us == INT64_MAX) {
-        strcpy(out, "-");
+        snprintf(out, 64, "-");
         return;
     }
     if (date)
         dcm_da_format(us, day);
     dcm_tm_format(us, time);
-    sprintf(out, "%s%s%s", day, date ? " " : "", time);
+    snprintf(out, 64, "%s%s%s", day, date ? " " : "", time);
 }
 
 static void check(Parse parse, bool date, const char *text, const char *from, const char *to)
@@ -233,7 +233,7 @@ static void test_format(void **state)
         DcmTimeRange range;
         assert_true(dcm_da_parse(span_cstr(day), &range));
         assert_int_equal(range.from, d * DCM_DAY_US);
-        strcpy(before, day);
+        memcpy(before, day, sizeof before);
     }
     assert_string_equal(before, "04001231");
     dcm_da_format(INT64_MIN, day);
