@@ -110,7 +110,16 @@ static void plan_ingest(Archive *archive, Job *job)
     job->outcome = ARC_STORED;
 }
 
-/* Another copy that the index knows and that is there counts; this one then stays as it is. */
+/* Is it still the file that the adoption has read? */
+static bool is_as_read(const IdxFile *file)
+{
+    struct stat st;
+    return stat(file->path, &st) == 0 && (uint64_t)st.st_size == file->size &&
+           (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 == file->end_us;
+}
+
+/* Another copy that the index knows and that is there counts; this one then stays as it is. So does a file that took the place of the one that was read: whoever put it there
+   accounts for it. */
 static void plan_adoption(Archive *archive, Job *job)
 {
     IdxFile found;
@@ -118,8 +127,9 @@ static void plan_adoption(Archive *archive, Job *job)
     bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
     if (!known && err.code != ERR_NOT_FOUND)
         fail(job, &err);
-    else if (known && is_there(&found) &&
-             (strcmp(found.path, job->file.path) != 0 || same_content(&found, &job->file)))
+    else if (!is_as_read(&job->file) ||
+             (known && is_there(&found) &&
+              (strcmp(found.path, job->file.path) != 0 || same_content(&found, &job->file))))
         settle(job, ARC_SAME);
     else {
         job->plan = PLAN_INDEX;
