@@ -6,6 +6,7 @@ import struct
 import zlib
 
 import pytest
+from archive import Archive
 from dimse import Association, command, implicit, p_data
 from make_dicom import LONG_VRS, SECONDARY_CAPTURE, attributes, data_set, uid
 from part10 import read_folder
@@ -76,18 +77,25 @@ def in_syntax(given, row):
     return out
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    archive = Archive(tmp_path_factory.mktemp("syntaxes")).start()
+    yield archive
+    archive.stop()
+
+
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_every_syntax_is_stored_byte_for_byte_and_comes_out_so(archive, syntax):
+def test_every_syntax_is_stored_byte_for_byte_and_comes_out_so(shared, syntax):
     """What lies in the file is what came; and C-GET gives the same bytes to a peer that takes the syntax."""
     given = attributes()
     data = in_syntax(given, SYNTAXES[syntax])
-    association = Association(archive.port, contexts={3: (SECONDARY_CAPTURE, syntax)})
+    association = Association(shared.port, contexts={3: (SECONDARY_CAPTURE, syntax)})
     assert association.results == {3: 0}
     assert association.store(SECONDARY_CAPTURE, given["SOPInstanceUID"], data) == 0
     association.release()
-    one = read_folder(archive.data)[given["SOPInstanceUID"]]
+    one = read_folder(shared.data)[given["SOPInstanceUID"]]
     assert (one.syntax, one.data) == (syntax, data)
-    client = GetClient(archive.port, syntax)
+    client = GetClient(shared.port, syntax)
     _, objects, final = client.get("STUDY", {STUDY: ("UI", given["StudyInstanceUID"])})
     client.release()
     assert final.status == 0
