@@ -196,6 +196,11 @@ bool db_changed_elsewhere(Db *db)
     return changed;
 }
 
+bool db_in_transaction(const Db *db)
+{
+    return !sqlite3_get_autocommit(db->handle);
+}
+
 /* -- statements -- */
 
 static DbStatement *find_kept(Db *db, const char *sql)

@@ -23,6 +23,8 @@ void db_close(Db *db); /* NULL is fine */
 bool db_exec(Db *db, const char *sql, Err *err);
 /* Has another connection written since the last call? (The first call says yes.) */
 bool db_changed_elsewhere(Db *db);
+/* Is the transaction that was begun still open? Some errors make SQLite undo it. */
+bool db_in_transaction(const Db *db);
 /* For error texts. */
 const char *db_path(const Db *db);
 
