@@ -313,6 +313,18 @@ def test_a_folder_is_walked_and_hidden_names_are_not(archive, receiver, few):  #
     assert re.search(r"(?m)^Total store time: Execution time : \d\d:\d\d:\d\d$", done.stdout)  # CLI-13
 
 
+def test_a_damaged_file_is_a_failure_and_junk_is_none(archive, receiver, few):  # STO-03, CLI-07
+    (few / "notes.txt").write_text("no DICOM")
+    (few / "DICOMDIR").write_bytes(b"")
+    archive.manage("store", "127.0.0.1", receiver.port, "-aec", "X", "-sp", "fs", "-pd", few)
+    whole = (few / "11.dcm").read_bytes()
+    for length in (132, 140, 200):  # within the meta group; where the cut is further on, the receiver sees it
+        (few / "11.dcm").write_bytes(whole[:length])
+        done = archive.manage("store", "127.0.0.1", receiver.port, "-aec", "X", "-sp", "fs", "-pd", few, check=False)
+        assert done.returncode == 1, length
+        assert f"{few}/11.dcm cannot be sent" in done.stderr or "11.dcm was not sent" in done.stderr
+
+
 def test_one_association_or_a_few(archive, receiver, tmp_path):  # STO-10, STO-11
     for n in range(12):
         make_image(tmp_path / f"in/{n}.dcm", SOPInstanceUID=uid(6, n))
