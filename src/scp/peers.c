@@ -120,7 +120,7 @@ static void list_folder(Listing *listing, const char *folder, int depth)
 {
     struct dirent **names = NULL;
     int n = scandir(folder, &names, NULL, alphasort);
-    if (n < 0)
+    if (n < 0 && errno != ENOENT) /* a folder that was removed is empty */
         listing->failure = errno;
     size_t before = listing->count;
     for (int pass = 0; pass < 2; pass++) {

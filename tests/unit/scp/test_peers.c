@@ -239,6 +239,9 @@ static void out_of_descriptors(void **state)
     assert_null(strstr(said + 1, "cannot be read"));
     write_file(f, "b.yml", "TWO: {ip: 10.1.2.4}\n");
     assert_true(admitted(peers, "TWO", "10.1.2.4"));
+    assert_true(folder_remove(f->folder));
+    assert_false(admitted(peers, "ONE", "10.1.2.3"));
+    assert_int_equal(mkdir(f->folder, 0700), 0);
 }
 
 static void folder_is_made(void **state)
