@@ -13,9 +13,10 @@
 #include <string.h>
 
 enum {
-    LOST = 2,               /* so many objects in a row without an association end the attempt */
-    FIRST_PAUSE_MS = 200,   /* before trying again what was rejected for now; doubled each time … */
-    LONGEST_PAUSE_MS = 3200 /* … up to this */
+    LOST = 2,              /* so many objects in a row without an association end the attempt */
+    FIRST_PAUSE_MS = 100,  /* before trying again; doubled each time, up to … */
+    ABSENT_PAUSE_MS = 400, /* … this where nobody listens (yet) */
+    FULL_PAUSE_MS = 3200,  /* … this where the destination rejects for the moment */
 };
 
 typedef struct Move {
@@ -44,14 +45,27 @@ static ArcReader *open_object(void *ctx, const char *transfer_syntax, Err *err)
     return arc_reader_open(object->archive, object->file, transfer_syntax, err);
 }
 
-/* A destination that is full for the moment is asked again. */
+/* How long the pause before another attempt may be; 0 = no attempt makes sense. */
+static int64_t patience(const Move *move, const ScuResult *result, const Err *err)
+{
+    if (result->associated || scp_stopping(move->a->server))
+        return 0;
+    if (result->reject.result == NET_REJECT_TRANSIENT)
+        return FULL_PAUSE_MS;
+    bool absent = !move->reached && !result->reject.result && err->code != ERR_TIMEOUT;
+    return absent ? ABSENT_PAUSE_MS : 0;
+}
+
+/*
+ * A destination that is full for the moment is asked again; so is one where nobody listens, a little: clients that receive what they ask for (gdcmscu)
+ * send the C-MOVE before they listen.
+ */
 static bool send_patiently(Move *move, const ScuObject *object, ScuResult *result, Err *err)
 {
     for (int64_t pause = FIRST_PAUSE_MS;; pause *= 2) {
         if (scu_sender_send(move->sender, object, result, err))
             return true;
-        bool for_now = !result->associated && result->reject.result == NET_REJECT_TRANSIENT;
-        if (!for_now || pause > LONGEST_PAUSE_MS || scp_stopping(move->a->server))
+        if (pause > patience(move, result, err))
             return false;
         clock_sleep_ms(pause);
         err_clear(err);

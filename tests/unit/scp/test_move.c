@@ -253,6 +253,29 @@ static void destination_is_full(void **state)
     house_hang_up(net);
 }
 
+static void *start_main(void *ctx)
+{
+    clock_sleep_ms(150);
+    house_start(ctx);
+    return NULL;
+}
+
+/* As gdcmscu does: the destination begins to listen when the C-MOVE is under way. */
+static void destination_listens_late(void **state)
+{
+    Two *two = *state;
+    pthread_t starter;
+    two->there->settings.port = scp_port(two->there->server);
+    scp_stop(two->there->server, 1000);
+    NetAssociation *net = house_call_one(two->here, HOUSE_MOVE);
+    assert_int_equal(pthread_create(&starter, NULL, start_main, two->there), 0);
+    Moved moved = move(two->here, net, "SINK", "STUDY", DCM_StudyInstanceUID, STUDY);
+    pthread_join(starter, NULL);
+    assert_int_equal(moved.final.status, DCM_STATUS_SUCCESS);
+    assert_counters(&moved.final, 4, 0);
+    house_hang_up(net);
+}
+
 static void to_itself(void **state)
 {
     Two *two = *state;
@@ -374,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_of_four_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(destination_restarts, setup, teardown),
         cmocka_unit_test_setup_teardown(destination_is_full, setup, teardown),
+        cmocka_unit_test_setup_teardown(destination_listens_late, setup, teardown),
         cmocka_unit_test_setup_teardown(to_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(originator, setup, teardown),
