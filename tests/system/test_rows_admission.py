@@ -265,6 +265,7 @@ def test_services_are_switched_by_the_settings(stopped_archive):
     text = stopped_archive.settings.read_text()
     stopped_archive.settings.write_text(text.replace("  - c-move\n", "").replace("  - c-get\n", "").replace("  - c-store\n", ""))
     archive = stopped_archive.start()
+    wait_until(lambda: "Api Annotation" in archive.server.output(), 5, "the banner")
     for service, state in (("ECHO", "ON"), ("STORE", "OFF"), ("FIND", "ON"), ("MOVE", "OFF")):
         assert f"# (SCP)C-{service}\t{state}" in archive.server.output()
     association = Association(archive.port, contexts={1: (STUDY_ROOT + ".1", "1.2.840.10008.1.2"), 3: (STUDY_ROOT + ".2", "1.2.840.10008.1.2"),

@@ -256,6 +256,7 @@ def test_colours_on_a_terminal_only(stopped_archive):  # CLI-14, RUN-02
 
 def test_the_banner_to_the_tab(archive):  # RUN-02
     ruler = "#+++++++++++++++++++++++++++"
+    wait_until(lambda: "Api Annotation" in archive.server.output(), 5, "the banner")
     text = archive.server.output()
     banner = text[text.index(ruler):].splitlines()
     assert banner[:4] == [ruler, f"# DICOM Server {archive.aet:16}", f"# Port : {archive.port}", "# (SCP)C-ECHO\tON"]

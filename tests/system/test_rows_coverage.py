@@ -9,7 +9,7 @@ PROMISED = {"ADM": 9, "CLI": 15, "RUN": 9, "ECH": 2, "STO": 15, "FND": 8, "MOV":
 
 
 def test_each_named_test_exists():
-    named = re.findall(r"`([\w/]+\.(?:py|c))(?:::(\w+))?`", TEXT)
+    named = re.findall(r"`((?:\w+/)?test_\w+\.(?:py|c))(?:::(\w+))?`", TEXT)
     assert len(named) > 100
     for file, name in named:
         path = ROOT / ("tests/system" if file.endswith(".py") else "tests/unit") / file
