@@ -39,7 +39,7 @@ BANNED = {
 }
 BANNED_CALL = re.compile(r"(?<![\w.>])(" + "|".join(BANNED) + r")\s*\(")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
-NEEDS_SPDX = {".c", ".h", ".py", ".sh"}
+NEEDS_SPDX = {".c", ".h", ".py", ".sh", ".build"}
 
 
 def tracked(*patterns):
