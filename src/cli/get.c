@@ -160,11 +160,15 @@ static void get_one(Run *run, const char *key)
     arena_free(arena);
     progress_end(&run->progress);
     run->failed += !ok;
-    show_block(run, true, ok, &result, ok ? "all objects received" : err.text);
+    bool nothing = ok && run->getting.received == received;
+    show_block(run, true, ok, &result, nothing ? "no object" : ok ? "all objects received" : err.text);
     if (run->args->json)
         show_json(run, key, ok, run->getting.received - received, &result, &err);
     if (!ok)
         log_error("pacs.transaction_dicom", "%s: %s", key, err.text);
+    else if (nothing)
+        log_warning("pacs.transaction_dicom", "get: %s has no %s %s; nothing was received", run->args->called,
+                    dcm_level_name(run->level), key);
 }
 
 static int get_all(Run *run)

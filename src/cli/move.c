@@ -129,6 +129,9 @@ static void finish(Run *run, const Request *request, bool ok, const ScuResult *r
         show_json(run, request, ok, result, err);
     if (!ok)
         log_error("pacs.transaction_dicom", "move: %s: %s", request->key, err->text);
+    else if (result->has_counters && !result->completed && !result->warning)
+        log_warning("pacs.transaction_dicom", "move: %s has no %s %s; nothing was sent", run->args->called,
+                    dcm_level_name(run->level), request->key);
     progress_step(&run->progress, run->done);
     pthread_mutex_unlock(&run->lock);
 }

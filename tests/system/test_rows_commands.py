@@ -526,6 +526,14 @@ def test_get_into_a_folder_and_into_the_archive(filled, tmp_path):
     assert set(filled.files()) == set(before), "the same objects again are no new objects"
 
 
+def test_what_a_peer_has_not_is_told(filled):
+    """Success by DICOM, but not what was asked for: a warning for people."""
+    for verb, options in (("get", []), ("move", ["-aes", filled.aet])):
+        done = ours(filled, verb, "-stUID", "1.2.3.4", *options)
+        assert f"{verb}: {filled.aet} has no STUDY 1.2.3.4" in done.stderr
+        assert "has no" not in ours(filled, verb, "-stUID", STUDY, *options).stderr
+
+
 def test_progress_goes_to_stderr_and_json_alone_to_stdout(filled, receiver):
     """Data on stdout, text for people on stderr (with --json), also on a terminal."""
     filled.allow("RECEIVER", receiver.port)
