@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from archive import Archive, as_program
-from programs import Server, free_port, run
+from programs import Server, free_port, run, wait_until
 
 
 @pytest.fixture
