@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STATEMENTS = 48, LOCK_TEXT = 96 };
+enum { STATEMENTS = 48, LOCK_TEXT = 96, WATCH_STEPS = 4000 };
 
 struct DbStatement {
     Db *db;
@@ -30,6 +30,8 @@ struct DbStatement {
 
 struct Db {
     sqlite3 *handle;
+    bool (*stopped)(void *ctx); /* of db_watch */
+    void *stopped_ctx;
     char *path;
     DbStatement statements[STATEMENTS];
     uint64_t clock;
@@ -100,6 +102,8 @@ static bool fail(Db *db, int code, const char *doing, Err *err)
     case SQLITE_IOERR:
         return err_errno(err, system_error(db), "index: cannot %s %s (%s)", doing, db->path,
                          sqlite3_errstr(code));
+    case SQLITE_INTERRUPT:
+        return err_set(err, ERR_CANCELLED, "index: the query was cancelled");
     case SQLITE_TOOBIG:
         return err_set(err, ERR_LIMIT, "index: a value is too long for %s", db->path);
     default:
@@ -199,6 +203,19 @@ bool db_changed_elsewhere(Db *db)
 bool db_in_transaction(const Db *db)
 {
     return !sqlite3_get_autocommit(db->handle);
+}
+
+static int is_stopped(void *ctx)
+{
+    const Db *db = ctx;
+    return db->stopped(db->stopped_ctx);
+}
+
+void db_watch(Db *db, bool (*stopped)(void *ctx), void *ctx)
+{
+    db->stopped = stopped;
+    db->stopped_ctx = ctx;
+    sqlite3_progress_handler(db->handle, stopped ? WATCH_STEPS : 0, stopped ? is_stopped : NULL, db);
 }
 
 /* -- statements -- */

@@ -40,6 +40,8 @@ IdxCursor *idx_query(Index *index, const IdxQuery *query, Err *err)
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         c->level[level].arena = arena_new(0);
     c->db = idx_reader_take(index, err);
+    if (c->db)
+        db_watch(c->db, query->stopped, query->stopped_ctx);
     bool ok = c->db && idx_plan_make(&c->plan, c->arena, c->db, query, err);
     c->rows = ok ? idx_sql_prepare(&c->plan.rows, c->db, err) : NULL;
     if (c->rows)
@@ -55,6 +57,8 @@ void idx_cursor_free(IdxCursor *c)
     db_done(c->rows);
     db_done(c->children);
     idx_plan_done(&c->plan);
+    if (c->db)
+        db_watch(c->db, NULL, NULL);
     idx_reader_give(c->index, c->db);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         arena_free(c->level[level].arena);

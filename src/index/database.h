@@ -25,6 +25,8 @@ bool db_exec(Db *db, const char *sql, Err *err);
 bool db_changed_elsewhere(Db *db);
 /* Is the transaction that was begun still open? Some errors make SQLite undo it. */
 bool db_in_transaction(const Db *db);
+/* Asks `stopped` (NULL = nobody) every few thousand steps of the machine; true makes the statement fail with ERR_CANCELLED. */
+void db_watch(Db *db, bool (*stopped)(void *ctx), void *ctx);
 /* For error texts. */
 const char *db_path(const Db *db);
 

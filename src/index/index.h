@@ -78,6 +78,9 @@ typedef struct IdxQuery {
     uint64_t limit, offset; /* 0 = none */
     bool
         all_attributes; /* return everything the index has of the level, asked or not (QIDO includefield=all) */
+    /* Asked now and then while rows are looked at; true ends the query with ERR_CANCELLED. NULL = never. Lives until idx_cursor_free. */
+    bool (*stopped)(void *ctx);
+    void *stopped_ctx;
 } IdxQuery;
 
 typedef struct IdxRow {

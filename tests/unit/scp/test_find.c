@@ -84,6 +84,13 @@ static void too_many_keys(void **state)
     Found found = find(h, net, HOUSE_FIND, keys);
     assert_int_equal(found.final.status, DCM_STATUS_OUT_OF_RESOURCES);
     assert_int_equal(found.count, 0);
+    /* and so are too many values of one */
+    static char list[2 * 1000000];
+    for (size_t i = 0; i < sizeof list; i++)
+        list[i] = i % 2 ? '\\' : 'A';
+    keys = keys_of(h, "STUDY");
+    dcm_put(keys, DCM_InstitutionName, DCM_VR_UT, span_of(list, sizeof list));
+    assert_int_equal(find(h, net, HOUSE_FIND, keys).final.status, DCM_STATUS_OUT_OF_RESOURCES);
     keys = keys_of(h, "STUDY");
     assert_int_equal(find(h, net, HOUSE_FIND, keys).count, 3);
     house_hang_up(net);
