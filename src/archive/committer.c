@@ -12,11 +12,13 @@
  */
 #include "archive/archive_internal.h"
 
+#include "base/cond.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PUT_WAIT_MS = 60000, COMMIT_WAIT_S = 600, CHECKPOINT_MS = 60000, MAX_ROUNDS = 4 };
+enum { PUT_WAIT_MS = 60000, COMMIT_WAIT_MS = 600000, CHECKPOINT_MS = 60000, MAX_ROUNDS = 4 };
 
 struct Committer {
     Archive *archive;
@@ -450,11 +452,7 @@ void job_init(Job *job, JobKind kind)
     *job = (Job){.kind = kind, .arena = arena_new(0)};
     err_clear(&job->err);
     pthread_mutex_init(&job->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&job->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&job->changed);
 }
 
 void job_destroy(Job *job)
@@ -467,13 +465,11 @@ void job_destroy(Job *job)
 
 static bool wait_done(Job *job)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += COMMIT_WAIT_S;
+    Deadline deadline = deadline_in(COMMIT_WAIT_MS);
+    bool in_time = true;
     pthread_mutex_lock(&job->lock);
-    int waited = 0;
-    while (!job->done && waited == 0)
-        waited = pthread_cond_timedwait(&job->changed, &job->lock, &until);
+    while (!job->done && in_time)
+        in_time = cond_wait(&job->changed, &job->lock, deadline);
     bool done = job->done;
     job->forsaken = !done;
     pthread_mutex_unlock(&job->lock);
