@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -204,6 +205,16 @@ static void log_settings(Cli *cli)
         log_warning("settings", "%s: %s", cli->settings->file, idle[i]);
 }
 
+/* An association may take seven descriptors (socket, object, folders, index, destination): the usual soft limit of 1024 is soon reached. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
 {
     const Settings *s = cli->settings;
@@ -233,6 +244,7 @@ static int run(Cli *cli, const void *args)
     wanted_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     log_settings(cli);
+    raise_descriptor_limit();
 
     Err err = {0};
     Console console = {.settings = cli->settings, .verbosity = cli_verbosity(cli, a->verbosity)};
