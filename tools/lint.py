@@ -39,7 +39,7 @@ BANNED = {
 }
 BANNED_CALL = re.compile(r"(?<![\w.>])(" + "|".join(BANNED) + r")\s*\(")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
-NEEDS_SPDX = {".c", ".h", ".py", ".sh"}
+NEEDS_SPDX = {".c", ".h", ".py", ".sh", ".build"}
 
 
 def tracked(*patterns):
@@ -104,7 +104,7 @@ def cppcheck(build):
     """Only the product's own sources: generated tables and tests would cost minutes and say nothing."""
     build = pathlib.Path(build)
     commands = json.loads((build / "compile_commands.json").read_text())
-    ours = [c for c in commands if re.match(r"(\.\./)*src/", c["file"])]
+    ours = [c for c in commands if re.match(r"(\.\./)+src/", c["file"])]
     seen = {c["file"]: c for c in ours}
     database = build / "cppcheck.json"
     database.write_text(json.dumps(list(seen.values())))

@@ -22,6 +22,6 @@ start() { spawn server "$ARCHIVE/manage" runserver; }
 stop() { halt server; }
 info() {
   echo "PIDS=$(pids)"; echo PORT=$PORT; echo AET=GANTRY; echo CAPS=store find move get
-  echo DATA="$ARCHIVE/data"; echo INDEX="$ARCHIVE/index.sqlite"; echo VERSION="$("$BIN/gantry" --version | head -1)"
+  echo DATA="$ARCHIVE/data"; echo INDEX="$ARCHIVE/index.sqlite"; echo VERSION="$("$ARCHIVE/manage" --version)"
 }
 "$1"

@@ -5,12 +5,14 @@
  */
 #include "archive/archive_internal.h"
 
+#include "base/cond.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP_DEFAULT = 64, GROUP_LIMIT = 1024, READERS = 4, BUSY_MS = 30000, CLOSE_WAIT_S = 60 };
+enum { GROUP_DEFAULT = 64, GROUP_LIMIT = 1024, READERS = 4, BUSY_MS = 30000, CLOSE_WAIT_MS = 60000 };
 
 void archive_notice(Archive *archive, int level, const char *format, ...)
 {
@@ -42,13 +44,11 @@ void archive_ingest_ended(Archive *archive)
 /* False when ingests are still under way after a minute. */
 static bool wait_idle(Archive *archive)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += CLOSE_WAIT_S;
+    Deadline deadline = deadline_in(CLOSE_WAIT_MS);
+    bool in_time = true;
     pthread_mutex_lock(&archive->lock);
-    int waited = 0;
-    while (archive->ingests && waited == 0)
-        waited = pthread_cond_timedwait(&archive->idle, &archive->lock, &until);
+    while (archive->ingests && in_time)
+        in_time = cond_wait(&archive->idle, &archive->lock, deadline);
     bool idle = archive->ingests == 0;
     pthread_mutex_unlock(&archive->lock);
     return idle;
@@ -76,7 +76,7 @@ static Archive *archive_new(const ArcSettings *settings)
     archive->strings = arena_new(0);
     copy_settings(archive, settings);
     pthread_mutex_init(&archive->lock, NULL);
-    pthread_cond_init(&archive->idle, NULL);
+    cond_init(&archive->idle);
     return archive;
 }
 

@@ -101,6 +101,8 @@ typedef struct ArcAsk {
     DcmMatchOptions match;
     uint64_t limit, offset; /* 0 = none */
     bool all_attributes;
+    bool (*stopped)(void *ctx); /* as IdxQuery's */
+    void *stopped_ctx;
 } ArcAsk;
 
 /* Refuses (ERR_MISMATCH, dimse A900) what the model does not allow: unknown level for it. Missing upper unique keys and PATIENT level on Study Root are tolerated. */

@@ -12,11 +12,13 @@
  */
 #include "archive/archive_internal.h"
 
+#include "base/cond.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PUT_WAIT_MS = 60000, COMMIT_WAIT_S = 600, CHECKPOINT_MS = 60000, MAX_ROUNDS = 4 };
+enum { PUT_WAIT_MS = 60000, COMMIT_WAIT_MS = 600000, CHECKPOINT_MS = 60000, MAX_ROUNDS = 4 };
 
 struct Committer {
     Archive *archive;
@@ -110,7 +112,16 @@ static void plan_ingest(Archive *archive, Job *job)
     job->outcome = ARC_STORED;
 }
 
-/* Another copy that the index knows and that is there counts; this one then stays as it is. */
+/* Is it still the file that the adoption has read? */
+static bool is_as_read(const IdxFile *file)
+{
+    struct stat st;
+    return stat(file->path, &st) == 0 && (uint64_t)st.st_size == file->size &&
+           (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 == file->end_us;
+}
+
+/* Another copy that the index knows and that is there counts; this one then stays as it is. So does a file that took the place of the one that was read: whoever put it there
+   accounts for it. */
 static void plan_adoption(Archive *archive, Job *job)
 {
     IdxFile found;
@@ -118,8 +129,9 @@ static void plan_adoption(Archive *archive, Job *job)
     bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
     if (!known && err.code != ERR_NOT_FOUND)
         fail(job, &err);
-    else if (known && is_there(&found) &&
-             (strcmp(found.path, job->file.path) != 0 || (!job->again && same_content(&found, &job->file))))
+    else if (!is_as_read(&job->file) ||
+             (known && is_there(&found) &&
+              (strcmp(found.path, job->file.path) != 0 || (!job->again && same_content(&found, &job->file)))))
         settle(job, ARC_SAME);
     else {
         job->plan = PLAN_INDEX;
@@ -478,11 +490,7 @@ void job_init(Job *job, JobKind kind)
     *job = (Job){.kind = kind, .arena = arena_new(0)};
     err_clear(&job->err);
     pthread_mutex_init(&job->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&job->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    cond_init(&job->changed);
 }
 
 void job_destroy(Job *job)
@@ -495,13 +503,11 @@ void job_destroy(Job *job)
 
 static bool wait_done(Job *job)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += COMMIT_WAIT_S;
+    Deadline deadline = deadline_in(COMMIT_WAIT_MS);
+    bool in_time = true;
     pthread_mutex_lock(&job->lock);
-    int waited = 0;
-    while (!job->done && waited == 0)
-        waited = pthread_cond_timedwait(&job->changed, &job->lock, &until);
+    while (!job->done && in_time)
+        in_time = cond_wait(&job->changed, &job->lock, deadline);
     bool done = job->done;
     job->forsaken = !done;
     pthread_mutex_unlock(&job->lock);

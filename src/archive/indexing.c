@@ -6,6 +6,7 @@
 #include "archive/indexing.h"
 
 #include "archive/archive_internal.h"
+#include "base/cond.h"
 #include "dicom/part10.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ enum {
     BACKLOG = 64,
     MAX_THREADS = 64,
     COPIERS = 4, /* for each reading thread: they wait for the disk most of the time */
-    LAST_WAIT_S = 600,
+    LAST_WAIT_MS = 600000,
 };
 #define MTIME_SLACK_US INT64_C(2000000)
 
@@ -349,13 +350,11 @@ static bool walk_index(Run *run, Err *err)
 
 static void wait_settled(Run *run)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += LAST_WAIT_S;
-    int waited = 0;
+    Deadline deadline = deadline_in(LAST_WAIT_MS);
+    bool in_time = true;
     pthread_mutex_lock(&run->lock);
-    while (run->under_way && waited == 0)
-        waited = pthread_cond_timedwait(&run->settled, &run->lock, &until);
+    while (run->under_way && in_time)
+        in_time = cond_wait(&run->settled, &run->lock, deadline);
     pthread_mutex_unlock(&run->lock);
 }
 
@@ -367,7 +366,7 @@ static bool run_all(Archive *archive, const ArcIndexing *wish, bool again, ArcIn
     *run = (Run){.archive = archive, .wish = wish, .again = again};
     run->stop = wish->stop ? wish->stop : &run->never;
     pthread_mutex_init(&run->lock, NULL);
-    pthread_cond_init(&run->settled, NULL);
+    cond_init(&run->settled);
     size_t threads = wish->threads ? wish->threads : 1;
     threads *= wish->move_in ? COPIERS : 1;
     run->pool = pool_new(threads < MAX_THREADS ? threads : MAX_THREADS, BACKLOG, work, run);

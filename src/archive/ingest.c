@@ -62,6 +62,16 @@ static bool has_room(Archive *archive, Err *err)
     return err_set(err, ERR_NO_SPACE, "the disk of %s is full; make room", archive->settings.data_path);
 }
 
+/* What goes wrong in our house is no fault of the object's, whatever it is called there: A700 or 0110. */
+static bool our_fault(Err *err)
+{
+    if (err && err->code != ERR_NO_SPACE && err->code != ERR_LIMIT) {
+        err->dimse = DCM_STATUS_PROCESSING_FAILURE;
+        err->http = 500;
+    }
+    return false;
+}
+
 static const char *copy(ArcIngest *ingest, const char *text)
 {
     return text && *text ? arena_strdup(ingest->job.arena, text) : NULL;
@@ -87,8 +97,10 @@ ArcIngest *arc_ingest_begin(Archive *archive, const ArcIncoming *incoming, Err *
     if (!check_incoming(incoming, err) || !has_room(archive, err))
         return NULL;
     StorePut *put = store_put_begin(archive->store, err);
-    if (!put)
+    if (!put) {
+        our_fault(err);
         return NULL;
+    }
     ArcIngest *ingest = calloc(1, sizeof *ingest);
     if (!ingest)
         abort();
@@ -240,11 +252,12 @@ static bool run_job(ArcIngest *ingest, ArcStored *out, bool *consumed, Err *err)
         *consumed = true;
         return err_set(err, ERR_TIMEOUT, "the disk or the index does not answer");
     }
-    if (job->ok)
-        fill_stored(ingest, job->outcome, out);
-    else
+    if (!job->ok) {
         *err = job->err;
-    return job->ok;
+        return our_fault(err);
+    }
+    fill_stored(ingest, job->outcome, out);
+    return true;
 }
 
 bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err)

@@ -139,15 +139,34 @@ static void new_name(Quarantine *quarantine, char *out, size_t size)
     } while (access(object, F_OK) == 0);
 }
 
+static bool has_room(const Quarantine *quarantine, uint64_t size)
+{
+    return quarantine->objects < MAX_OBJECTS && quarantine->bytes <= MAX_BYTES &&
+           size <= MAX_BYTES - quarantine->bytes;
+}
+
+/* Counts again before it says no: somebody may have emptied it. */
+static bool make_room(Quarantine *quarantine, uint64_t size, Err *err)
+{
+    if (!count(quarantine, err))
+        return false;
+    if (has_room(quarantine, size))
+        return true;
+    quarantine->counted = false;
+    if (!count(quarantine, err))
+        return false;
+    return has_room(quarantine, size) ||
+           err_set(err, ERR_LIMIT, "the quarantine is full; look through %s and empty it", quarantine->path);
+}
+
 static bool take(Quarantine *quarantine, const QuarantineCase *object, Err *err)
 {
     struct stat st;
     if (stat(object->path, &st) != 0)
         return err_errno(err, errno, "cannot read %s", object->path);
     uint64_t size = (uint64_t)st.st_size;
-    if (quarantine->objects >= MAX_OBJECTS || size > MAX_BYTES - quarantine->bytes)
-        return err_set(err, ERR_LIMIT, "the quarantine is full; look through %s and empty it",
-                       quarantine->path);
+    if (!make_room(quarantine, size, err))
+        return false;
     char name[4096 - 16], data[4096], reason[4096];
     new_name(quarantine, name, sizeof name);
     snprintf(data, sizeof data, "%s.dcm", name);
@@ -166,12 +185,7 @@ static bool take(Quarantine *quarantine, const QuarantineCase *object, Err *err)
 bool quarantine_take(Quarantine *quarantine, const QuarantineCase *object, Err *err)
 {
     pthread_mutex_lock(&quarantine->lock);
-    bool ok = count(quarantine, err);
-    if (ok && quarantine->objects >= MAX_OBJECTS / 2) {
-        quarantine->counted = false; /* somebody may have emptied it */
-        ok = count(quarantine, err);
-    }
-    ok = ok && take(quarantine, object, err);
+    bool ok = take(quarantine, object, err);
     pthread_mutex_unlock(&quarantine->lock);
     return ok;
 }

@@ -36,6 +36,8 @@ ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err)
         .limit = ask->limit,
         .offset = ask->offset,
         .all_attributes = ask->all_attributes,
+        .stopped = ask->stopped,
+        .stopped_ctx = ask->stopped_ctx,
     };
     IdxCursor *cursor = idx_query(archive->index, &query, err);
     if (!cursor)

@@ -5,6 +5,7 @@
  */
 #include "archive/archive_internal.h"
 
+#include "dicom/status.h"
 #include "dicom/tags.h"
 #include "dicom/value.h"
 
@@ -16,27 +17,44 @@ typedef struct KeyList {
     size_t count;
 } KeyList;
 
+/* More are refused before they cost anything: a sender chooses how many. */
+enum { LIST_MAX = 10000 };
+
+static bool too_many(uint32_t n, Err *err)
+{
+    err_set(err, ERR_LIMIT, "the identifier lists %u values; at most %d are allowed, ask in parts", n,
+            LIST_MAX);
+    if (err)
+        err->dimse = DCM_STATUS_MOVE_CANNOT_COUNT;
+    return false;
+}
+
 /* The values of a unique key; none when it is absent, empty or "*". ERR_MISMATCH for other wildcards. */
 static bool read_key(Arena *arena, const DcmDataset *keys, DcmTag tag, KeyList *out, Err *err)
 {
+    *out = (KeyList){0};
     uint32_t n = dcm_value_count(keys, tag);
-    const char **values = n ? arena_try_array(arena, n, sizeof *values) : NULL;
-    *out = (KeyList){values, 0};
-    if (n && !values)
+    if (n == 0)
+        return true;
+    if (n > LIST_MAX)
+        return too_many(n, err);
+    const char **values = arena_try_array(arena, n, sizeof *values);
+    if (!values)
         return err_set(err, ERR_LIMIT, "the identifier lists too many values");
-    for (uint32_t i = 0; i < n; i++) {
-        const char *value = dcm_text(arena, keys, tag, i);
-        if (!*value)
+    Span rest = span_cstr(dcm_text_all(arena, keys, tag)), value;
+    bool more = true;
+    size_t count = 0;
+    while (count < n && span_split(&rest, '\\', &value, &more)) {
+        if (!value.n)
             continue;
-        if (strcmp(value, "*") == 0) {
-            *out = (KeyList){0};
+        if (span_eq_cstr(value, "*"))
             return true;
-        }
-        if (strpbrk(value, "*?"))
+        if (span_index(value, '*') != SIZE_MAX || span_index(value, '?') != SIZE_MAX)
             return err_set(err, ERR_MISMATCH,
                            "a unique key of a retrieval may not be a wildcard (PS3.4 C.4.2.1.4)");
-        values[out->count++] = value;
+        values[count++] = arena_span_cstr(arena, value);
     }
+    *out = (KeyList){values, count};
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "archive/archive_internal.h"
 #include "archive/manifest.h"
+#include "base/cond.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PART = 1000, CHUNK = 1 << 20, LAST_WAIT_S = 600 };
+enum { PART = 1000, CHUNK = 1 << 20, LAST_WAIT_MS = 600000 };
 
 typedef struct Run {
     Archive *archive;
@@ -145,13 +146,11 @@ static void item_settled(Job *job)
 
 static bool wait_settled(Run *run, Err *err)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += LAST_WAIT_S;
-    int waited = 0;
+    Deadline deadline = deadline_in(LAST_WAIT_MS);
+    bool in_time = true;
     pthread_mutex_lock(&run->lock);
-    while (run->under_way && waited == 0)
-        waited = pthread_cond_timedwait(&run->settled, &run->lock, &until);
+    while (run->under_way && in_time)
+        in_time = cond_wait(&run->settled, &run->lock, deadline);
     bool ok = run->under_way == 0;
     pthread_mutex_unlock(&run->lock);
     return ok || err_set(err, ERR_TIMEOUT, "the index does not answer");
@@ -287,7 +286,7 @@ bool arc_delete(Archive *archive, const ArcTrash *trash, const IdxSelection *sel
 {
     Run run = {.archive = archive, .wish = trash, .batch = -1};
     pthread_mutex_init(&run.lock, NULL);
-    pthread_cond_init(&run.settled, NULL);
+    cond_init(&run.settled);
     bool ok = delete_all(&run, selection, err);
     if (run.manifest)
         fclose(run.manifest);

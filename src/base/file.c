@@ -15,11 +15,30 @@
 
 enum { MAX_DEPTH = 64 };
 
+static bool sync_folder_of(const char *path, Err *err)
+{
+    char *folder = strdup(path);
+    if (!folder)
+        abort();
+    char *slash = strrchr(folder, '/');
+    if (slash == folder)
+        slash++;
+    if (slash)
+        *slash = 0;
+    int fd = file_open_dir(slash ? folder : ".", false, err);
+    bool ok = fd >= 0 && file_sync(fd, folder, err);
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    return ok;
+}
+
+/* Durably: a folder made is in its parent after a power cut. False with errno. */
 static bool make_dir(const char *path)
 {
     struct stat st;
     if (mkdir(path, 0750) == 0)
-        return true;
+        return sync_folder_of(path, NULL);
     if (errno != EEXIST || stat(path, &st) != 0)
         return false;
     errno = ENOTDIR;
@@ -236,24 +255,6 @@ bool file_sync(int fd, const char *name, Err *err)
         if (errno != EINTR)
             return err_errno(err, errno, "fsync of %s", name);
     return true;
-}
-
-static bool sync_folder_of(const char *path, Err *err)
-{
-    char *folder = strdup(path);
-    if (!folder)
-        abort();
-    char *slash = strrchr(folder, '/');
-    if (slash == folder)
-        slash++;
-    if (slash)
-        *slash = 0;
-    int fd = file_open_dir(slash ? folder : ".", false, err);
-    bool ok = fd >= 0 && file_sync(fd, folder, err);
-    if (fd >= 0)
-        close(fd);
-    free(folder);
-    return ok;
 }
 
 bool file_replace(const char *path, Span content, unsigned mode, Err *err)

@@ -12,7 +12,7 @@
 
 /* Opens a folder for use as `dir` below; creates it with its parents when `create`. -1 and err on failure. */
 int file_open_dir(const char *path, bool create, Err *err);
-/* mkdir -p, mode 0750. */
+/* mkdir -p, mode 0750; the folders above those that are made are fsynced. */
 bool file_make_dirs(const char *path, Err *err);
 /* mkdir -p of all folders of `relative` (its last part is a file name) below `dir`.
    When a folder was made, its parent is fsynced. */

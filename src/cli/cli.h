@@ -20,6 +20,8 @@
 #include "cli/settings.h"
 #include "scu/scu.h"
 
+#include <stdio.h>
+
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_EMPTY_LIST = 255 };
 
 typedef struct Cli {
@@ -51,6 +53,11 @@ int cli_fail(const Cli *cli, const char *format, ...) __attribute__((format(prin
 int cli_verbosity(const Cli *cli, int64_t given);
 /* A peer as the settings say; its texts live in the settings and the arguments. */
 ScuPeer cli_peer(const Settings *settings, const char *host, int64_t port, const char *called_ae);
+/* False when the settings want an engine or a kind of storage that this build does not have. */
+bool cli_check_engines(const Settings *settings, Err *err);
+/* What is switched on in the settings though this version does not have it: sentences for people. Their number. */
+enum { CLI_WITHOUT_EFFECT_MAX = 3 };
+size_t cli_settings_without_effect(const Settings *settings, const char *out[CLI_WITHOUT_EFFECT_MAX]);
 /* The index of the archive for reading; NULL and err when the settings name an engine that is not there. */
 Index *cli_open_index(const Settings *settings, Err *err);
 /* The archive itself. */
@@ -59,6 +66,8 @@ Archive *cli_open_archive(const Settings *settings, Err *err);
 /* The lines of a list file without blanks around them; empty lines are left out. */
 bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err);
 
+/* Writes the text and frees it. stdio locks: a text comes out whole. */
+void cli_put(FILE *to, Buf *text);
 /* Is this stream a terminal that wants colour (NO_COLOR is honoured)? */
 bool cli_colour(int fd);
 

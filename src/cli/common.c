@@ -93,7 +93,7 @@ ScuPeer cli_peer(const Settings *settings, const char *host, int64_t port, const
     };
 }
 
-static bool check_engines(const Settings *settings, Err *err)
+bool cli_check_engines(const Settings *settings, Err *err)
 {
     if (strcmp(settings->db_engine, "sqlite"))
         return err_set(err, ERR_UNSUPPORTED,
@@ -106,10 +106,22 @@ static bool check_engines(const Settings *settings, Err *err)
     return true;
 }
 
+size_t cli_settings_without_effect(const Settings *settings, const char *out[CLI_WITHOUT_EFFECT_MAX])
+{
+    size_t n = 0;
+    if (settings->api_start)
+        out[n++] = "api.start is on, but this version has no HTTP services; it has no effect";
+    if (settings->hdfs_start_move)
+        out[n++] = "hdfs.start_move_hdfs is on, but this version does not fetch from HDFS; it has no effect";
+    if (settings_list_has(&settings->scp_services, "n-get"))
+        out[n++] = "scp_services has n-get, but this version has no such service; it has no effect";
+    return n;
+}
+
 Index *cli_open_index(const Settings *settings, Err *err)
 {
     enum { BUSY_MS = 10000, READERS = 2 };
-    if (!check_engines(settings, err))
+    if (!cli_check_engines(settings, err))
         return NULL;
     return idx_open(
         &(IdxSettings){.sqlite_path = settings->db_filepath, .busy_timeout_ms = BUSY_MS, .readers = READERS},
@@ -123,7 +135,7 @@ static void notice(void *ctx, int level, const char *logger, const char *detail)
 
 Archive *cli_open_archive(const Settings *settings, Err *err)
 {
-    if (!check_engines(settings, err))
+    if (!cli_check_engines(settings, err))
         return NULL;
     ArcDuplicates duplicates = !strcmp(settings->duplicates, "keep_first")  ? ARC_KEEP_FIRST
                                : !strcmp(settings->duplicates, "keep_both") ? ARC_KEEP_BOTH
@@ -163,6 +175,13 @@ bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err)
     }
     buf_free(&text);
     return ok;
+}
+
+void cli_put(FILE *to, Buf *text)
+{
+    if (text->n)
+        fwrite(text->p, 1, text->n, to);
+    buf_free(text);
 }
 
 bool cli_colour(int fd)

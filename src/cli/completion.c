@@ -11,8 +11,7 @@ static int run(Cli *cli, const void *args)
     Buf out;
     buf_init(&out, 0);
     options_completion(&command_manage, "manage", &out);
-    fwrite(out.p, 1, out.n, stdout);
-    buf_free(&out);
+    cli_put(stdout, &out);
     return EXIT_OK;
 }
 

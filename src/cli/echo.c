@@ -28,8 +28,7 @@ static void show(const Block *block, int verbosity)
     Buf out;
     buf_init(&out, 0);
     block_format(block, verbosity, &out);
-    fwrite(out.p, 1, out.n, stdout);
-    buf_free(&out);
+    cli_put(stdout, &out);
 }
 
 static int run(Cli *cli, const void *args)

@@ -74,14 +74,12 @@ static bool show_match(void *ctx, const DcmDataset *match)
         memset(buf_reserve(&lines, RULER), '*', RULER);
         lines.n += RULER;
         buf_append_cstr(&lines, "\n");
-        fwrite(lines.p, 1, lines.n, run->text);
-        buf_free(&lines);
+        cli_put(run->text, &lines);
     }
     bool ok = true;
     if (run->args->json) {
         ok = dcm_json_write(&run->json, match, NULL, &run->err);
-        fwrite(run->out.p, 1, run->out.n, stdout);
-        buf_clear(&run->out);
+        cli_put(stdout, &run->out);
     }
     arena_free(scratch);
     return ok;
@@ -143,8 +141,7 @@ static void show_block(Run *run, Block *block, int verbosity)
     buf_init(&out, 0);
     block->now_us = clock_wall_us();
     block_format(block, verbosity, &out);
-    fwrite(out.p, 1, out.n, run->text);
-    buf_free(&out);
+    cli_put(run->text, &out);
 }
 
 static bool query(Cli *cli, Run *run, const DcmDataset *keys, ScuResult *result, Err *err)
@@ -189,7 +186,7 @@ static int run(Cli *cli, const void *args)
     if (a->json) {
         json_end_array(&run.json);
         buf_append_cstr(&run.out, "\n");
-        fwrite(run.out.p, 1, run.out.n, stdout);
+        cli_put(stdout, &run.out);
     }
     block.committed = true;
     block.success = ok;

@@ -98,8 +98,7 @@ static void show_block(const Run *run, bool final, bool ok, const ScuResult *res
     Buf out;
     buf_init(&out, 0);
     block_format(&block, run->verbosity, &out);
-    fwrite(out.p, 1, out.n, run->text);
-    buf_free(&out);
+    cli_put(run->text, &out);
 }
 
 static bool show_response(void *ctx, const ScuResult *so_far, const DcmDataset *identifier)
@@ -131,8 +130,7 @@ static void show_json(Run *run, const char *key, bool ok, uint64_t received, con
     json_member_int(&w, "failed", result->failed);
     json_member(&w, "error", ok ? NULL : err->text);
     json_end_object(&w);
-    fwrite(out.p, 1, out.n, stdout);
-    buf_free(&out);
+    cli_put(stdout, &out);
 }
 
 static bool all_came(const Run *run, const ScuResult *result, uint64_t refused_before, Err *err)
@@ -162,11 +160,15 @@ static void get_one(Run *run, const char *key)
     arena_free(arena);
     progress_end(&run->progress);
     run->failed += !ok;
-    show_block(run, true, ok, &result, ok ? "all objects received" : err.text);
+    bool nothing = ok && run->getting.received == received;
+    show_block(run, true, ok, &result, nothing ? "no object" : ok ? "all objects received" : err.text);
     if (run->args->json)
         show_json(run, key, ok, run->getting.received - received, &result, &err);
     if (!ok)
         log_error("pacs.transaction_dicom", "%s: %s", key, err.text);
+    else if (nothing)
+        log_warning("pacs.transaction_dicom", "get: %s has no %s %s; nothing was received", run->args->called,
+                    dcm_level_name(run->level), key);
 }
 
 static int get_all(Run *run)

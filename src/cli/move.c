@@ -108,8 +108,7 @@ static void show_json(Run *run, const Request *request, bool ok, const ScuResult
     json_member(&w, "failed_sop_instances", request->failed_uids);
     json_member(&w, "error", ok ? NULL : err->text);
     json_end_object(&w);
-    fwrite(out.p, 1, out.n, stdout);
-    buf_free(&out);
+    cli_put(stdout, &out);
 }
 
 static void finish(Run *run, const Request *request, bool ok, const ScuResult *result, const Err *err)
@@ -124,6 +123,9 @@ static void finish(Run *run, const Request *request, bool ok, const ScuResult *r
         show_json(run, request, ok, result, err);
     if (!ok)
         log_error("pacs.transaction_dicom", "move: %s: %s", request->key, err->text);
+    else if (result->has_counters && !result->completed && !result->warning)
+        log_warning("pacs.transaction_dicom", "move: %s has no %s %s; nothing was sent", run->args->called,
+                    dcm_level_name(run->level), request->key);
     progress_step(&run->progress, run->done);
     pthread_mutex_unlock(&run->lock);
 }
@@ -221,8 +223,7 @@ static void show_block(const Run *run, bool last, const char *text)
     buf_init(&out, 0);
     if (cli_verbosity(run->cli, run->args->verbosity) >= 2)
         block_format(&block, 2, &out);
-    fwrite(out.p, 1, out.n, run->text);
-    buf_free(&out);
+    cli_put(run->text, &out);
 }
 
 static void show_end(Run *run, int64_t began)

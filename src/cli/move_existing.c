@@ -35,7 +35,7 @@ static const Option options[] = {
      .at = offsetof(Args, wanted.list)},
     {OPT_TEXT, "DbUID", "databaseUID", "ID",
      "the studies of a list that 'data index_study' loaded, instead of asking", .bare = "last",
-     .at = offsetof(Args, wanted.study_list)},
+     .at = offsetof(Args, wanted.stored_list)},
     {OPT_BOOL, "rl", "reloadStudy", .bare = "no", .at = offsetof(Args, wanted.reload),
      .help = "yes moves what is here already, too (default no)"},
     {OPT_TEXT, "o", "output", "PATH", "write the keys that are missing here to this file",
@@ -52,7 +52,7 @@ static const Option options[] = {
 static const char *check(const void *args)
 {
     const Args *a = args;
-    return a->wanted.list || a->wanted.study_list ? wanted_check(&a->wanted, &a->keys) : NULL;
+    return a->wanted.list || a->wanted.stored_list ? wanted_check(&a->wanted, &a->keys) : NULL;
 }
 
 /* -- what the peer has -- */
@@ -237,7 +237,7 @@ static int run(Cli *cli, const void *args)
     const Args *a = args;
     Survey s = {0};
     Err err = {0};
-    if (a->wanted.list || a->wanted.study_list)
+    if (a->wanted.list || a->wanted.stored_list)
         return move_listed(cli, a);
     bool ok = survey(cli, a, &s, &err);
     size_t found = s.count;

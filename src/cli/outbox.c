@@ -51,13 +51,14 @@ typedef struct Head {
     DcmFileMeta meta;
     char study[65], series[65];
     bool complete; /* all that is wanted was found */
+    bool marked;   /* begins as a DICOM file, PS3.10 §7.1 */
 } Head;
 
 /* What `bytes`, the beginning of a file, say. False when they are no DICOM. */
 static bool read_head(Span bytes, bool is_prefix, Head *head, Err *err)
 {
     bool more = false;
-    *head = (Head){0};
+    *head = (Head){.marked = span_eq_cstr(span_sub(bytes, 128, 4), "DICM")};
     if (!dcm_file_meta_parse(bytes, is_prefix, &head->meta, &more, err))
         return more && is_prefix;
     Arena *arena = arena_new(0);
@@ -109,6 +110,14 @@ static void skip(Outbox *box, const char *path, const char *why)
     log_warning("pacs.file_dicom", "%s is not a DICOM regular file (%s)", path, why);
 }
 
+/* An object that ought to be sent and cannot. */
+static void give_up(Outbox *box, const char *path, const char *why)
+{
+    box->skipped++;
+    box->damaged++;
+    log_error("pacs.file_dicom", "%s cannot be sent: %s", path, why);
+}
+
 static void add_file(Outbox *box, const char *path)
 {
     Err err = {0};
@@ -116,13 +125,15 @@ static void add_file(Outbox *box, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         err_errno(&err, errno, "cannot open");
-        skip(box, path, err.text);
+        give_up(box, path, err.text);
         return;
     }
     bool ok = read_file_head(fd, &head, &err);
     close(fd);
     const DcmFileMeta *meta = &head.meta;
-    if (!ok) {
+    if (!ok && (head.marked || err.code == ERR_IO)) {
+        give_up(box, path, err.text);
+    } else if (!ok) {
         skip(box, path, err.text);
     } else if (meta->dicomdir) {
         skip(box, path, "it is a DICOMDIR, which is not sent");

@@ -18,6 +18,7 @@ typedef struct Outbox {
     OutItem *items;
     size_t count, capacity;
     uint64_t skipped; /* files that are not DICOM objects */
+    uint64_t damaged; /* of these: could not be read, or begin as DICOM files and are cut or spoilt */
 } Outbox;
 
 void outbox_free(Outbox *box);

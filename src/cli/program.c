@@ -20,20 +20,13 @@ static const Command command_gantry = {
     .subcommands = gantry_commands,
 };
 
-static void put(FILE *to, Buf *text)
-{
-    fwrite(text->p, 1, text->n, to);
-    buf_clear(text);
-}
-
 static int usage_error(const Command *command, const char *program, const char *problem)
 {
     Buf out;
     buf_init(&out, 0);
     options_usage(command, program, &out);
     buf_printf(&out, "%s: error: %s\n", program, problem);
-    put(stderr, &out);
-    buf_free(&out);
+    cli_put(stderr, &out);
     return EXIT_USAGE;
 }
 
@@ -42,8 +35,7 @@ static int show_help(const Command *command, const char *program)
     Buf out;
     buf_init(&out, 0);
     options_help(command, program, &out);
-    put(stdout, &out);
-    buf_free(&out);
+    cli_put(stdout, &out);
     return EXIT_OK;
 }
 
@@ -99,8 +91,11 @@ static int run(Cli *cli, const Command *command, const void *args)
         journal(command, args);
     }
     int code = command->run(cli, args);
-    if (fflush(stdout) != 0 && code == EXIT_OK)
-        code = cli_fail(cli, "cannot write the output: %s", strerror(errno));
+    Err err = {0};
+    if (fflush(stdout) != 0 && code == EXIT_OK) {
+        err_errno(&err, errno, "cannot write the output");
+        code = cli_fail(cli, "%s", err.text);
+    }
     log_close();
     return code;
 }

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,11 +84,10 @@ static void show_event(void *ctx, const ScpEvent *event)
     Buf out;
     buf_init(&out, 0);
     block_format(&block, console->verbosity, &out);
-    if (out.n) {
-        fwrite(out.p, 1, out.n, stdout); /* stdio locks: a block comes out whole */
+    bool any = out.n > 0;
+    cli_put(stdout, &out);
+    if (any)
         fflush(stdout);
-    }
-    buf_free(&out);
 }
 
 static unsigned services_of(const Settings *s)
@@ -149,9 +149,8 @@ static void show_banner(const Settings *s, uint16_t port)
                             .saving = true,
                             .colour = cli_colour(STDOUT_FILENO)},
                   &out);
-    fwrite(out.p, 1, out.n, stdout);
+    cli_put(stdout, &out);
     fflush(stdout);
-    buf_free(&out);
 }
 
 static void wanted_signals(sigset_t *set)
@@ -200,6 +199,20 @@ static void log_settings(Cli *cli)
     for (size_t i = 0; i < settings_key_count; i++)
         log_debug("settings", "%s = %s", settings_keys[i].path,
                   settings_value_text(cli->arena, cli->settings, &settings_keys[i]));
+    const char *idle[CLI_WITHOUT_EFFECT_MAX];
+    size_t n = cli_settings_without_effect(cli->settings, idle);
+    for (size_t i = 0; i < n; i++)
+        log_warning("settings", "%s: %s", cli->settings->file, idle[i]);
+}
+
+/* An association may take seven descriptors (socket, object, folders, index, destination): the usual soft limit of 1024 is soon reached. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
@@ -231,6 +244,7 @@ static int run(Cli *cli, const void *args)
     wanted_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     log_settings(cli);
+    raise_descriptor_limit();
 
     Err err = {0};
     Console console = {.settings = cli->settings, .verbosity = cli_verbosity(cli, a->verbosity)};

@@ -71,7 +71,7 @@ typedef struct Run {
     Progress progress;
     uint64_t done;
     SendingTotals totals;
-    uint64_t unknown;
+    uint64_t unknown, damaged;
     bool first_json;
 } Run;
 
@@ -95,8 +95,7 @@ static void show_json(Run *run, const OutItem *item, bool ok, const ScuResult *r
         json_nothing(&w);
     json_member(&w, "error", ok ? NULL : err->text);
     json_end_object(&w);
-    fwrite(out.p, 1, out.n, stdout);
-    buf_free(&out);
+    cli_put(stdout, &out);
 }
 
 static void show_block(Run *run, const OutItem *item, bool ok, const ScuResult *result,
@@ -127,8 +126,7 @@ static void show_block(Run *run, const OutItem *item, bool ok, const ScuResult *
         buf_printf(&out, "C-STORE request status: 0x%04x\n", result->status);
     else if (!result->answered)
         buf_printf(&out, "C-STORE: no answer from the peer for %s\n", item->sop_instance);
-    fwrite(out.p, 1, out.n, run->text);
-    buf_free(&out);
+    cli_put(run->text, &out);
 }
 
 static void report(void *ctx, const OutItem *item, bool ok, const ScuResult *result,
@@ -174,6 +172,7 @@ static bool send_files(Run *run, uint64_t *skipped, Err *err)
     if (ok)
         send(run, &box);
     *skipped = box.skipped;
+    run->damaged = box.damaged;
     outbox_free(&box);
     return ok;
 }
@@ -270,8 +269,8 @@ static void show_end(const Run *run, int64_t began, uint64_t skipped)
     block_execution_time(ms, took);
     if (run->args->json)
         printf("],\n\"sent\":%" PRIu64 ",\"warnings\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"skipped\":%" PRIu64
-               ",\"unknown\":%" PRIu64 ",\"seconds\":%.3f}\n",
-               t->sent, t->warnings, t->failed, skipped, run->unknown, (double)ms / 1000);
+               ",\"damaged\":%" PRIu64 ",\"unknown\":%" PRIu64 ",\"seconds\":%.3f}\n",
+               t->sent, t->warnings, t->failed, skipped, run->damaged, run->unknown, (double)ms / 1000);
     fprintf(run->text,
             "Objects sent: %" PRIu64 ", with warnings: %" PRIu64 ", failed: %" PRIu64 ", skipped: %" PRIu64
             "\n",
@@ -304,6 +303,9 @@ static int run(Cli *cli, const void *args)
     if (code == EXIT_OK && run.totals.failed)
         code = cli_fail(cli, "%" PRIu64 " of %" PRIu64 " objects were not sent", run.totals.failed,
                         run.totals.sent + run.totals.warnings + run.totals.failed);
+    if (code == EXIT_OK && run.damaged)
+        code = cli_fail(cli, "%" PRIu64 " files could not be read as the objects they ought to be; see above",
+                        run.damaged);
     if (code == EXIT_OK && run.unknown)
         code = EXIT_FAILED;
     return code;

@@ -2,23 +2,28 @@
 #include "cli/wanted.h"
 
 #include "base/log.h"
-#include "index/tables.h"
 
 #include <string.h>
+
+enum { NEWEST = 0 };
+
+static bool list_number(const char *text, int64_t *number)
+{
+    *number = NEWEST;
+    return !strcmp(text, "last") || span_to_i64(span_cstr(text), 1, INT32_MAX, number);
+}
 
 const char *wanted_check(const WantedArgs *wanted, const KeyArgs *keys)
 {
     static const char *const missing[DCM_LEVEL_COUNT] = {
-        "a PATIENT request needs -paID or -fUID", "a STUDY request needs -stUID or -fUID",
+        "a PATIENT request needs -paID or -fUID", "a STUDY request needs -stUID, -fUID or -DbUID",
         "a SERIES request needs -seUID or -fUID", "an IMAGE request needs -inUID or -fUID"};
     int64_t number;
-    if (wanted->study_list && !wanted->list) {
-        if (strcmp(wanted->study_list, "last") &&
-            !span_to_i64(span_cstr(wanted->study_list), 1, INT64_MAX, &number))
-            return "argument -DbUID/--databaseUID: the number of a list or 'last' is expected";
-        return keys_level(keys) == DCM_LEVEL_STUDY ? NULL : "-DbUID lists studies; it needs -l STUDY";
-    }
-    return wanted->list || keys_own(keys) ? NULL : missing[keys_level(keys)];
+    if (wanted->stored_list && keys_level(keys) != DCM_LEVEL_STUDY)
+        return "-DbUID is a list of studies: it goes with -l STUDY";
+    if (wanted->stored_list && !list_number(wanted->stored_list, &number))
+        return "argument -DbUID/--databaseUID: expected the number of a list, or last";
+    return wanted->list || wanted->stored_list || keys_own(keys) ? NULL : missing[keys_level(keys)];
 }
 
 ScuPeer wanted_peer(const Settings *settings, const char *host, int64_t port, const char *called_ae)
@@ -54,7 +59,7 @@ static bool is_local(Index *index, DcmLevel level, const char *const *key, bool 
     return true;
 }
 
-bool wanted_leave_out_local(const Cli *cli, DcmLevel level, TextList *keys, Err *err)
+static bool leave_out_local(const Cli *cli, DcmLevel level, TextList *keys, Err *err)
 {
     Index *index = cli_open_index(cli->settings, err);
     if (!index)
@@ -75,30 +80,29 @@ bool wanted_leave_out_local(const Cli *cli, DcmLevel level, TextList *keys, Err 
     return ok;
 }
 
-static bool read_study_list(const Cli *cli, const char *which, TextList *out, Err *err)
+static bool read_stored_list(const Cli *cli, const char *name, TextList *out, Err *err)
 {
-    int64_t number = 0; /* the last one */
-    span_to_i64(span_cstr(which), 1, INT64_MAX, &number);
+    int64_t number;
     Index *index = cli_open_index(cli->settings, err);
-    bool ok = index && idx_study_list_read(index, cli->arena, number, &out->items, &out->count, err);
+    bool ok = index && list_number(name, &number) &&
+              idx_study_list(index, cli->arena, number, &out->items, &out->count, err);
     idx_close(index);
     return ok || err_wrap(err, "-DbUID");
 }
 
 bool wanted_keys(const Cli *cli, const WantedArgs *wanted, const KeyArgs *keys, TextList *out, Err *err)
 {
-    if (!wanted->list && wanted->study_list)
-        return read_study_list(cli, wanted->study_list, out, err) &&
-               (wanted->reload || wanted_leave_out_local(cli, DCM_LEVEL_STUDY, out, err));
-    if (!wanted->list) {
+    if (!wanted->list && !wanted->stored_list) {
         const char **one = arena_alloc(cli->arena, sizeof *one);
         one[0] = keys_own(keys);
         *out = (TextList){one, 1};
         return true;
     }
-    if (!cli_read_list(cli->arena, wanted->list, out, err))
+    if (!wanted->list && !read_stored_list(cli, wanted->stored_list, out, err))
+        return false;
+    if (wanted->list && !cli_read_list(cli->arena, wanted->list, out, err))
         return err_wrap(err, "-fUID");
     if (!out->count)
         return err_set(err, ERR_NOT_FOUND, "-fUID: %s has no key", wanted->list);
-    return wanted->reload || wanted_leave_out_local(cli, keys_level(keys), out, err);
+    return wanted->reload || leave_out_local(cli, keys_level(keys), out, err);
 }

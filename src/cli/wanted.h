@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* Which keys move and get ask for: a list from a file, a list of studies of the index, or one from the options (in this order of precedence), less
-   what the archive has already. */
+/* Which keys move and get ask for: one from the options, or a list from a file or from the index, less what the archive has already. */
 #ifndef GANTRY_CLI_WANTED_H
 #define GANTRY_CLI_WANTED_H
 
 #include "cli/keys.h"
 
 typedef struct WantedArgs {
-    const char *list;
-    const char *study_list; /* "last" or a number; NULL = none */
+    const char *list, *stored_list;
     bool reload;
 } WantedArgs;
 
@@ -24,21 +22,19 @@ typedef struct WantedArgs {
          "DbUID",                                                                                            \
          "databaseUID",                                                                                      \
          "ID",                                                                                               \
-         "the studies of a list that 'data index_study' loaded: its number, or last",                        \
+         "list of studies in the index (table study_list): its number, or last",                             \
          .bare = "last",                                                                                     \
-         .at = offsetof(Args, wanted.study_list)},                                                           \
+         .at = offsetof(Args, wanted.stored_list)},                                                          \
     {                                                                                                        \
         OPT_BOOL, "rl", "reloadStudy",                                                                       \
             .bare = "no", .at = offsetof(Args, wanted.reload),                                               \
-            .help = "with -fUID and -DbUID: no leaves out what this archive has already (default yes)"       \
+            .help = "with -fUID or -DbUID: no leaves out what this archive has already (default yes)"        \
     }
 
 /* Reason of a usage error, or NULL. */
 const char *wanted_check(const WantedArgs *wanted, const KeyArgs *keys);
 /* ERR_NOT_FOUND when the list is empty. The result is empty when all of it is here already. */
 bool wanted_keys(const Cli *cli, const WantedArgs *wanted, const KeyArgs *keys, TextList *out, Err *err);
-/* Leaves out of `keys`, which are of this level, what the archive has. */
-bool wanted_leave_out_local(const Cli *cli, DcmLevel level, TextList *keys, Err *err);
 /* A peer that is given time between two responses: it may send whole series before it reports. */
 ScuPeer wanted_peer(const Settings *settings, const char *host, int64_t port, const char *called_ae);
 

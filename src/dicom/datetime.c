@@ -250,16 +250,29 @@ static bool join(Span first, Span last, ParseOne parse, DcmTimeRange *out)
 }
 
 /* A hyphen may belong to an offset: the first one that leaves two values (or one) is the range's. */
-static bool parse_range(Span key, ParseOne parse, DcmTimeRange *out)
+static bool parse_range(Span key, ParseOne parse, ParseOne parse_end, DcmTimeRange *out)
 {
     int64_t offset_us;
     key = span_trim(key);
     if (parse(key, out, &offset_us))
         return true;
     for (size_t at = 0; at < key.n; at++)
-        if (key.p[at] == '-' && join(span_sub(key, 0, at), span_sub(key, at + 1, key.n), parse, out))
+        if (key.p[at] == '-' && join(span_sub(key, 0, at), span_sub(key, at + 1, key.n), parse_end, out))
             return true;
     return false;
+}
+
+/* An end of a range may be a day that its month does not have: programs that ask for a month write 20240201-20240231. It is the month's last. */
+static bool parse_da_end(Span value, DcmTimeRange *out, int64_t *offset_us)
+{
+    if (parse_da(value, out, offset_us))
+        return true;
+    Span day = span_sub(value, 6, 2);
+    if (value.n != 8 || !(span_eq_cstr(day, "29") || span_eq_cstr(day, "30") || span_eq_cstr(day, "31")) ||
+        !parse_da(span_sub(value, 0, 6), out, offset_us))
+        return false;
+    out->from = out->to + 1 - DCM_DAY_US;
+    return true;
 }
 
 /* Longer than any range; keeps the search for the hyphen from growing with hostile keys. */
@@ -267,17 +280,17 @@ enum { MAX_RANGE = 128 };
 
 bool dcm_da_range(Span key, DcmTimeRange *out)
 {
-    return key.n <= MAX_RANGE && parse_range(key, parse_da, out);
+    return key.n <= MAX_RANGE && parse_range(key, parse_da, parse_da_end, out);
 }
 
 bool dcm_tm_range(Span key, DcmTimeRange *out)
 {
-    return key.n <= MAX_RANGE && parse_range(key, parse_tm, out);
+    return key.n <= MAX_RANGE && parse_range(key, parse_tm, parse_tm, out);
 }
 
 bool dcm_dt_range(Span key, DcmTimeRange *out)
 {
-    return key.n <= MAX_RANGE && parse_range(key, parse_dt, out);
+    return key.n <= MAX_RANGE && parse_range(key, parse_dt, parse_dt, out);
 }
 
 /* -- text -- */

@@ -40,6 +40,8 @@ IdxCursor *idx_query(Index *index, const IdxQuery *query, Err *err)
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         c->level[level].arena = arena_new(0);
     c->db = idx_reader_take(index, IDX_SNAPSHOT, err);
+    if (c->db)
+        db_watch(c->db, query->stopped, query->stopped_ctx);
     bool ok = c->db && idx_plan_make(&c->plan, c->arena, c->db, query, err);
     c->rows =
         ok ? idx_sql_prepare(&c->plan.rows, c->db, c->plan.first_matters ? DB_FIRST : DB_ROWS, err) : NULL;
@@ -56,6 +58,8 @@ void idx_cursor_free(IdxCursor *c)
     db_done(c->rows);
     db_done(c->children);
     idx_plan_done(&c->plan);
+    if (c->db)
+        db_watch(c->db, NULL, NULL);
     idx_reader_give(c->index, c->db, IDX_SNAPSHOT);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         arena_free(c->level[level].arena);
@@ -149,11 +153,14 @@ static bool next_match(IdxCursor *c, bool *found, Err *err)
 
 static void copy_asked(DcmDataset *to, const DcmDataset *from, const DcmElement *key);
 
-/* The items with the elements that were asked for; all of them when the key's item is empty. */
+/* Elements made of what a peer stored times what a peer asked for. */
+enum { MAX_PICKED = 20000 };
+
+/* The items with the elements that were asked for; whole when the key's item is empty, or to pick would be too much. */
 static void copy_items(DcmDataset *to, const DcmDataset *from, const DcmElement *found, const DcmElement *key)
 {
     const DcmDataset *asked = key->item_count ? key->items[0] : NULL;
-    if (!asked || !asked->count) {
+    if (!asked || !asked->count || asked->count * found->item_count > MAX_PICKED) {
         dcm_copy(to, from, found);
         return;
     }

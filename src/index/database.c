@@ -103,6 +103,17 @@ void db_rollback(Db *db)
     db->driver->rollback(db);
 }
 
+bool db_in_transaction(Db *db)
+{
+    return !db->driver->undone || !db->driver->undone(db);
+}
+
+void db_watch(Db *db, bool (*stopped)(void *ctx), void *ctx)
+{
+    if (db->driver->watch)
+        db->driver->watch(db, stopped, ctx);
+}
+
 bool db_spoilt(Db *db)
 {
     return db->driver->spoilt(db);

@@ -77,6 +77,10 @@ bool db_commit(Db *db, Err *err);
 void db_rollback(Db *db);
 /* Has a statement of the transaction failed so that nothing but db_rollback is left? */
 bool db_spoilt(Db *db);
+/* Is the transaction that was begun still open? Some errors make SQLite undo it. */
+bool db_in_transaction(Db *db);
+/* Asks `stopped` (NULL = nobody) now and then while statements run; true makes the statement fail with ERR_CANCELLED. */
+void db_watch(Db *db, bool (*stopped)(void *ctx), void *ctx);
 /* For error texts. */
 const char *db_name(const Db *db);
 

@@ -18,6 +18,9 @@ struct DbDriver {
     bool (*commit)(Db *db, Err *err);
     void (*rollback)(Db *db);
     bool (*spoilt)(Db *db);
+    bool (*undone)(Db *db); /* NULL: never */
+    void (*watch)(Db *db, bool (*stopped)(void *ctx),
+                  void *stopped_ctx); /* NULL: a statement that runs is not stopped */
     DbStatement *(*prepare)(Db *db, const char *sql, DbUse use, Err *err);
     void (*done)(DbStatement *s);
     void (*bind_text)(DbStatement *s, Span utf8);

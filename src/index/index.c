@@ -4,6 +4,7 @@
 #include "index/schema.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,7 @@ Index *idx_open(const IdxSettings *settings, Err *err)
         index->seed = (uintptr_t)index ^ (uint64_t)clock_ns();
     pthread_mutex_init(&index->opening, NULL);
     pthread_mutex_init(&index->lock, NULL);
-    pthread_cond_init(&index->returned, NULL);
+    cond_init(&index->returned);
     make_statements(index);
     Err why;
     if (idx_ready(index, &why) || (settings->may_be_away && idx_is_away(&why)))
@@ -120,13 +121,11 @@ void idx_close(Index *index)
 /* Waits while all connections are out. True with *db an idle one, or NULL where a new one may be opened. */
 static bool take_idle(Index *index, Db **db, Err *err)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += index->reader_timeout_ms > 1000 ? index->reader_timeout_ms / 1000 : 1;
-    int waited = 0;
+    Deadline deadline = deadline_in(index->reader_timeout_ms > 1000 ? index->reader_timeout_ms : 1000);
+    bool in_time = true;
     pthread_mutex_lock(&index->lock);
-    while (index->readers_out >= index->readers_max && waited == 0)
-        waited = pthread_cond_timedwait(&index->returned, &index->lock, &until);
+    while (index->readers_out >= index->readers_max && in_time)
+        in_time = cond_wait(&index->returned, &index->lock, deadline);
     bool free_place = index->readers_out < index->readers_max;
     *db = free_place && index->idle_count ? index->idle[--index->idle_count] : NULL;
     index->readers_out += free_place;

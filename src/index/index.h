@@ -103,6 +103,9 @@ typedef struct IdxQuery {
     uint64_t limit, offset; /* 0 = none */
     bool
         all_attributes; /* return everything the index has of the level, asked or not (QIDO includefield=all) */
+    /* Asked now and then while rows are looked at; true ends the query with ERR_CANCELLED. NULL = never. Lives until idx_cursor_free. */
+    bool (*stopped)(void *ctx);
+    void *stopped_ctx;
 } IdxQuery;
 
 typedef struct IdxRow {
@@ -147,6 +150,10 @@ typedef struct IdxTotals {
     uint64_t patients, studies, series, instances, bytes;
 } IdxTotals;
 bool idx_totals(Index *index, IdxTotals *out, Err *err);
+
+/* The studies of a list in the table study_list, each once, in their order; number 0 = the newest list. ERR_NOT_FOUND when there is none. */
+bool idx_study_list(Index *index, Arena *arena, int64_t number, const char ***studies, size_t *count,
+                    Err *err);
 
 /* State kept with the index by name ("clean-stop", …). get: "" when never set. set: inside a transaction. */
 bool idx_note_get(Index *index, Arena *arena, const char *name, const char **value, Err *err);

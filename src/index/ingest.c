@@ -458,9 +458,16 @@ static bool run(Db *db, const char *sql, Err *err)
     return s && db_run(s, err);
 }
 
-static bool need_transaction(const Index *index, Err *err)
+/* After some errors (disk full, input or output) SQLite has undone the whole transaction on its own. Going on would store what follows
+   by itself, and a commit would claim what is gone. */
+static bool need_transaction(Index *index, Err *err)
 {
-    return index->in_transaction || err_set(err, ERR_USAGE, "index: writing without idx_begin");
+    if (!index->in_transaction)
+        return err_set(err, ERR_USAGE, "index: writing without idx_begin");
+    if (db_in_transaction(index->writer))
+        return true;
+    idx_rollback(index);
+    return err_set(err, ERR_IO, "index: %s undid the transaction after an error", db_name(index->writer));
 }
 
 bool idx_writer(Index *index, Err *err)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Lists of studies to fetch, figures by modality and speed, and the end of the tables. */
+/* Loading lists of studies to fetch, figures by modality and speed, and the end of the tables. */
 #include "index/internal.h"
 #include "index/row.h"
 #include "index/schema.h"
@@ -53,56 +53,6 @@ bool idx_study_list_add(Index *index, const char *const *studies, size_t count, 
               add_rows(index, studies, count, day, ++*number, err) && idx_commit(index, err);
     if (!ok)
         idx_rollback(index);
-    return ok;
-}
-
-typedef struct Uids {
-    const char **items;
-    size_t count, capacity;
-} Uids;
-
-static void add_uid(Uids *uids, Arena *arena, Span uid)
-{
-    if (uids->count == uids->capacity) {
-        size_t capacity = uids->capacity ? uids->capacity * 2 : 64;
-        const char **more = arena_alloc(arena, capacity * sizeof *more);
-        if (uids->count)
-            memcpy(more, uids->items, uids->count * sizeof *more);
-        uids->items = more;
-        uids->capacity = capacity;
-    }
-    uids->items[uids->count++] = arena_span_cstr(arena, uid);
-}
-
-static bool read_list(Db *db, Arena *arena, int64_t number, Uids *out, Err *err)
-{
-    bool row = true;
-    DbStatement *s = db_prepare(db, "SELECT study_uid FROM study_list WHERE id_list = ? ORDER BY ids", err);
-    bool ok = s != NULL;
-    if (ok)
-        db_bind_int(s, number);
-    while (ok && (ok = db_step(s, &row, err)) && row)
-        add_uid(out, arena, db_text(s, 0));
-    db_done(s);
-    return ok;
-}
-
-bool idx_study_list_read(Index *index, Arena *arena, int64_t number, const char ***studies, size_t *count,
-                         Err *err)
-{
-    Db *db = idx_reader_take(index, IDX_ONE_LOOK, err);
-    Uids uids = {0};
-    bool last = number == 0;
-    bool ok =
-        db && (!last || number_of(db, LAST_LIST, &number, err)) && read_list(db, arena, number, &uids, err);
-    idx_reader_give(index, db, IDX_ONE_LOOK);
-    if (ok && !uids.count)
-        ok = last ? err_set(err, ERR_NOT_FOUND,
-                            "there is no list of studies; 'manage data index_study FILE' loads one")
-                  : err_set(err, ERR_NOT_FOUND, "there is no list of studies with number %lld",
-                            (long long)number);
-    *studies = uids.items;
-    *count = uids.count;
     return ok;
 }
 

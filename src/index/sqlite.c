@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STATEMENTS = 48, LOCK_TEXT = 96 };
+enum { STATEMENTS = 48, LOCK_TEXT = 96, WATCH_STEPS = 4000 };
 
 typedef struct LiteSource {
     DbSource base;
@@ -38,6 +38,8 @@ typedef struct Lite {
     Db base;
     sqlite3 *handle;
     DbMode mode;
+    bool (*stopped)(void *ctx); /* of db_watch */
+    void *stopped_ctx;
     LiteStatement statements[STATEMENTS];
     uint64_t clock;
     int64_t version; /* data_version when last asked; -1 = never */
@@ -117,6 +119,8 @@ static bool fail(Lite *db, int code, const char *doing, Err *err)
     case SQLITE_IOERR:
         return err_errno(err, system_error(db), "index: cannot %s %s (%s)", doing, db->base.source->name,
                          sqlite3_errstr(code));
+    case SQLITE_INTERRUPT:
+        return err_set(err, ERR_CANCELLED, "index: the query was cancelled");
     case SQLITE_TOOBIG:
         return err_set(err, ERR_LIMIT, "index: a value is too long for %s", db->base.source->name);
     default:
@@ -426,6 +430,25 @@ static bool lite_spoilt(Db *db)
     return false;
 }
 
+static bool lite_undone(Db *db)
+{
+    return sqlite3_get_autocommit(lite(db)->handle);
+}
+
+static int is_stopped(void *ctx)
+{
+    const Lite *db = ctx;
+    return db->stopped(db->stopped_ctx);
+}
+
+static void lite_watch(Db *base, bool (*stopped)(void *ctx), void *ctx)
+{
+    Lite *db = lite(base);
+    db->stopped = stopped;
+    db->stopped_ctx = ctx;
+    sqlite3_progress_handler(db->handle, stopped ? WATCH_STEPS : 0, stopped ? is_stopped : NULL, db);
+}
+
 /* -- schema -- */
 
 static bool create(Db *db, Err *err)
@@ -500,6 +523,8 @@ const DbDriver db_sqlite = {
     .commit = lite_commit,
     .rollback = lite_rollback,
     .spoilt = lite_spoilt,
+    .undone = lite_undone,
+    .watch = lite_watch,
     .prepare = lite_prepare,
     .done = lite_done,
     .bind_text = lite_bind_text,

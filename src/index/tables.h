@@ -53,13 +53,9 @@ void idx_lookup_close(IdxLookup *lookup);
 
 /* -- lists of studies (table study_list) -- */
 
-/* Appends a list under the next number. `day` is YYYY-MM-DD. In a transaction of its own. */
+/* Appends a list under the next number (idx_study_list reads it). `day` is YYYY-MM-DD. In a transaction of its own. */
 bool idx_study_list_add(Index *index, const char *const *studies, size_t count, const char *day,
                         int64_t *number, Err *err);
-/* The studies of a list, in order; number 0: the last list. ERR_NOT_FOUND when there is no such list. */
-bool idx_study_list_read(Index *index, Arena *arena, int64_t number, const char ***studies, size_t *count,
-                         Err *err);
-
 /* -- figures -- */
 
 typedef struct IdxModality {

@@ -175,6 +175,16 @@ static bool take_answer(NetAssociation *a, const NetRequest *request, Arena *are
     return net_event(a, NET_EV_PDU_ASSOCIATE_AC, (Span){0}, err);
 }
 
+/* What the reader of the message can do about it. */
+static const char *remedy(NetReject why)
+{
+    if (why.source == NET_REJECT_BY_USER && why.reason == NET_REJECT_CALLING_AE)
+        return "; have it admit our AE title and address";
+    if (why.source == NET_REJECT_BY_USER && why.reason == NET_REJECT_CALLED_AE)
+        return "; call it by its own AE title";
+    return why.result == NET_REJECT_TRANSIENT ? "; try again later" : "";
+}
+
 static bool take_rejection(NetAssociation *a, Span body, NetReject *reject, Err *err)
 {
     NetReject why = {0};
@@ -183,7 +193,8 @@ static bool take_rejection(NetAssociation *a, Span body, NetReject *reject, Err 
     if (reject)
         *reject = why;
     net_event(a, NET_EV_PDU_ASSOCIATE_RJ, (Span){0}, NULL);
-    return err_set(err, ERR_REFUSED, "association with %s %s", a->called, net_reject_text(why, text));
+    return err_set(err, ERR_REFUSED, "association of %s with %s %s%s", a->calling, a->called,
+                   net_reject_text(why, text), remedy(why));
 }
 
 static bool send_request(NetAssociation *a, const NetRequest *request, Arena *arena, Err *err)

@@ -36,6 +36,9 @@ struct PixDecoder {
     PixFragments fragments;
     size_t fragment; /* next one */
     uint32_t frames_done;
+    uint8_t carry; /* single bits: those of the frames so far that do not fill a byte yet */
+    unsigned carry_bits;
+    Buf bits;       /* one decoded frame of single bits */
     Buf compressed; /* one frame, when it has several fragments */
     Buf out;        /* what is waiting to be read */
     size_t out_at;
@@ -132,12 +135,37 @@ static bool read_compressed(PixDecoder *d, Err *err)
     return true;
 }
 
+/* Single bits are packed without regard to frames (PS3.5 §8.1.1): a frame may begin inside a byte. */
+static bool put_bits(PixDecoder *d, Err *err)
+{
+    size_t bits = (size_t)d->format.rows * d->format.columns * d->format.samples;
+    for (size_t i = 0; i < bits; i++) {
+        d->carry |= (uint8_t)((d->bits.p[i / 8] >> (i % 8) & 1) << d->carry_bits);
+        if (++d->carry_bits < 8)
+            continue;
+        if (!buf_u8(&d->out, d->carry))
+            return err_set(err, ERR_LIMIT, "no memory for a frame");
+        d->carry = 0;
+        d->carry_bits = 0;
+    }
+    bool last = d->frames_done + 1 == d->format.frames;
+    return !last || !d->carry_bits || buf_u8(&d->out, d->carry);
+}
+
+static bool decode_frame(PixDecoder *d, PixFormat *format, Err *err)
+{
+    if (d->format.bits_allocated > 1)
+        return pix_decode(d->syntax, buf_span(&d->compressed), format, &d->out, err);
+    buf_clear(&d->bits);
+    return pix_decode(d->syntax, buf_span(&d->compressed), format, &d->bits, err) && put_bits(d, err);
+}
+
 static bool next_frame(PixDecoder *d, Err *err)
 {
     PixFormat format = d->format;
     if (d->fragment >= d->fragments.count)
         return err_set(err, ERR_FORMAT, "the pixel data has %u of %u frames", d->frames_done, format.frames);
-    if (!read_compressed(d, err) || !pix_decode(d->syntax, buf_span(&d->compressed), &format, &d->out, err))
+    if (!read_compressed(d, err) || !decode_frame(d, &format, err))
         return err_wrap(err, "frame %u of %u", d->frames_done + 1, d->format.frames);
     if (d->frames_done == 0) {
         memcpy(d->format.photometric, format.photometric, sizeof format.photometric);
@@ -152,6 +180,15 @@ static bool next_frame(PixDecoder *d, Err *err)
 
 /* -- head and tail -- */
 
+/* Of all decoded frames, without padding. At most 2^31 frames of 2^31 bytes. */
+static uint64_t pixel_bytes(const PixDecoder *d)
+{
+    if (d->format.bits_allocated > 1)
+        return (uint64_t)pix_frame_bytes(&d->format) * d->format.frames;
+    uint64_t bits = (uint64_t)d->format.rows * d->format.columns * d->format.samples;
+    return bits * d->format.frames / 8 + (bits * d->format.frames % 8 != 0);
+}
+
 static void correct_attributes(PixDecoder *d)
 {
     dcm_put_utf8(d->head, DCM_PhotometricInterpretation, d->format.photometric);
@@ -164,7 +201,7 @@ static void correct_attributes(PixDecoder *d)
 /* Puts the head in front of the first frame, which has been decoded into d->out. */
 static bool write_head(PixDecoder *d, Err *err)
 {
-    uint64_t length = (uint64_t)pix_frame_bytes(&d->format) * d->format.frames;
+    uint64_t length = pixel_bytes(d);
     if (length >= UINT32_MAX - 1)
         return err_set(err, ERR_UNSUPPORTED,
                        "the decoded pixel data would be %llu bytes: more than an element can hold",
@@ -211,10 +248,6 @@ static bool open_object(PixDecoder *d, Err *err)
 {
     if (!read_head(d, err))
         return false;
-    if (d->format.bits_allocated == 1 && d->format.frames > 1 &&
-        (uint64_t)d->format.rows * d->format.columns % 8)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "frames of single bits that do not fill whole bytes cannot be decoded");
     const DcmElement *table = dcm_find(d->head, DCM_ExtendedOffsetTable);
     if (!pix_fragments_find(&d->fragments, d->read, d->ctx, d->pixel_offset, d->size, d->format.frames,
                             table ? table->value : (Span){NULL, 0}, err))
@@ -240,6 +273,7 @@ PixDecoder *pix_decoder_new(const DcmTransferSyntax *syntax, PixReadAt read, voi
     d->target = dcm_transfer_syntax(SPAN(DCM_UID_ExplicitVRLittleEndian));
     buf_init(&d->raw, max_head);
     buf_init(&d->compressed, UINT32_MAX);
+    buf_init(&d->bits, 0);
     buf_init(&d->out, 0);
     if (!open_object(d, err)) {
         pix_decoder_free(d);
@@ -255,6 +289,7 @@ void pix_decoder_free(PixDecoder *d)
     pix_fragments_free(&d->fragments);
     buf_free(&d->raw);
     buf_free(&d->compressed);
+    buf_free(&d->bits);
     buf_free(&d->out);
     arena_free(d->arena);
     free(d);
@@ -271,7 +306,7 @@ static bool advance(PixDecoder *d, Err *err)
         return next_frame(d, err);
     if (d->part == PART_FRAMES) {
         d->part = PART_PAD;
-        if ((uint64_t)pix_frame_bytes(&d->format) * d->format.frames & 1)
+        if (pixel_bytes(d) & 1)
             return buf_u8(&d->out, 0);
     }
     if (d->part == PART_PAD) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const uint32_t item_tag = 0xFFFEE000, sequence_end_tag = 0xFFFEE0DD;
-enum { MAX_OFFSET_TABLE = 64 * 1024 * 1024, ITEM_HEADER = 8 };
+enum { MAX_OFFSET_TABLE = 64 * 1024 * 1024, ITEM_HEADER = 8, MAX_FRAGMENTS = 16 * 1024 * 1024 };
 
 /* Exactly n bytes at offset. */
 static bool read_exactly(PixReadAt read, void *ctx, uint64_t offset, void *p, size_t n, Err *err)
@@ -41,6 +41,8 @@ static bool read_item(PixReadAt read, void *ctx, uint64_t offset, uint32_t *tag,
 
 static bool add(PixFragments *f, uint64_t offset, uint32_t length, Err *err)
 {
+    if (f->count == MAX_FRAGMENTS)
+        return err_set(err, ERR_LIMIT, "the pixel data has more than %d fragments", MAX_FRAGMENTS);
     if (f->count == f->capacity) {
         size_t capacity = f->capacity ? f->capacity * 2 : 64;
         PixFragment *list = realloc(f->list, capacity * sizeof *list);
@@ -53,7 +55,6 @@ static bool add(PixFragments *f, uint64_t offset, uint32_t length, Err *err)
     return true;
 }
 
-/* The count of fragments is bounded by the size of the object: each takes eight bytes at least. */
 static bool walk(PixFragments *f, PixReadAt read, void *ctx, uint64_t offset, uint64_t size, Err *err)
 {
     for (;;) {

@@ -21,8 +21,17 @@ typedef struct Search {
     const NetCommand *request;
     ScpIdentifier id;
     uint64_t matches;
-    Err why; /* of a failure */
+    bool stopped, over; /* by C-CANCEL, or the peer has gone; the latter */
+    Err why;            /* of a failure */
 } Search;
+
+/* Asked between matches, and by the index while it finds none. */
+static bool is_stopped(void *ctx)
+{
+    Search *s = ctx;
+    s->stopped = s->stopped || scp_interrupted(s->a, s->request, &s->over);
+    return s->stopped;
+}
 
 static ArcQuery *open_query(Search *s)
 {
@@ -35,7 +44,9 @@ static ArcQuery *open_query(Search *s)
                   .match = {.fold_names = settings->find_fold_names || options.fuzzy_names,
                             .fold_accents = settings->find_fold_names || options.fuzzy_names,
                             .combined_datetime = options.combined_datetime},
-                  .limit = settings->find_limit ? settings->find_limit + 1 : 0};
+                  .limit = settings->find_limit ? settings->find_limit + 1 : 0,
+                  .stopped = is_stopped,
+                  .stopped_ctx = s};
     return arc_query_open(s->a->archive, &ask, &s->why);
 }
 
@@ -58,11 +69,12 @@ static bool send_match(Search *s, const IdxRow *row, Err *err)
 static bool send_matches(Search *s, ArcQuery *query, uint16_t *status, Err *err)
 {
     uint64_t limit = s->a->settings->find_limit;
-    bool over = false;
-    for (;;) {
-        IdxRow row;
+    IdxRow row;
+    while (!s->stopped) {
         arena_reset(s->a->row);
         if (!arc_query_next(query, s->a->row, &row, &s->why)) {
+            if (s->stopped)
+                break;
             *status = scp_status_of(&s->why);
             return true;
         }
@@ -70,13 +82,12 @@ static bool send_matches(Search *s, ArcQuery *query, uint16_t *status, Err *err)
             *status = row.attributes ? LIMIT_REACHED : DCM_STATUS_SUCCESS;
             return true;
         }
-        if (scp_interrupted(s->a, s->request, &over)) {
-            *status = DCM_STATUS_CANCEL;
-            return !over || err_set(err, ERR_CLOSED, "the peer went away during its C-FIND");
-        }
-        if (!send_match(s, &row, err))
+        if (!is_stopped(s) && !send_match(s, &row, err))
             return false;
     }
+    err_clear(&s->why);
+    *status = DCM_STATUS_CANCEL;
+    return !s->over || err_set(err, ERR_CLOSED, "the peer went away during its C-FIND");
 }
 
 static bool finish(Search *s, uint16_t status, Err *err)

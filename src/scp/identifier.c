@@ -9,6 +9,26 @@
 /* A list of ten thousand UIDs has 640 KB. */
 enum { MAX_IDENTIFIER = 4 << 20 };
 
+/* Each key comes back in each answer; the dictionary has half as many attributes. */
+static const DcmReadOptions options = {.limits = {.max_elements = 10000}};
+
+/* Each value is compared with each row. */
+enum { MAX_VALUES = 20000 };
+
+/* Values beyond the first of each key. Depth is bounded by the parser. */
+static size_t count_more_values(const DcmDataset *ds)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ds->count; i++) {
+        const DcmElement *e = &ds->elements[i];
+        for (size_t k = 0; k < e->value.n; k++)
+            n += e->value.p[k] == '\\';
+        for (uint32_t k = 0; e->vr == DCM_VR_SQ && k < e->item_count; k++)
+            n += count_more_values(e->items[k]);
+    }
+    return n;
+}
+
 static void find_level(ScpIdentifier *id, Err *why)
 {
     Span text = dcm_text_raw(id->keys, DCM_QueryRetrieveLevel, 0);
@@ -49,11 +69,14 @@ bool scp_identifier_read(ScpAssociation *a, const NetCommand *request, ScpIdenti
         *err = *why;
         return false;
     }
-    out->keys = dcm_dataset_parse(a->arena, buf_span(&a->identifier), out->syntax, NULL, why);
+    out->keys = dcm_dataset_parse(a->arena, buf_span(&a->identifier), out->syntax, &options, why);
     if (!out->keys)
         return true;
     log_keys(out);
-    find_level(out, why);
+    if (count_more_values(out->keys) >= MAX_VALUES)
+        err_set(why, ERR_LIMIT, "the identifier lists more than %d values; ask in parts", MAX_VALUES);
+    else
+        find_level(out, why);
     return true;
 }
 

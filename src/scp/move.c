@@ -6,19 +6,26 @@
  */
 #include "scp/retrieve.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* So many failures to reach the destination in a row end the attempt. */
-enum { OUT_OF_REACH = 2 };
+enum {
+    LOST = 2,              /* so many objects in a row without an association end the attempt */
+    FIRST_PAUSE_MS = 100,  /* before trying again; doubled each time, up to … */
+    ABSENT_PAUSE_MS = 400, /* … this where nobody listens (yet) */
+    FULL_PAUSE_MS = 3200,  /* … this where the destination rejects for the moment */
+};
 
 typedef struct Move {
     ScpAssociation *a;
     ScuSender *sender;
     ScuOriginator originator;
     uint16_t priority;
-    unsigned failures; /* to have an association, in a row */
+    bool reached;      /* there has been an association with the destination */
+    unsigned failures; /* to have one, in a row */
 } Move;
 
 static void expect(void *ctx, const IdxFile *file)
@@ -38,6 +45,33 @@ static ArcReader *open_object(void *ctx, const char *transfer_syntax, Err *err)
     return arc_reader_open(object->archive, object->file, transfer_syntax, err);
 }
 
+/* How long the pause before another attempt may be; 0 = no attempt makes sense. */
+static int64_t patience(const Move *move, const ScuResult *result, const Err *err)
+{
+    if (result->associated || scp_stopping(move->a->server))
+        return 0;
+    if (result->reject.result == NET_REJECT_TRANSIENT)
+        return FULL_PAUSE_MS;
+    bool absent = !move->reached && !result->reject.result && err->code != ERR_TIMEOUT;
+    return absent ? ABSENT_PAUSE_MS : 0;
+}
+
+/*
+ * A destination that is full for the moment is asked again; so is one where nobody listens, a little: clients that receive what they ask for (gdcmscu)
+ * send the C-MOVE before they listen.
+ */
+static bool send_patiently(Move *move, const ScuObject *object, ScuResult *result, Err *err)
+{
+    for (int64_t pause = FIRST_PAUSE_MS;; pause *= 2) {
+        if (scu_sender_send(move->sender, object, result, err))
+            return true;
+        if (pause > patience(move, result, err))
+            return false;
+        clock_sleep_ms(pause);
+        err_clear(err);
+    }
+}
+
 static ScpSent send_object(void *ctx, const IdxFile *file, Err *err)
 {
     Move *move = ctx;
@@ -50,12 +84,15 @@ static ScpSent send_object(void *ctx, const IdxFile *file, Err *err)
                         .priority = move->priority,
                         .originator = &move->originator};
     ScuResult result = {0};
-    if (scu_sender_send(move->sender, &object, &result, err)) {
+    bool sent = send_patiently(move, &object, &result, err);
+    move->reached = move->reached || result.associated;
+    if (sent) {
         move->failures = 0;
         return dcm_status_class(result.status) == DCM_WARNING ? SCP_SENT_WARNING : SCP_SENT;
     }
     move->failures = result.associated ? 0 : move->failures + 1;
-    return move->failures == OUT_OF_REACH ? SCP_NONE_CAN_BE_SENT : SCP_NOT_SENT;
+    bool hopeless = move->failures == (move->reached ? LOST : 1);
+    return hopeless ? SCP_NONE_CAN_BE_SENT : SCP_NOT_SENT;
 }
 
 /* -- destinations -- */

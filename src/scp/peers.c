@@ -16,6 +16,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ enum {
     MAX_RESOLVED = 256,
     RESOLVED_MS = 30000,
     UNRESOLVED_MS = 3000,
+    UNREAD_MS = 10000, /* so long a file that could not be opened is left alone */
 };
 
 typedef struct Entry {
@@ -57,6 +59,8 @@ struct Peers {
     Entry *first, *last;
     size_t count;
     uint64_t signature;
+    Deadline again;  /* when all is read again although nothing has changed */
+    bool unreadable; /* the folder, when last looked at */
     Resolved *resolved;
     size_t resolved_count;
 };
@@ -67,6 +71,7 @@ typedef struct Listing {
     char **paths;
     size_t count;
     uint64_t signature;
+    int failure; /* errno when some folder could not be read */
 } Listing;
 
 static void listing_free(Listing *listing)
@@ -115,6 +120,8 @@ static void list_folder(Listing *listing, const char *folder, int depth)
 {
     struct dirent **names = NULL;
     int n = scandir(folder, &names, NULL, alphasort);
+    if (n < 0 && errno != ENOENT) /* a folder that was removed is empty */
+        listing->failure = errno;
     size_t before = listing->count;
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < n; i++) {
@@ -194,9 +201,10 @@ static void read_file(Peers *peers, const char *path)
     Err err = {0};
     Arena *arena = arena_new(0);
     const YamlNode *root = yaml_load_file(arena, path, &err);
-    if (!root)
+    if (!root) {
         complain(peers, path, 1, err.text);
-    else if (root->kind != YAML_MAP && root->kind != YAML_NULL)
+        peers->again = err.code == ERR_IO ? deadline_in(UNREAD_MS) : peers->again;
+    } else if (root->kind != YAML_MAP && root->kind != YAML_NULL)
         complain(peers, path, root->line, "a white-list file is a mapping of AE titles");
     else
         for (const YamlNode *node = root->first; node; node = node->next)
@@ -204,11 +212,26 @@ static void read_file(Peers *peers, const char *path)
     arena_free(arena);
 }
 
+/* What was read before stays in force: too many open files must not lock everybody out. */
+static void complain_of_folder(Peers *peers, int failure)
+{
+    if (failure && !peers->unreadable) {
+        char what[200], reason[100];
+        snprintf(what, sizeof what, "the folder cannot be read (%s); what was read before counts",
+                 strerror_r(failure, reason, sizeof reason));
+        complain(peers, peers->folder, 0, what);
+    }
+    peers->unreadable = failure != 0;
+}
+
 /* With the lock held. */
 static void refresh(Peers *peers)
 {
     Listing listing = list(peers->folder);
-    if (listing.signature != peers->signature) {
+    complain_of_folder(peers, listing.failure);
+    bool changed = listing.signature != peers->signature || deadline_passed(peers->again);
+    if (!listing.failure && changed) {
+        peers->again = CLOCK_NEVER;
         arena_reset(peers->arena);
         peers->first = peers->last = NULL;
         peers->count = 0;
@@ -234,6 +257,7 @@ Peers *peers_open(const char *folder, void (*report)(void *ctx, const char *line
     peers->report = report;
     peers->ctx = ctx;
     peers->arena = arena_new(0);
+    peers->again = CLOCK_NEVER;
     pthread_mutex_init(&peers->lock, NULL);
     pthread_mutex_lock(&peers->lock);
     refresh(peers);

@@ -199,9 +199,10 @@ static void serve(Connection *c, NetAssociation *net)
     memcpy(a.called, c->called, sizeof a.called);
     buf_init(&a.identifier, MAX_ANSWER);
     buf_init(&a.answer, MAX_ANSWER);
+    const char *version = net_peer_implementation_version(net);
     log_info(SCP_LOG_ACCESS, "association of %s at %s calling %s: %zu contexts, %s, %u open now", a.calling,
-             c->from.host, a.called, net_context_count(net), net_peer_implementation_version(net),
-             scp_associations(server));
+             c->from.host, a.called, net_context_count(net),
+             *version ? version : net_peer_implementation_class(net), scp_associations(server));
     scp_association_run(&a);
     buf_free(&a.identifier);
     buf_free(&a.answer);
@@ -361,7 +362,6 @@ static void default_timeout(int64_t *ms)
 
 static void fill_defaults(ScpSettings *settings)
 {
-    default_timeout(&settings->timeouts.connect_ms);
     default_timeout(&settings->timeouts.acse_ms);
     default_timeout(&settings->timeouts.dimse_ms);
     default_timeout(&settings->timeouts.network_ms);

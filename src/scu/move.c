@@ -4,7 +4,6 @@
 
 #include "dicom/status.h"
 
-#include <stdio.h>
 #include <string.h>
 
 bool scu_move(ScuQuery *query, DcmLevel level, const DcmDataset *keys, const char *destination_ae,
@@ -12,7 +11,11 @@ bool scu_move(ScuQuery *query, DcmLevel level, const DcmDataset *keys, const cha
 {
     *result = (ScuResult){.associated = true};
     NetCommand request = {.field = NET_C_MOVE_RQ};
-    snprintf(request.move_destination, sizeof request.move_destination, "%s", destination_ae);
+    /* Cut to what fits, it would be another archive's title. */
+    if (!*destination_ae || strlen(destination_ae) > 16)
+        return err_set(err, ERR_USAGE, "move destination \"%s\" must have 1 to 16 characters",
+                       destination_ae);
+    span_copy(span_cstr(destination_ae), request.move_destination, sizeof request.move_destination);
     if (!scu_request(query, SCU_MOVE, level, keys, &request, err))
         return false;
     bool cancelled = false;

@@ -76,18 +76,20 @@ static int find(const Folders *folders, const char *path)
     return -1;
 }
 
-/* Opens a folder that is there and adds it. */
+/* Opens a folder that is there and adds it. Its path names a patient, so the error does not. */
 static int add(Folders *folders, const char *path, Err *err)
 {
     int fd = find(folders, path);
     if (fd >= 0)
         return fd;
     if (*path)
-        fd = file_open_beneath(folders->store->root, path, O_RDONLY | O_DIRECTORY, err);
-    else if ((fd = fcntl(folders->store->root, F_DUPFD_CLOEXEC, 0)) < 0)
-        err_errno(err, errno, "cannot open the data folder");
-    if (fd < 0)
+        fd = file_open_beneath(folders->store->root, path, O_RDONLY | O_DIRECTORY, NULL);
+    else
+        fd = fcntl(folders->store->root, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        err_errno(err, errno, "cannot open a folder of the archive");
         return -1;
+    }
     if (folders->count == folders->capacity) {
         folders->capacity = folders->capacity ? folders->capacity * 2 : 16;
         folders->list = realloc(folders->list, folders->capacity * sizeof *folders->list);

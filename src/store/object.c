@@ -16,9 +16,22 @@ struct StoreObject {
     uint64_t size;
 };
 
+/* A name has a patient's identifier in it, so errors do not say it. */
+static int open_beneath(Store *store, const char *path, int flags, Err *err)
+{
+    if (!file_is_safe_relative(path)) {
+        err_set(err, ERR_REFUSED, "an object's name is not a plain relative path");
+        return -1;
+    }
+    int fd = file_open_beneath(store->root, path, flags, NULL);
+    if (fd < 0)
+        err_errno(err, errno, "cannot open an object or a folder of the archive");
+    return fd;
+}
+
 StoreObject *store_get(Store *store, const char *name, Err *err)
 {
-    int fd = file_open_beneath(store->root, name, O_RDONLY | O_NONBLOCK, err);
+    int fd = open_beneath(store, name, O_RDONLY | O_NONBLOCK, err);
     if (fd < 0)
         return NULL;
     struct stat st;
@@ -69,10 +82,14 @@ void store_object_close(StoreObject *object)
 static int open_parent(Store *store, char *path, Err *err)
 {
     char *slash = strrchr(path, '/');
-    if (!slash)
-        return fcntl(store->root, F_DUPFD_CLOEXEC, 0);
-    *slash = 0;
-    return file_open_beneath(store->root, path, O_RDONLY | O_DIRECTORY, err);
+    if (slash) {
+        *slash = 0;
+        return open_beneath(store, path, O_RDONLY | O_DIRECTORY, err);
+    }
+    int fd = fcntl(store->root, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        err_errno(err, errno, "cannot open the data folder");
+    return fd;
 }
 
 /* Removes the folder `path` and those above it as long as they are empty. */

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from archive import Archive, as_program
-from programs import Server, free_port, run
+from programs import Server, free_port, run, wait_until
 
 
 @pytest.fixture
@@ -171,6 +171,7 @@ def test_commands_are_journalled(archive):  # CLI-15
 
 
 def test_the_banner(archive):  # RUN-02
+    wait_until(lambda: "Api Annotation" in archive.server.output(), 5, "the banner, which comes after the listening")
     text = re.sub(r"\033\[\d+m", "", archive.server.output())
     assert f"# DICOM Server {archive.aet}" in text
     assert f"# Port : {archive.port}" in text

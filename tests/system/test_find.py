@@ -90,6 +90,7 @@ def test_levels_of_each_model(find, model, level, keys, tag, expected):
     ("PatientBirthDate=19500101-19601231", ["P1", "P1", "P4", "P4"]),
     ("StudyDate=20260103", ["P3"]),
     ("StudyDate=20260103-20260201", ["P1", "P3", "P4"]),
+    ("StudyDate=20260103-20260231", ["P1", "P2", "P3", "P3", "P4", "P4"]),  # the end of any month, as many programs write it
     ("StudyDate=-20260101", ["P1"]),
     ("StudyDate=20260204-", ["P4"]),
     ("StudyTime=090000-0959", ["P1", "P1"]),

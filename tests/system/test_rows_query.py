@@ -206,6 +206,19 @@ def test_a_limit_on_results(stopped_archive):
     client.release()
 
 
+def test_names_match_literally_when_the_setting_says_so(stopped_archive):
+    """find_fold_names: False; unless the peer negotiates fuzzy matching of names (PS3.4 C.5.1.1)."""
+    stopped_archive.set("find_fold_names", "False")
+    archive = stopped_archive.start()
+    store(archive, dict(PatientID="F", PatientName="Müller^Jürgen", SpecificCharacterSet="ISO_IR 192"))
+    utf8 = {CHARSET: ("CS", "ISO_IR 192"), PATIENT: ("LO", "")}
+    for name, literally in (("Müller^Jürgen", 1), ("Müller*", 1), ("müller^jürgen", 0), ("MULLER^JURGEN", 0), ("muller*", 0)):
+        answers, _, _ = ask(archive, "STUDY", {NAME: ("PN", name), **utf8})
+        assert len(answers) == literally, name
+        answers, _, _ = ask(archive, "STUDY", {NAME: ("PN", name), **utf8}, 0, 0, 1)
+        assert len(answers) == 1, f"{name}, fuzzy"
+
+
 # -- character sets --
 
 ESC = b"\x1b"

@@ -285,6 +285,25 @@ static void test_versions(void **state)
     arena_free(arena);
 }
 
+/* What the adoption has read is replaced before the committer comes to it. */
+static void test_adoption_too_late(void **state)
+{
+    Spec first = filled("1.2.3.4.5", 1), second = filled("1.2.3.4.5", 2);
+    second.pixels = 128;
+    Inspector inspector;
+    Job job;
+    Err err = {0};
+    assert_int_equal(store_spec(&first), ARC_STORED);
+    job_init(&job, JOB_ADOPT);
+    assert_true(adoption_read(archive, "P1/1.2.3/1.2.3.4/1.2.3.4.5", &job, &inspector, NULL, &err));
+    assert_int_equal(store_spec(&second), ARC_REPLACED);
+    assert_true(committer_run(archive->committer, &job));
+    assert_true(job.ok);
+    assert_stored_spec(&second);
+    inspector_end(&inspector);
+    job_destroy(&job);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_archive, drop_archive)
 
 int main(void)
@@ -293,7 +312,7 @@ int main(void)
         TEST(test_same),       TEST(test_keep_first),        TEST(test_keep_both),
         TEST(test_replace),    TEST(test_replace_elsewhere), TEST(test_file_was_deleted),
         TEST(test_lost_index), TEST(test_junk_in_place),     TEST(test_index_fails),
-        TEST(test_senders),    TEST(test_versions),
+        TEST(test_senders),    TEST(test_versions),          TEST(test_adoption_too_late),
     };
     return cmocka_run_group_tests_name("committer", tests, NULL, NULL);
 }

@@ -7,6 +7,8 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
+#include <dirent.h>
+
 #include "archive_fixture.h"
 
 static void test_stored(void **state)
@@ -486,6 +488,39 @@ static int drop_disk(void **state)
     return drop_archive(state);
 }
 
+/* The folder for temporary files is gone: no fault of the object's, and no missing instance (0112). */
+static void test_our_fault(void **state)
+{
+    Err err = {0};
+    char session[600] = "";
+    DIR *dir = opendir(at("temp"));
+    assert_non_null(dir);
+    for (const struct dirent *entry; (entry = readdir(dir));)
+        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9')
+            snprintf(session, sizeof session, "%s/%s", at("temp"), entry->d_name);
+    closedir(dir);
+    char lock[700];
+    snprintf(lock, sizeof lock, "%s/lock", session);
+    assert_int_equal(unlink(lock), 0);
+    assert_int_equal(rmdir(session), 0);
+    Spec spec = SPEC("1.2.3.4.5");
+    assert_false(ingest_spec(&spec, NULL, &err));
+    assert_int_equal(err.dimse, 0x0110);
+}
+
+/* An error goes to the log and to the sender, who may be another than the patient's. */
+static void test_errors_name_no_patient(void **state)
+{
+    Err err = {0};
+    assert_true(file_replace(at("data/SECRET-77"), SPAN("in the way"), 0640, &err));
+    Spec spec = SPEC("1.2.3.4.5");
+    spec.patient_id = "SECRET-77";
+    assert_false(ingest_spec(&spec, NULL, &err));
+    assert_int_equal(err.dimse, 0x0110);
+    assert_null(strstr(err.text, "SECRET"));
+    assert_false(was_noticed("SECRET"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_archive, drop_archive)
 
 int main(void)
@@ -505,6 +540,8 @@ int main(void)
         TEST(test_abandoned),
         TEST(test_bad_announcement),
         TEST(test_no_space),
+        TEST(test_our_fault),
+        TEST(test_errors_name_no_patient),
         cmocka_unit_test_setup_teardown(test_full_disk, make_archive, drop_disk),
         TEST(test_large_head),
         TEST(test_file),

@@ -140,11 +140,31 @@ static void test_full(void **state)
     quarantine_free(quarantine);
 }
 
+/* More than the limit is there already, of which the limit must not be subtracted. */
+static void test_full_of_bytes(void **state)
+{
+    Err err = {0}, why;
+    err_set(&why, ERR_FORMAT, "bad");
+    assert_true(file_make_dirs(at("quarantine"), &err));
+    int fd = open(at("quarantine/large.dcm"), O_CREAT | O_WRONLY, 0640);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)21 << 30), 0);
+    close(fd);
+    Quarantine *quarantine = quarantine_new(at("quarantine"));
+    assert_true(file_replace(at("object"), SPAN("x"), 0640, &err));
+    QuarantineCase object = {.path = at("object"), .why = &why};
+    assert_false(quarantine_take(quarantine, &object, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_int_equal(unlink(at("quarantine/large.dcm")), 0); /* somebody makes room */
+    assert_true(quarantine_take(quarantine, &object, &err));
+    quarantine_free(quarantine);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_top, drop_top)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_take), TEST(test_names), TEST(test_failures),
-                                       TEST(test_full)};
+                                       TEST(test_full), TEST(test_full_of_bytes)};
     return cmocka_run_group_tests_name("quarantine", tests, NULL, NULL);
 }

@@ -122,10 +122,26 @@ static void test_refused(void **state)
     }
 }
 
+/* The list of a hostile identifier costs no more than looking at it once. */
+static void test_list_too_long(void **state)
+{
+    enum { VALUES = 2000000 };
+    DcmDataset *keys = dcm_dataset_new(arena);
+    uint8_t *list = arena_alloc(arena, 2 * VALUES);
+    for (size_t i = 0; i < 2 * VALUES; i++)
+        list[i] = i % 2 ? '\\' : '1';
+    dcm_put(keys, DCM_StudyInstanceUID, DCM_VR_UI, span_of(list, 2 * VALUES));
+    Err err = {0};
+    IdxSelection selection;
+    assert_false(arc_selection_of_keys(arena, DCM_LEVEL_STUDY, keys, &selection, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_int_equal(err.dimse, 0xA701);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_selections), TEST(test_refused)};
+    const struct CMUnitTest tests[] = {TEST(test_selections), TEST(test_refused), TEST(test_list_too_long)};
     return cmocka_run_group_tests_name("retrieve", tests, NULL, NULL);
 }

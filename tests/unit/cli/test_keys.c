@@ -168,6 +168,14 @@ static void outbox_skips(void **state)
     assert_true(outbox_add_path(&box, folder, &err));
     assert_int_equal(box.count, 0);
     assert_int_equal(box.skipped, 2);
+    assert_int_equal(box.damaged, 0);
+    char cut[140] = "";
+    memcpy(cut + 128, "DICM\2\0\0\0UL", 10);
+    memset(cut, 'x', 128); /* text to the helper, which writes up to the first zero */
+    house_write(folder, "cut", cut);
+    assert_true(outbox_add_path(&box, folder, &err));
+    assert_int_equal(box.skipped, 5);
+    assert_int_equal(box.damaged, 1);
     assert_false(outbox_add_path(&box, "/tmp/no/such/path", &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
     outbox_free(&box);

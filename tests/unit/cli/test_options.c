@@ -40,10 +40,13 @@ static const Command command = {.name = "test",
 /* Splits at blanks. NULL when parsing failed; then `problem` tells. */
 static const Args *parse(Arena *arena, const char *line, Buf *problem, bool *help)
 {
-    char *words = arena_strdup(arena, line), *argv[32];
+    char *argv[32];
     int argc = 0;
-    for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
-        argv[argc++] = word;
+    Span rest = span_cstr(line), word;
+    bool more = true;
+    while (span_split(&rest, ' ', &word, &more))
+        if (word.n)
+            argv[argc++] = arena_span_cstr(arena, word);
     Args *args = arena_alloc(arena, sizeof *args);
     return options_parse(&command, argc, argv, arena, args, help, problem) ? args : NULL;
 }

@@ -11,17 +11,17 @@
 typedef bool (*Parse)(Span, DcmTimeRange *);
 
 /* "20040119 103000.000000" of an instant; "-" when open. */
-static void instant(int64_t us, bool date, char *out)
+static void instant(int64_t us, bool date, char out[64])
 {
     char day[9] = "", time[14];
     if (us == INT64_MIN || us == INT64_MAX) {
-        strcpy(out, "-");
+        snprintf(out, 64, "-");
         return;
     }
     if (date)
         dcm_da_format(us, day);
     dcm_tm_format(us, time);
-    sprintf(out, "%s%s%s", day, date ? " " : "", time);
+    snprintf(out, 64, "%s%s%s", day, date ? " " : "", time);
 }
 
 static void check(Parse parse, bool date, const char *text, const char *from, const char *to)
@@ -155,6 +155,11 @@ static void test_da_ranges(void **state)
         {"2004-01-19-2004-02-01", "20040119 000000.000000", "20040201 235959.999999"},
         {"2004-01-19", "20040119 000000.000000", "20040119 235959.999999"},
         {"2003-2004", "20030101 000000.000000", "20041231 235959.999999"},
+        {"20040201-20040231", "20040201 000000.000000", "20040229 235959.999999"},
+        {"20230431-20231131", "20230430 000000.000000", "20231130 235959.999999"},
+        {"20040231", NULL, NULL},
+        {"20040201-20040232", NULL, NULL},
+        {"20040201-20041331", NULL, NULL},
         {"20050101-20040101", "20050101 000000.000000", "20040101 235959.999999"},
         {"-", NULL, NULL},
         {"", NULL, NULL},
@@ -233,7 +238,7 @@ static void test_format(void **state)
         DcmTimeRange range;
         assert_true(dcm_da_parse(span_cstr(day), &range));
         assert_int_equal(range.from, d * DCM_DAY_US);
-        strcpy(before, day);
+        memcpy(before, day, sizeof before);
     }
     assert_string_equal(before, "04001231");
     dcm_da_format(INT64_MIN, day);

@@ -133,6 +133,45 @@ static void another_writer(void **state)
     assert_string_equal(sql_text(f, "SELECT count(*) FROM series e JOIN study USING (study_id)"), "1");
 }
 
+static bool stop_at_once(void *ctx)
+{
+    ++*(int *)ctx;
+    return true;
+}
+
+/* A query that finds nothing for long can be ended all the same; the connection is sound afterwards. */
+static void a_query_can_be_stopped(void **state)
+{
+    Fixture *f = *state;
+    if (on_postgres(f))
+        skip(); /* its driver does not watch */
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    for (int i = 0; i < 3000; i++) {
+        const char *uid = arena_printf(f->arena, "1.%d", i);
+        ASSERT_OK(f, put(f, object_of(f->arena, DCM_PatientID, "P", DCM_PatientName, "Doe^Jane",
+                                      DCM_StudyDescription, "Head", DCM_StudyInstanceUID, uid,
+                                      DCM_SeriesInstanceUID, uid, DCM_SOPInstanceUID, uid, (DcmTag)0)));
+    }
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    int asked = 0;
+    IdxQuery query = {.level = DCM_LEVEL_STUDY,
+                      .keys = object_of(f->arena, DCM_StudyDescription, "*nothing*", (DcmTag)0)};
+    IdxRow row;
+    for (int stopped = 0; stopped < 2; stopped++) {
+        query.stopped = stopped ? stop_at_once : NULL;
+        query.stopped_ctx = &asked;
+        IdxCursor *cursor = idx_query(f->index, &query, &f->err);
+        bool ok = cursor && idx_next(cursor, f->arena, &row, &f->err);
+        assert_int_equal(ok, !stopped);
+        idx_cursor_free(cursor);
+    }
+    assert_int_equal(f->err.code, ERR_CANCELLED);
+    assert_int_equal(asked, 1);
+    IdxTotals totals;
+    ASSERT_OK(f, idx_totals(f->index, &totals, &f->err));
+    assert_int_equal(totals.studies, 3000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -142,6 +181,7 @@ int main(void)
         TEST(a_cursor_sees_one_moment),
         TEST(many_cursors),
         TEST(another_writer),
+        TEST(a_query_can_be_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

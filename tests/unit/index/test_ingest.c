@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "dicom/part10.h"
 #include "index/attributes.h"
+#include "index/internal.h"
 
 #define CT "1.2.840.10008.5.1.4.1.1.2"
 #define SR "1.2.840.10008.5.1.4.1.1.88.11"
@@ -433,6 +434,28 @@ static void real_files_come_back_as_they_are(void **state)
     assert_true(r.put > 50);
 }
 
+/* When the disk is full SQLite may undo the whole transaction: what comes after must not be stored alone, nor the commit succeed. */
+static void a_transaction_undone_stays_undone(void **state)
+{
+    Fixture *f = *state;
+    if (on_postgres(f))
+        skip(); /* what SQLite does */
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, db_exec(f->index->writer, "PRAGMA max_page_count=1", &f->err)); /* no more than now */
+    bool going = true;
+    for (int i = 0; going && i < 10000; i++)
+        going = put(f, instance(f, "P1", "1", "1.1", arena_printf(f->arena, "1.1.%d", i)));
+    assert_false(going);
+    assert_int_equal(f->err.code, ERR_NO_SPACE);
+    assert_false(put(f, instance(f, "P2", "2", "2.1", "2.1.1")));
+    assert_false(idx_commit(f->index, &f->err));
+    assert_string_equal(sql_text(f, "SELECT count(*) FROM file_storage_metadata_dicom"), "0");
+    assert_totals(f, 0, 0, 0, 0);
+    ASSERT_OK(f, db_exec(f->index->writer, "PRAGMA max_page_count=1000000", &f->err));
+    store(f, instance(f, "P2", "2", "2.1", "2.1.1"));
+    assert_totals(f, 1, 1, 1, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -446,6 +469,7 @@ int main(void)
         TEST(sent_again_under_another_patient_moves),
         TEST(rollback_forgets),
         TEST(a_failed_put_leaves_the_others),
+        TEST(a_transaction_undone_stays_undone),
         TEST(absent_modality_is_unknown_in_the_column_only),
         TEST(long_values_are_cut_in_columns_and_kept),
         TEST(notes_are_kept),

@@ -68,8 +68,8 @@ static const char *const texts[] = {"Head",
                                     "CT",
                                     "\x7f",
                                     "{}",
-                                    "\xef\xbc\xa8\xef\xbd\x85"
-                                    "ad"};
+                                    ("\xef\xbc\xa8\xef\xbd\x85"
+                                     "ad")};
 static const char *const dates[] = {"20200102", "20200103", "19991231", "2020.01.05",
                                     "20210304", "2021",     "garbage",  "20200102\\20210304",
                                     "00000000", "20200229", "20201301", "19700101"};

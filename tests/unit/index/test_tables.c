@@ -154,19 +154,19 @@ static void lists_of_studies(void **state)
     const char *one[] = {"1.1", "1.2"}, *two[] = {"1.3"}, **studies;
     int64_t number;
     size_t n;
-    assert_false(idx_study_list_read(f->index, f->arena, 0, &studies, &n, &f->err));
+    assert_false(idx_study_list(f->index, f->arena, 0, &studies, &n, &f->err));
     assert_int_equal(f->err.code, ERR_NOT_FOUND);
     ASSERT_OK(f, idx_study_list_add(f->index, one, 2, "2026-11-21", &number, &f->err));
     assert_int_equal(number, 1);
     ASSERT_OK(f, idx_study_list_add(f->index, two, 1, "2026-11-22", &number, &f->err));
     assert_int_equal(number, 2);
-    ASSERT_OK(f, idx_study_list_read(f->index, f->arena, 0, &studies, &n, &f->err));
+    ASSERT_OK(f, idx_study_list(f->index, f->arena, 0, &studies, &n, &f->err));
     assert_int_equal(n, 1);
     assert_string_equal(studies[0], "1.3");
-    ASSERT_OK(f, idx_study_list_read(f->index, f->arena, 1, &studies, &n, &f->err));
+    ASSERT_OK(f, idx_study_list(f->index, f->arena, 1, &studies, &n, &f->err));
     assert_int_equal(n, 2);
     assert_string_equal(studies[1], "1.2");
-    assert_false(idx_study_list_read(f->index, f->arena, 7, &studies, &n, &f->err));
+    assert_false(idx_study_list(f->index, f->arena, 7, &studies, &n, &f->err));
 }
 
 static void figures(void **state)

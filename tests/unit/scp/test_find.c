@@ -71,6 +71,31 @@ static bool has(House *h, const Found *found, DcmTag tag, const char *value)
     return n == 1;
 }
 
+/* All keys come back in every answer: more of them than anyone can mean are refused. */
+static void too_many_keys(void **state)
+{
+    House *h = *state;
+    house_start(h);
+    const char *const classes[] = {HOUSE_FIND};
+    NetAssociation *net = house_call(h, classes, 1);
+    DcmDataset *keys = keys_of(h, "STUDY");
+    for (uint32_t i = 0; i < 350000; i++)
+        dcm_put(keys, DCM_TAG(0x0009 + 2 * (i / 60000), 0x1000 + i % 60000), DCM_VR_LO, (Span){NULL, 0});
+    Found found = find(h, net, HOUSE_FIND, keys);
+    assert_int_equal(found.final.status, DCM_STATUS_OUT_OF_RESOURCES);
+    assert_int_equal(found.count, 0);
+    /* and so are too many values of one */
+    static char list[2 * 1000000];
+    for (size_t i = 0; i < sizeof list; i++)
+        list[i] = i % 2 ? '\\' : 'A';
+    keys = keys_of(h, "STUDY");
+    dcm_put(keys, DCM_InstitutionName, DCM_VR_UT, span_of(list, sizeof list));
+    assert_int_equal(find(h, net, HOUSE_FIND, keys).final.status, DCM_STATUS_OUT_OF_RESOURCES);
+    keys = keys_of(h, "STUDY");
+    assert_int_equal(find(h, net, HOUSE_FIND, keys).count, 3);
+    house_hang_up(net);
+}
+
 static void levels(void **state)
 {
     House *h = *state;
@@ -272,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(levels, setup, teardown),
         cmocka_unit_test_setup_teardown(what_every_answer_has, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_identifiers, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(limit, setup, teardown),
         cmocka_unit_test_setup_teardown(cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(combined_date_and_time, setup, teardown),

@@ -3,6 +3,7 @@
 #include "house.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 
@@ -221,6 +222,60 @@ static void destination_restarts(void **state)
     house_hang_up(net);
 }
 
+static void *hold_main(void *ctx)
+{
+    clock_sleep_ms(300);
+    house_hang_up(ctx);
+    return NULL;
+}
+
+/* Rejected for the moment (local limit exceeded): asked again until there is room. */
+static void destination_is_full(void **state)
+{
+    Two *two = *state;
+    NetProposal proposal = {
+        .abstract_syntax = HOUSE_CT, .transfer_syntaxes = house_explicit, .transfer_syntax_count = 1};
+    Err err = {0};
+    pthread_t holder;
+    scp_stop(two->there->server, 1000);
+    two->there->settings.max_associations = 1;
+    house_start(two->there);
+    introduce(two);
+    NetAssociation *held =
+        house_try(two->there, &(Ask){.calling = "HOUSE", .proposals = &proposal, .count = 1}, NULL, &err);
+    assert_non_null(held);
+    assert_int_equal(pthread_create(&holder, NULL, hold_main, held), 0);
+    NetAssociation *net = house_call_one(two->here, HOUSE_MOVE);
+    Moved moved = move(two->here, net, "SINK", "STUDY", DCM_StudyInstanceUID, STUDY);
+    assert_int_equal(moved.final.status, DCM_STATUS_SUCCESS);
+    assert_counters(&moved.final, 4, 0);
+    pthread_join(holder, NULL);
+    house_hang_up(net);
+}
+
+static void *start_main(void *ctx)
+{
+    clock_sleep_ms(150);
+    house_start(ctx);
+    return NULL;
+}
+
+/* As gdcmscu does: the destination begins to listen when the C-MOVE is under way. */
+static void destination_listens_late(void **state)
+{
+    Two *two = *state;
+    pthread_t starter;
+    two->there->settings.port = scp_port(two->there->server);
+    scp_stop(two->there->server, 1000);
+    NetAssociation *net = house_call_one(two->here, HOUSE_MOVE);
+    assert_int_equal(pthread_create(&starter, NULL, start_main, two->there), 0);
+    Moved moved = move(two->here, net, "SINK", "STUDY", DCM_StudyInstanceUID, STUDY);
+    pthread_join(starter, NULL);
+    assert_int_equal(moved.final.status, DCM_STATUS_SUCCESS);
+    assert_counters(&moved.final, 4, 0);
+    house_hang_up(net);
+}
+
 static void to_itself(void **state)
 {
     Two *two = *state;
@@ -341,6 +396,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(refused_by_the_destination, setup, teardown),
         cmocka_unit_test_setup_teardown(one_of_four_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(destination_restarts, setup, teardown),
+        cmocka_unit_test_setup_teardown(destination_is_full, setup, teardown),
+        cmocka_unit_test_setup_teardown(destination_listens_late, setup, teardown),
         cmocka_unit_test_setup_teardown(to_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(originator, setup, teardown),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -217,6 +218,32 @@ static void folders_only_when_no_file(void **state)
     assert_false(admitted(peers, "INSIDE", "10.1.2.3"));
 }
 
+/* With too many files open the folder looks empty; nobody may be locked out for that. */
+static void out_of_descriptors(void **state)
+{
+    Fixture *f = *state;
+    write_file(f, "a.yml", "ONE: {ip: 10.1.2.3, port: 4242}\n");
+    Peers *peers = open_peers(f);
+    PeerAddress address;
+    Err err = {0};
+    struct rlimit usual, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = usual.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bool in = admitted(peers, "ONE", "10.1.2.3") && admitted(peers, "ONE", "10.1.2.3");
+    bool out = peers_destination(peers, "ONE", &address, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    assert_true(in && out);
+    const char *said = strstr(f->reports, "cannot be read");
+    assert_non_null(said);
+    assert_null(strstr(said + 1, "cannot be read"));
+    write_file(f, "b.yml", "TWO: {ip: 10.1.2.4}\n");
+    assert_true(admitted(peers, "TWO", "10.1.2.4"));
+    assert_true(folder_remove(f->folder));
+    assert_false(admitted(peers, "ONE", "10.1.2.3"));
+    assert_int_equal(mkdir(f->folder, 0700), 0);
+}
+
 static void folder_is_made(void **state)
 {
     Fixture *f = *state;
@@ -240,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(edits_take_effect, setup, teardown),
         cmocka_unit_test_setup_teardown(broken_files, setup, teardown),
         cmocka_unit_test_setup_teardown(folders_only_when_no_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(out_of_descriptors, setup, teardown),
         cmocka_unit_test_setup_teardown(folder_is_made, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
