@@ -107,6 +107,7 @@ void idx_close(Index *index)
     for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
         free(index->parents[level]);
     idx_counters_free(&index->counters);
+    idx_expected_free(&index->expected);
     arena_free(index->scratch);
     pthread_cond_destroy(&index->returned);
     pthread_mutex_destroy(&index->lock);

@@ -81,6 +81,9 @@ bool idx_instance(Index *index, Arena *arena, const char *sop_instance, IdxFile 
 
 /* -- writing (one thread) -- */
 bool idx_begin(Index *index, Err *err);
+/* Optional, after idx_begin: these instances will be put or removed. One question to the database then serves all of them, which matters
+   where it is a network away. */
+bool idx_expect(Index *index, const char *const *sop_instances, size_t count, Err *err);
 /* Inserts or updates the rows of one object. `head` has its attributes (value limits as the archive set them). On failure the transaction goes
    on without this object. PostgreSQL is not waited for: when it refuses something, idx_commit fails for the whole group, which the
    caller puts again, each object in a transaction of its own. */

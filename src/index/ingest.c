@@ -29,6 +29,7 @@ typedef struct Put {
     Span key[DCM_LEVEL_COUNT];
     int64_t id[DCM_LEVEL_COUNT];
     bool resent;
+    bool is_new[DCM_LEVEL_IMAGE]; /* made by this put: nothing is below it yet */
     IdxDelta deltas[PUT_DELTAS], totals;
     size_t delta_count;
 } Put;
@@ -198,31 +199,41 @@ typedef struct ListSql {
             "UPDATE study SET " column " = ? WHERE study_id = ?"                                             \
     }
 
-/* Adds those of the values (joined by backslash) that the study's list lacks. */
-static bool add_to_list(Put *p, const ListSql *sql, Span values, Err *err)
+static bool read_list(Put *p, const ListSql *sql, Buf *list, Err *err)
 {
-    Db *db = p->index->writer;
     bool row = false;
-    Buf list;
-    DbStatement *s = db_prepare(db, sql->read, err);
+    if (p->is_new[DCM_LEVEL_STUDY])
+        return true;
+    DbStatement *s = db_prepare(p->index->writer, sql->read, err);
     if (!s)
         return false;
-    buf_init(&list, 0);
     db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
     bool ok = db_step(s, &row, err);
     if (ok && row)
-        buf_append_span(&list, db_text(s, 0));
+        buf_append_span(list, db_text(s, 0));
     db_done(s);
+    return ok;
+}
+
+static bool write_list(Put *p, const ListSql *sql, const Buf *list, Err *err)
+{
+    DbStatement *s = db_prepare(p->index->writer, sql->write, err);
+    if (!s)
+        return false;
+    db_bind_text(s, buf_span(list));
+    db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
+    return db_run(s, err);
+}
+
+/* Adds those of the values (joined by backslash) that the study's list lacks. */
+static bool add_to_list(Put *p, const ListSql *sql, Span values, Err *err)
+{
+    Buf list;
+    buf_init(&list, 0);
+    bool ok = read_list(p, sql, &list, err);
     size_t had = list.n;
     idx_list_add(&list, values);
-    s = ok && list.n > had ? db_prepare(db, sql->write, err) : NULL;
-    if (s) {
-        db_bind_text(s, buf_span(&list));
-        db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
-        ok = db_run(s, err);
-    } else if (list.n > had) {
-        ok = false;
-    }
+    ok = ok && (list.n == had || write_list(p, sql, &list, err));
     buf_free(&list);
     return ok;
 }
@@ -315,6 +326,8 @@ static bool insert_parent(Put *p, DcmLevel level, Err *err)
     const DcmDataset *row = row_of(p, level);
     if (!insert_row(p, level, row, err))
         return false;
+    if (level != DCM_LEVEL_IMAGE)
+        p->is_new[level] = true;
     switch (level) {
     case DCM_LEVEL_STUDY:
         change(p,
@@ -350,7 +363,8 @@ static bool put_parent(Put *p, DcmLevel level, Err *err)
     }
     if (known)
         p->id[level] = entry->id;
-    else if (!find_parent(p, level, above, &p->id[level], err))
+    else if (!(level > DCM_LEVEL_PATIENT && p->is_new[level - 1]) &&
+             !find_parent(p, level, above, &p->id[level], err))
         return false;
     if (!(p->id[level] ? update_parent(p, level, override, err) : insert_parent(p, level, err)))
         return false;
@@ -365,35 +379,6 @@ static bool put_parent(Put *p, DcmLevel level, Err *err)
 }
 
 /* -- the instance -- */
-
-typedef struct Existing {
-    int64_t id, parents[DCM_LEVEL_IMAGE], size;
-    bool same_class;
-} Existing;
-
-static bool find_existing(Db *db, Span uid, const char *class, Existing *out, Err *err)
-{
-    bool found = false;
-    DbStatement *s =
-        db_prepare(db,
-                   "SELECT file_storage_metadata_dicom_id, patient_id, study_id, series_id, filesize, "
-                   "sop_class_uid FROM file_storage_metadata_dicom WHERE instance_uid = ?",
-                   err);
-    if (!s)
-        return false;
-    *out = (Existing){0};
-    db_bind_text(s, uid);
-    bool ok = db_step(s, &found, err);
-    if (found) {
-        out->id = db_int(s, 0);
-        for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
-            out->parents[level] = db_int(s, 1 + level);
-        out->size = db_int(s, 4);
-        out->same_class = class && span_eq_cstr(db_text(s, 5), class);
-    }
-    db_done(s);
-    return ok;
-}
 
 /* The same change for patient, study and series. */
 static void change_parents(IdxCounters *counters, const int64_t *parents, int64_t instances, int64_t bytes,
@@ -419,7 +404,7 @@ static bool delete_instance(Db *db, int64_t id, Err *err)
     return db_run(s, err);
 }
 
-static bool put_rows(Put *p, const Existing *old, Err *err)
+static bool put_rows(Put *p, const IdxExisting *old, Err *err)
 {
     for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
         if (!put_parent(p, (DcmLevel)level, err))
@@ -435,7 +420,12 @@ static bool put_rows(Put *p, const Existing *old, Err *err)
     return add_class(p, err);
 }
 
-static void count_put(Put *p, const Existing *old)
+static bool same_class(const Put *p, const IdxExisting *old)
+{
+    return p->file->sop_class && span_eq_cstr(old->class, p->file->sop_class);
+}
+
+static void count_put(Put *p, const IdxExisting *old)
 {
     IdxCounters *counters = &p->index->counters;
     bool in_place = old->id && old->parents[DCM_LEVEL_SERIES] == p->id[DCM_LEVEL_SERIES];
@@ -446,7 +436,7 @@ static void count_put(Put *p, const Existing *old)
     counters->totals.studies += p->totals.studies;
     counters->totals.series += p->totals.series;
     if (old->id)
-        change_parents(counters, old->parents, -1, -old->size, !in_place || !old->same_class);
+        change_parents(counters, old->parents, -1, -old->size, !in_place || !same_class(p, old));
     change_parents(counters, p->id, 1, size, false);
 }
 
@@ -495,6 +485,7 @@ bool idx_begin(Index *index, Err *err)
 static void end_transaction(Index *index)
 {
     index->in_transaction = false;
+    idx_expected_clear(&index->expected);
     idx_counters_clear(&index->counters);
     forget_parents(index);
 }
@@ -530,6 +521,7 @@ bool idx_commit(Index *index, Err *err)
         return false;
     }
     index->in_transaction = false;
+    idx_expected_clear(&index->expected);
     return true;
 }
 
@@ -553,8 +545,8 @@ static bool put_object(Index *index, const IdxFile *file, const DcmDataset *head
     p.key[DCM_LEVEL_STUDY] = idx_key(arena, span_cstr(file->study));
     p.key[DCM_LEVEL_SERIES] = idx_key(arena, span_cstr(file->series));
     p.key[DCM_LEVEL_IMAGE] = idx_key(arena, span_cstr(file->sop_instance));
-    Existing old;
-    if (!find_existing(index->writer, p.key[DCM_LEVEL_IMAGE], file->sop_class, &old, err))
+    IdxExisting old;
+    if (!idx_existing(&index->expected, index->writer, arena, p.key[DCM_LEVEL_IMAGE], &old, err))
         return false;
     p.resent = old.id != 0;
     if (!run(index->writer, "SAVEPOINT put", err))
@@ -579,11 +571,12 @@ bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err
 
 bool idx_remove(Index *index, const char *sop_instance, Err *err)
 {
-    Existing old;
+    IdxExisting old;
     if (!need_transaction(index, err))
         return false;
     arena_reset(index->scratch);
-    if (!find_existing(index->writer, idx_key(index->scratch, span_cstr(sop_instance)), NULL, &old, err))
+    if (!idx_existing(&index->expected, index->writer, index->scratch,
+                      idx_key(index->scratch, span_cstr(sop_instance)), &old, err))
         return false;
     if (!old.id)
         return err_set(err, ERR_NOT_FOUND, "index: no instance %s", sop_instance);

@@ -6,6 +6,7 @@
 #include "index/attributes.h"
 #include "index/counters.h"
 #include "index/database.h"
+#include "index/expect.h"
 #include "index/index.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -40,6 +41,7 @@ struct Index {
     IdxParent *parents[DCM_LEVEL_IMAGE]; /* IDX_CACHE_ENTRIES each, by hash */
     uint64_t seed;                       /* of the hashes: a sender cannot aim at one entry */
     IdxCounters counters;
+    IdxExpected expected;
 
     /* -- readers: idle connections, under the lock -- */
     pthread_mutex_t lock;

@@ -226,6 +226,43 @@ static void long_values_are_cut_in_columns_and_kept(void **state)
     assert_string_equal(text, "LONGMODALITY16CH");
 }
 
+/* What a strict database would refuse. */
+static void values_that_columns_cannot_take(void **state)
+{
+    Fixture *f = *state;
+    DcmDataset *ds = instance(f, "P\xff", "1.1", "1.1.1", "1.1.1.1");
+    dcm_put(ds, DCM_PatientID, DCM_VR_LO, SPAN("P\xff"));
+    dcm_put(ds, DCM_PatientName, DCM_VR_PN, span_of("A\0B\xfe^C", 6));
+    dcm_put(ds, DCM_StudyDescription, DCM_VR_LO, span_of("\xed\xa0\x80 half \xf0\x9f", 11));
+    dcm_put_utf8(ds, DCM_SeriesNumber, "99999999999");
+    dcm_put_utf8(ds, DCM_InstanceNumber, "-9223372036854775808");
+    dcm_put_utf8(ds, DCM_StudyDate, "20200230 and more than ten");
+    dcm_put_utf8(ds, DCM_StudyTime, "quarter past the hour of ten");
+    IdxFile file = file_of(f->arena, ds);
+    char path[1200];
+    memset(path, 'p', sizeof path - 1);
+    path[sizeof path - 1] = 0;
+    file.path = path;
+    file.source_ae = file.transfer_syntax = path + 1000;
+    file.patient_id = "P\xff";
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, idx_put(f->index, &file, ds, &f->err));
+    ASSERT_OK(f, put(f, instance(f, "P", "1.1", "1.1.1", "1.1.1.2")));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    assert_totals(f, 2, 2, 2, 2);
+    IdxFile back;
+    ASSERT_OK(f, idx_instance(f->index, f->arena, "1.1.1.1", &back, &f->err));
+    assert_string_equal(back.path, path);
+    assert_int_equal(strlen(back.source_ae), 64);
+    DcmDataset *keys = object_of(f->arena, DCM_StudyInstanceUID, "1.1", DCM_SeriesNumber, "99999999999", 0);
+    assert_int_equal(ask(f, DCM_LEVEL_SERIES, keys, (DcmMatchOptions){0}, DCM_SeriesNumber, NULL), 1);
+    /* Sent again it is the same. */
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, idx_put(f->index, &file, ds, &f->err));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    assert_totals(f, 2, 2, 2, 2);
+}
+
 static void notes_are_kept(void **state)
 {
     Fixture *f = *state;
@@ -345,11 +382,22 @@ static void assert_no_contradiction(Fixture *f)
     }
 }
 
+/* Some that come, some that do not, some twice. */
+static void expect_some(Fixture *f)
+{
+    const char *uids[20];
+    for (int i = 0; i < 20; i++)
+        uids[i] = dcm_text(f->arena, random_instance(f), DCM_SOPInstanceUID, 0);
+    ASSERT_OK(f, idx_expect(f->index, uids, chance(20), &f->err));
+}
+
 static void random_changes_leave_no_contradiction(void **state)
 {
     Fixture *f = *state;
     for (int done = 0; done < CHANGES;) {
         ASSERT_OK(f, idx_begin(f->index, &f->err));
+        if (chance(2))
+            expect_some(f);
         for (uint32_t n = 1 + chance(chance(2) ? 3 : 40); n > 0; n--, done++)
             random_change(f);
         if (chance(8) == 0)
@@ -472,6 +520,7 @@ int main(void)
         TEST(a_transaction_undone_stays_undone),
         TEST(absent_modality_is_unknown_in_the_column_only),
         TEST(long_values_are_cut_in_columns_and_kept),
+        TEST(values_that_columns_cannot_take),
         TEST(notes_are_kept),
         TEST(random_changes_leave_no_contradiction),
         TEST(real_files_come_back_as_they_are),
