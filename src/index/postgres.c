@@ -270,6 +270,7 @@ static Db *pg_open(DbSource *source, DbMode mode, Err *err)
         abort();
     pg->base = (Db){.driver = &db_postgres, .source = source};
     pg->mode = mode;
+    pg->patience_ms = ((PgSource *)source)->statement_ms;
     if (connect_now(pg, err))
         return &pg->base;
     pg_close(&pg->base);
@@ -292,7 +293,7 @@ static bool pg_alive(Db *db)
 
 PGresult *pg_result(Pg *pg, bool *failed, Err *err)
 {
-    int64_t deadline = clock_ns() + (pg_source(pg)->statement_ms + GRACE_MS) * 1000000;
+    int64_t deadline = clock_ns() + (pg->patience_ms + GRACE_MS) * 1000000;
     *failed = true;
     while (PQisBusy(pg->conn)) {
         int rest = PQflush(pg->conn);

@@ -72,7 +72,8 @@ typedef struct Pg {
     Db base;
     PGconn *conn;
     DbMode mode;
-    bool broken; /* the connection is of no more use */
+    bool broken;         /* the connection is of no more use */
+    int64_t patience_ms; /* how long a statement may take */
     bool in_transaction;
     bool spoilt; /* a command of the transaction failed: */
     Err why;

@@ -66,7 +66,7 @@ bool pg_fail_timeout(Pg *pg, Err *err)
 {
     pg->broken = true;
     return err_set(err, ERR_TIMEOUT, "index: %s did not answer for %lld s", db_name(&pg->base),
-                   (long long)pg_source(pg)->statement_ms / 1000);
+                   (long long)pg->patience_ms / 1000);
 }
 
 typedef struct State {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLDEST_SERVER = 120000 };
+enum { OLDEST_SERVER = 120000, CHANGE_MS = 6 * 3600 * 1000 };
 
 static bool number(Db *db, const char *sql, const char *parameter, int64_t *out, Err *err)
 {
@@ -133,13 +133,21 @@ static bool begin(Pg *pg, Err *err)
     return ok;
 }
 
+/* Changing tables of an archive of years takes as long as it takes; the wait for the lock is over. */
+static bool be_patient(Pg *pg, Err *err)
+{
+    pg->patience_ms = CHANGE_MS;
+    return pg_exec(&pg->base, "SET LOCAL statement_timeout TO 0", err);
+}
+
 bool pg_open_schema(Db *db, Err *err)
 {
     Pg *pg = pg_of(db);
     if (!check_server(pg, err))
         return false;
-    if (begin(pg, err) && create_or_migrate(pg, err))
-        return db_commit(db, err);
-    db_rollback(db);
-    return false;
+    bool ok = begin(pg, err) && be_patient(pg, err) && create_or_migrate(pg, err) && db_commit(db, err);
+    if (!ok)
+        db_rollback(db);
+    pg->patience_ms = pg_source(pg)->statement_ms;
+    return ok;
 }
