@@ -110,7 +110,7 @@ static void instances(Fixture *f, int total)
 
 int main(int argc, char **argv)
 {
-    int total = argc > 1 ? atoi(argv[1]) : 20000;
+    int total = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 20000;
     void *state = NULL;
     if (fixture_setup(&state))
         return 1;

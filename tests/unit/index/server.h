@@ -13,11 +13,11 @@
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -41,31 +41,33 @@ static const char *server_program(const char *name)
     return path;
 }
 
-/* The server refuses to run as root. */
-static void server_become_user(void)
-{
-    const struct passwd *user = getuid() == 0 ? getpwnam("postgres") : NULL;
-    if (user && (setgid(user->pw_gid) || setuid(user->pw_uid)))
-        _exit(126);
-}
+enum { SERVER_ARGUMENTS = 32 };
 
+/* Runs one of the programs, as user postgres when we are root (the server refuses to run as root). It ends when we die. */
 static pid_t server_run(const char *log, const char *const *arguments)
 {
     char path[256];
+    const char *all[SERVER_ARGUMENTS + 8] = {"setpriv", "--pdeathsig=QUIT"};
+    int n = 2;
+    pid_t pid = -1;
+    if (getuid() == 0) {
+        all[n++] = "--reuid=postgres";
+        all[n++] = "--regid=postgres";
+        all[n++] = "--clear-groups";
+    }
     snprintf(path, sizeof path, "%s", server_program(arguments[0]));
-    pid_t parent = getpid(), pid = fork();
-    if (pid != 0)
-        return pid;
-    server_become_user();
-    prctl(PR_SET_PDEATHSIG, SIGQUIT);
-    if (getppid() != parent)
-        _exit(125);
-    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    dup2(fd, 1);
-    dup2(fd, 2);
+    all[n++] = path;
+    for (int i = 1; arguments[i] && i < SERVER_ARGUMENTS; i++)
+        all[n++] = arguments[i];
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    posix_spawn_file_actions_adddup2(&files, 1, 2);
     setenv("LC_ALL", "C.UTF-8", 1);
-    execv(path, (char *const *)arguments);
-    _exit(127);
+    if (posix_spawnp(&pid, "setpriv", &files, NULL, (char *const *)all, environ))
+        pid = -1;
+    posix_spawn_file_actions_destroy(&files);
+    return pid;
 }
 
 static uint16_t server_free_port(void)

@@ -40,8 +40,8 @@ static const char *const names[] = {
     "Smith\\Jones^Mary",
     "Smith ^ John",
     "\xef\xbc\xa1lpha^Wide",
-    "Stra\xc3\x9f"
-    "e^\xc3\x86sir",
+    ("Stra\xc3\x9f"
+     "e^\xc3\x86sir"),
     "^^^",
     "A\xef\xbc\xbcZ^Backslash",
     "X"};

@@ -91,7 +91,7 @@ static void columns_have_their_values(void **state)
     fill(f);
     IdxListing *listing = idx_list(f->index, &(IdxListAsk){.level = DCM_LEVEL_STUDY}, &f->err);
     bool row = false;
-    Span value;
+    Span value = {0};
     ASSERT_OK(f, listing && idx_list_next(listing, &row, &f->err));
     assert_true(row && idx_list_value(listing, column_of(f, DCM_LEVEL_STUDY, "patient_uid"), &value));
     assert_true(span_eq_cstr(value, "A"));
@@ -117,8 +117,7 @@ static void too_many_values_are_refused(void **state)
 
 static bool join_key(void *ctx, const char *key, Err *err)
 {
-    strcat(ctx, key);
-    strcat(ctx, " ");
+    buf_printf(ctx, "%s ", key);
     return true;
 }
 
@@ -137,13 +136,15 @@ static void keys_and_their_relatives(void **state)
     IdxLookup *lookup = idx_lookup_open(f->index, &f->err);
     ASSERT_OK(f, lookup);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char joined[200] = "";
+        Buf joined;
+        buf_init(&joined, 0);
         bool found = !*cases[i].expected;
         ASSERT_OK(f, idx_lookup_has(lookup, cases[i].from, cases[i].key, &found, &f->err));
         assert_int_equal(found, *cases[i].expected != 0);
-        ASSERT_OK(f, idx_lookup_related(lookup, cases[i].from, cases[i].key, cases[i].to, join_key, joined,
+        ASSERT_OK(f, idx_lookup_related(lookup, cases[i].from, cases[i].key, cases[i].to, join_key, &joined,
                                         &f->err));
-        assert_string_equal(joined, cases[i].expected);
+        assert_string_equal(buf_cstr(&joined), cases[i].expected);
+        buf_free(&joined);
     }
     idx_lookup_close(lookup);
 }
