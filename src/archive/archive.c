@@ -54,14 +54,24 @@ static bool wait_idle(Archive *archive)
     return idle;
 }
 
+/* NULL for other drivers. */
+static const char *sqlite_path(const ArcSettings *settings)
+{
+    if (!settings->index)
+        return settings->index_path;
+    return settings->index->engine == IDX_SQLITE ? settings->index->sqlite_path : NULL;
+}
+
 static void copy_settings(Archive *archive, const ArcSettings *settings)
 {
     ArcSettings *s = &archive->settings;
+    const char *index_path = sqlite_path(settings);
     *s = *settings;
     s->data_path = arena_strdup(archive->strings, settings->data_path);
     s->temp_path = arena_strdup(archive->strings, settings->temp_path);
     s->quarantine_path = arena_strdup(archive->strings, settings->quarantine_path);
-    s->index_path = arena_strdup(archive->strings, settings->index_path);
+    s->index_path = index_path ? arena_strdup(archive->strings, index_path) : NULL;
+    s->index = NULL;
     if (s->group_max == 0)
         s->group_max = GROUP_DEFAULT;
     if (s->group_max > GROUP_LIMIT)
@@ -95,7 +105,10 @@ static void archive_free(Archive *archive)
 /* Whoever walks over the store opens and closes the files in it, and closing a file drops the locks that SQLite holds on it in the same process. */
 static bool index_lies_outside(const ArcSettings *settings, Err *err)
 {
-    char *data = realpath(settings->data_path, NULL), *folder = strdup(settings->index_path);
+    const char *path = sqlite_path(settings);
+    if (!path)
+        return true;
+    char *data = realpath(settings->data_path, NULL), *folder = strdup(path);
     char *slash = folder ? strrchr(folder, '/') : NULL;
     if (slash)
         *slash = 0;
@@ -108,18 +121,21 @@ static bool index_lies_outside(const ArcSettings *settings, Err *err)
     return !inside ||
            err_set(err, ERR_USAGE,
                    "the index %s lies in the data folder %s; set db.params.filepath to a place outside of it",
-                   settings->index_path, settings->data_path);
+                   path, settings->data_path);
 }
 
 Archive *arc_open(const ArcSettings *settings, Err *err)
 {
-    if (!settings->data_path || !settings->temp_path || !settings->quarantine_path || !settings->index_path) {
+    if (!settings->data_path || !settings->temp_path || !settings->quarantine_path ||
+        !(settings->index_path || settings->index)) {
         err_set(err, ERR_USAGE,
                 "an archive needs folders for data, temporary files and quarantine, and an index");
         return NULL;
     }
     Archive *archive = archive_new(settings);
     IdxSettings index = {.sqlite_path = settings->index_path, .busy_timeout_ms = BUSY_MS, .readers = READERS};
+    if (settings->index)
+        index = *settings->index;
     archive->store = store_open_directory(settings->data_path, settings->temp_path, err);
     if (archive->store && index_lies_outside(settings, err))
         archive->index = idx_open(&index, err);

@@ -34,7 +34,9 @@ typedef struct ArcSettings {
     const char *data_path; /* the store's root */
     const char *temp_path;
     const char *quarantine_path;
-    const char *index_path;   /* SQLite */
+    const char *index_path; /* SQLite */
+    const IdxSettings
+        *index; /* in place of index_path: any driver. Read by arc_open only; NULL = SQLite at index_path */
     ArcDuplicates duplicates; /* default: replace (SPHERE overwrites the file) */
     size_t group_max;         /* objects per commit; 0 = 64 */
     bool

@@ -269,10 +269,10 @@ static bool is_left_out(const Run *run, const char *path)
 static bool is_index(const Run *run, const FTSENT *entry)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
-    const char *path = run->archive->settings.index_path, *slash = strrchr(path, '/');
+    const char *path = run->archive->settings.index_path, *slash = path ? strrchr(path, '/') : NULL;
     const char *name = slash ? slash + 1 : path;
     struct stat st;
-    if (strncmp(entry->fts_name, name, strlen(name)) != 0)
+    if (!path || strncmp(entry->fts_name, name, strlen(name)) != 0)
         return false;
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         char one[PATH_MAX];

@@ -95,10 +95,6 @@ ScuPeer cli_peer(const Settings *settings, const char *host, int64_t port, const
 
 bool cli_check_engines(const Settings *settings, Err *err)
 {
-    if (strcmp(settings->db_engine, "sqlite"))
-        return err_set(err, ERR_UNSUPPORTED,
-                       "%s: db.engine: %s is not supported by this build; set it to sqlite", settings->file,
-                       settings->db_engine);
     if (strcmp(settings->storage_method, "FS"))
         return err_set(err, ERR_UNSUPPORTED,
                        "%s: storage_method: %s is not supported by this build; set it to FS", settings->file,
@@ -118,14 +114,33 @@ size_t cli_settings_without_effect(const Settings *settings, const char *out[CLI
     return n;
 }
 
+/* `server`: many queries at one time. */
+static IdxSettings index_settings(const Settings *settings, bool server)
+{
+    enum { COMMAND_BUSY_MS = 10000, SERVER_BUSY_MS = 30000, READERS = 2 };
+    IdxSettings index = {.sqlite_path = settings->db_filepath,
+                         .busy_timeout_ms = server ? SERVER_BUSY_MS : COMMAND_BUSY_MS,
+                         .readers = server ? 2 * READERS : READERS};
+    if (strcmp(settings->db_engine, "postgresql"))
+        return index;
+    index.engine = IDX_POSTGRESQL;
+    index.postgres = (IdxPostgres){.host = settings->db_ip,
+                                   .port = (uint16_t)settings->db_port,
+                                   .database = settings->db_database,
+                                   .schema = settings->db_schema,
+                                   .login = settings->db_login,
+                                   .password = settings->db_password};
+    index.readers = server ? (size_t)settings->db_pool_size : READERS;
+    index.readers_more = (size_t)settings->db_pool_overflow;
+    index.reader_age_ms = settings->db_pool_recycle * 1000;
+    index.reader_timeout_ms = settings->db_pool_timeout * 1000;
+    return index;
+}
+
 Index *cli_open_index(const Settings *settings, Err *err)
 {
-    enum { BUSY_MS = 10000, READERS = 2 };
-    if (!cli_check_engines(settings, err))
-        return NULL;
-    return idx_open(
-        &(IdxSettings){.sqlite_path = settings->db_filepath, .busy_timeout_ms = BUSY_MS, .readers = READERS},
-        err);
+    IdxSettings index = index_settings(settings, false);
+    return cli_check_engines(settings, err) ? idx_open(&index, err) : NULL;
 }
 
 static void notice(void *ctx, int level, const char *logger, const char *detail)
@@ -137,13 +152,14 @@ Archive *cli_open_archive(const Settings *settings, Err *err)
 {
     if (!cli_check_engines(settings, err))
         return NULL;
+    IdxSettings index = index_settings(settings, true);
     ArcDuplicates duplicates = !strcmp(settings->duplicates, "keep_first")  ? ARC_KEEP_FIRST
                                : !strcmp(settings->duplicates, "keep_both") ? ARC_KEEP_BOTH
                                                                             : ARC_REPLACE;
     return arc_open(&(ArcSettings){.data_path = settings->fs_path,
                                    .temp_path = settings->tmp_path,
                                    .quarantine_path = settings->quarantine_path,
-                                   .index_path = settings->db_filepath,
+                                   .index = &index,
                                    .duplicates = duplicates,
                                    .check_class = true,
                                    .notice = notice},

@@ -194,9 +194,9 @@ static void broken_settings(void **state)
     expect(RUN(folder, in("pacs/manage"), "echo", "-aec", "X", "127.0.0.1", "1"), EXIT_FAILED, NULL,
            "settings.yml:3: prot: unknown key; is 'port' meant?");
     assert_false(house_has(in("pacs"), "log"));
-    house_write(folder, "pacs/app/settings.yml", "port: 104\nAET: X\ndb: {engine: postgresql}\n");
+    house_write(folder, "pacs/app/settings.yml", "port: 104\nAET: X\nstorage_method: HDFS\n");
     expect(RUN(folder, in("pacs/manage"), "runserver"), EXIT_FAILED, NULL,
-           "postgresql is not supported by this build");
+           "HDFS is not supported by this build");
 }
 
 static void store_without_peer(void **state)
