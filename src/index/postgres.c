@@ -26,6 +26,8 @@ enum {
     GRACE_MS = 2000, /* the server ends a statement itself, and says so; we wait a little longer */
     PAUSE_FIRST_MS = 250,
     PAUSE_MAX_MS = 30000,
+    WATCH_MS = 100,
+    CHECKS_CLIENTS = 140000, /* server version that can look whether we are still there while it works */
     LAST_WORDS = 4, /* reads until the end of the connection shows behind what the server said last */
 };
 
@@ -220,6 +222,8 @@ static bool configure(Pg *pg, Err *err)
                "SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off; "
                "SET jit TO off; SET max_parallel_workers_per_gather TO 0; SET cursor_tuple_fraction TO 1.0; ",
                schema ? schema : "pg_catalog", (long long)source->statement_ms, (long long)source->lock_ms);
+    if (PQserverVersion(pg->conn) >= CHECKS_CLIENTS)
+        buf_append_cstr(&sql, "SET client_connection_check_interval TO '1s'; ");
     /* A commit is on disk when it returns, whatever the server's default says; more than that stays as it is. */
     if (pg->mode == DB_WRITER)
         buf_append_cstr(&sql, "SELECT set_config('synchronous_commit', 'on', false) "
@@ -291,31 +295,35 @@ static bool pg_alive(Db *db)
 
 /* -- answers -- */
 
+/* Waits until something can be read (or written, `events`). Whoever watches is asked now and then. */
+static bool wait_answer(Pg *pg, short events, int64_t deadline, Err *err)
+{
+    for (;;) {
+        int64_t slice = clock_ns() + WATCH_MS * 1000000LL;
+        if (wait_for(pg->conn, events, pg->stopped && slice < deadline ? slice : deadline))
+            return true;
+        if (clock_ns() >= deadline || !pg->stopped)
+            return pg_fail_timeout(pg, err);
+        if (pg->stopped(pg->stopped_ctx))
+            return pg_fail_stopped(pg, err);
+    }
+}
+
 PGresult *pg_result(Pg *pg, bool *failed, Err *err)
 {
     int64_t deadline = clock_ns() + (pg->patience_ms + GRACE_MS) * 1000000;
     *failed = true;
     while (PQisBusy(pg->conn)) {
         int rest = PQflush(pg->conn);
-        if (rest < 0) {
-            pg_fail_connection(pg, err);
+        if (rest >= 0 && !wait_answer(pg, rest ? POLLIN | POLLOUT : POLLIN, deadline, err))
             return NULL;
-        }
-        if (!wait_for(pg->conn, rest ? POLLIN | POLLOUT : POLLIN, deadline)) {
-            pg_fail_timeout(pg, err);
-            return NULL;
-        }
-        if (!PQconsumeInput(pg->conn)) {
+        if (rest < 0 || !PQconsumeInput(pg->conn)) {
             pg_fail_connection(pg, err);
             return NULL;
         }
     }
-    *failed = false;
     PGresult *result = PQgetResult(pg->conn);
-    if (!result && PQstatus(pg->conn) != CONNECTION_OK) {
-        *failed = true;
-        pg_fail_connection(pg, err);
-    }
+    *failed = !result && PQstatus(pg->conn) != CONNECTION_OK && !pg_fail_connection(pg, err);
     return result;
 }
 
@@ -534,6 +542,12 @@ static bool pg_commit(Db *db, Err *err)
     return ok;
 }
 
+static void pg_watch(Db *db, bool (*stopped)(void *ctx), void *ctx)
+{
+    pg_of(db)->stopped = stopped;
+    pg_of(db)->stopped_ctx = ctx;
+}
+
 static bool pg_spoilt(Db *db)
 {
     return pg_of(db)->spoilt;
@@ -566,6 +580,7 @@ const DbDriver db_postgres = {
     .commit = pg_commit,
     .rollback = pg_rollback,
     .spoilt = pg_spoilt,
+    .watch = pg_watch,
     .prepare = pg_prepare,
     .done = pg_done,
     .bind_text = pg_bind_text,

@@ -72,8 +72,10 @@ typedef struct Pg {
     Db base;
     PGconn *conn;
     DbMode mode;
-    bool broken;         /* the connection is of no more use */
-    int64_t patience_ms; /* how long a statement may take */
+    bool broken;                /* the connection is of no more use */
+    int64_t patience_ms;        /* how long a statement may take */
+    bool (*stopped)(void *ctx); /* of db_watch; NULL = nobody asks */
+    void *stopped_ctx;
     bool in_transaction;
     bool spoilt; /* a command of the transaction failed: */
     Err why;
@@ -116,6 +118,8 @@ bool pg_exec(Db *db, const char *sql, Err *err);
 bool pg_fail_connect(const PgSource *source, PGconn *conn, Err *err);
 bool pg_fail_connection(Pg *pg, Err *err);
 bool pg_fail_timeout(Pg *pg, Err *err);
+/* Somebody no longer wants the answer. The connection is given up; the server notices and ends the statement. */
+bool pg_fail_stopped(Pg *pg, Err *err);
 bool pg_fail_result(const PgSource *source, const PGresult *result, Err *err);
 
 /* -- postgres_statement.c -- */

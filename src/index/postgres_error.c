@@ -69,6 +69,12 @@ bool pg_fail_timeout(Pg *pg, Err *err)
                    (long long)pg->patience_ms / 1000);
 }
 
+bool pg_fail_stopped(Pg *pg, Err *err)
+{
+    pg->broken = true;
+    return err_set(err, ERR_CANCELLED, "index: the query was cancelled");
+}
+
 typedef struct State {
     const char *begins;
     ErrCode code;

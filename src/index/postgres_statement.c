@@ -347,6 +347,8 @@ static bool send_fetch(PgStatement *s, int rows, Err *err)
 static bool read_fetch(PgStatement *s, Err *err)
 {
     Pg *pg = connection(s);
+    if (pg->stopped && pg->stopped(pg->stopped_ctx))
+        return pg_fail_stopped(pg, err);
     if (!reach_last(pg, err))
         return false;
     pg->reading = s;

@@ -143,8 +143,6 @@ static bool stop_at_once(void *ctx)
 static void a_query_can_be_stopped(void **state)
 {
     Fixture *f = *state;
-    if (on_postgres(f))
-        skip(); /* its driver does not watch */
     ASSERT_OK(f, idx_begin(f->index, &f->err));
     for (int i = 0; i < 3000; i++) {
         const char *uid = arena_printf(f->arena, "1.%d", i);
