@@ -118,7 +118,9 @@ static bool context_syntaxes(Decoder *d, const Item *outer, NetContext *context)
             if (has_abstract)
                 return lie(d, &item, "is the second abstract syntax of one context");
             has_abstract = true;
-            context->abstract_syntax = uid_rest(&item.body);
+            /* In an answer it has no place (PS3.8 §9.3.3.2): the id says which was proposed. */
+            if (d->type == NET_A_ASSOCIATE_RQ)
+                context->abstract_syntax = uid_rest(&item.body);
         }
     }
     return stopped_well(d, &c);
