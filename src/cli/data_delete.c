@@ -16,10 +16,16 @@
 
 #define AUDIT "pacs.audit"
 
-static const char *user_name(void)
+/* Who runs the program, for the audit line: the name, or the number where there is none. */
+static const char *user_name(char out[64])
 {
-    const struct passwd *user = getpwuid(getuid());
-    return user ? user->pw_name : "?";
+    struct passwd user, *found = NULL;
+    char room[4096];
+    if (getpwuid_r(getuid(), &user, room, sizeof room, &found) == 0 && found)
+        snprintf(out, 64, "%s", user.pw_name);
+    else
+        snprintf(out, 64, "uid %u", (unsigned)getuid());
+    return out;
 }
 
 static void show_json(const char *verb, const ArcTrashed *d, bool dry)
@@ -119,7 +125,8 @@ static void audit_delete(const DeleteArgs *a, const TextList *keys, const ArcTra
              "delete level=%s key=%s keys=%zu objects=%" PRIu64 " bytes=%" PRIu64 " left=%" PRIu64
              " batch=%s user=%s%s%s",
              a->concept, uid ? keys->items[0] : "(in the manifest)", keys->count, d->objects, d->bytes,
-             d->left, *d->batch ? d->batch : "-", user_name(), err ? " error=" : "", err ? err->text : "");
+             d->left, *d->batch ? d->batch : "-", user_name((char[64]){""}), err ? " error=" : "",
+             err ? err->text : "");
 }
 
 static int delete_selected(Cli *cli, const DeleteArgs *a, Archive *archive, const TextList *keys,
@@ -131,7 +138,7 @@ static int delete_selected(Cli *cli, const DeleteArgs *a, Archive *archive, cons
     const char *reason = a->reason ? a->reason : "";
     ArcTrash trash = {.folder = cli->settings->trash_path,
                       .what = arena_printf(cli->arena, "%s %s%s by %s%s%s", a->concept, keys->items[0],
-                                           keys->count > 1 ? " and others" : "", user_name(),
+                                           keys->count > 1 ? " and others" : "", user_name((char[64]){""}),
                                            *reason ? ": " : "", reason),
                       .stop = stopping_watch(),
                       .step = step,
@@ -227,7 +234,7 @@ static int run_undelete(Cli *cli, const void *args)
     progress_end(&progress);
     arc_close(archive);
     log_info(AUDIT, "undelete batch=%s objects=%" PRIu64 " left=%" PRIu64 " user=%s%s%s", done.batch,
-             done.objects, done.left, user_name(), ok ? "" : " error=", ok ? "" : err.text);
+             done.objects, done.left, user_name((char[64]){""}), ok ? "" : " error=", ok ? "" : err.text);
     if (a->json)
         show_json("restored", &done, false);
     else if (done.objects)
@@ -312,7 +319,7 @@ static bool purge(Cli *cli, const char *wanted, const ArcBatch *batches, size_t 
         any = true;
         ok = arc_trash_purge(cli->settings->trash_path, batches[i].name, err);
         log_info(AUDIT, "purge batch=%s objects=%" PRIu64 " user=%s", batches[i].name, batches[i].objects,
-                 user_name());
+                 user_name((char[64]){""}));
     }
     return any ? ok : err_set(err, ERR_NOT_FOUND, "there is no batch %.60s in the trash", wanted);
 }
