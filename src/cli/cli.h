@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "cli/options.h"
 #include "cli/settings.h"
 #include "scu/scu.h"
@@ -66,6 +67,8 @@ Archive *cli_open_archive(const Settings *settings, Err *err);
 /* The lines of a list file without blanks around them; empty lines are left out. */
 bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err);
 
+/* "ok", "status" (null without an answer) and "error" (null when ok) of a request, into an object that is open. */
+void cli_json_outcome(JsonWriter *w, bool ok, const ScuResult *result, const Err *err);
 /* Writes the text and frees it. stdio locks: a text comes out whole. */
 void cli_put(FILE *to, Buf *text);
 /* Is this stream a terminal that wants colour (NO_COLOR is honoured)? */

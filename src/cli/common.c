@@ -193,6 +193,18 @@ bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err)
     return ok;
 }
 
+void cli_json_outcome(JsonWriter *w, bool ok, const ScuResult *result, const Err *err)
+{
+    json_key(w, "ok");
+    json_bool(w, ok);
+    json_key(w, "status");
+    if (result->answered)
+        json_int(w, result->status);
+    else
+        json_nothing(w);
+    json_member(w, "error", ok ? NULL : err->text);
+}
+
 void cli_put(FILE *to, Buf *text)
 {
     if (text->n)

@@ -119,16 +119,9 @@ static void show_json(Run *run, const char *key, bool ok, uint64_t received, con
     JsonWriter w = json_writer(&out);
     json_begin_object(&w);
     json_member(&w, "key", key);
-    json_key(&w, "ok");
-    json_bool(&w, ok);
-    json_key(&w, "status");
-    if (result->answered)
-        json_int(&w, result->status);
-    else
-        json_nothing(&w);
+    cli_json_outcome(&w, ok, result, err);
     json_member_int(&w, "received", (int64_t)received);
     json_member_int(&w, "failed", result->failed);
-    json_member(&w, "error", ok ? NULL : err->text);
     json_end_object(&w);
     cli_put(stdout, &out);
 }

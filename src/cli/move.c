@@ -95,18 +95,11 @@ static void show_json(Run *run, const Request *request, bool ok, const ScuResult
     JsonWriter w = json_writer(&out);
     json_begin_object(&w);
     json_member(&w, "key", request->key);
-    json_key(&w, "ok");
-    json_bool(&w, ok);
-    json_key(&w, "status");
-    if (result->answered)
-        json_int(&w, result->status);
-    else
-        json_nothing(&w);
+    cli_json_outcome(&w, ok, result, err);
     json_member_int(&w, "completed", result->completed);
     json_member_int(&w, "failed", result->failed);
     json_member_int(&w, "warning", result->warning);
     json_member(&w, "failed_sop_instances", request->failed_uids);
-    json_member(&w, "error", ok ? NULL : err->text);
     json_end_object(&w);
     cli_put(stdout, &out);
 }

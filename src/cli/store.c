@@ -86,14 +86,7 @@ static void show_json(Run *run, const OutItem *item, bool ok, const ScuResult *r
     json_begin_object(&w);
     json_member(&w, "path", item->path);
     json_member(&w, "sop_instance", item->sop_instance);
-    json_key(&w, "ok");
-    json_bool(&w, ok);
-    json_key(&w, "status");
-    if (result->answered)
-        json_int(&w, result->status);
-    else
-        json_nothing(&w);
-    json_member(&w, "error", ok ? NULL : err->text);
+    cli_json_outcome(&w, ok, result, err);
     json_end_object(&w);
     cli_put(stdout, &out);
 }
