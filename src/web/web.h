@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+/*
+ * web/ — the archive over HTTP: DICOMweb (PS3.18), SPHERE's paths for it, the annotation API, metrics, the description of itself.
+ *
+ * Adapters around the three verbs: QIDO-RS is `query`, WADO-RS and WADO-URI are `retrieve`, STOW-RS is `ingest`. One file per resource, reading top to
+ * bottom as the standard's section does. http.h is the only door to the wire.
+ *
+ * Promises: whatever comes in, the answer is a status that is true and, when it is an error, a problem document that says what to do; nothing is stored by
+ * half; memory does not grow with studies or bodies; no patient's name in the log above debug, no token at all.
+ */
+#ifndef GANTRY_WEB_WEB_H
+#define GANTRY_WEB_WEB_H
+
+#include "archive/archive.h"
+#include "web/http.h"
+
+typedef struct WebServer WebServer;
+
+typedef struct WebSettings {
+    HttpSettings http;
+    bool dicomweb;             /* api.dicomweb.start */
+    const char *dicomweb_root; /* "/dicom-web"; SPHERE's /qidors and /wadors are served beside it */
+    bool decompress_pixels;
+    bool allow_delete;
+    const char *retrieve_ae; /* our AE title: (0008,0054) */
+    uint64_t query_limit;    /* most results of one search; 0 = 10,000 */
+    bool fold_names;         /* names match without regard to case and accents */
+} WebSettings;
+
+/* Serves in the background. Settings and the archive must outlive it. */
+WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err);
+uint16_t web_port(const WebServer *server);
+void web_stop(WebServer *server, int64_t grace_ms); /* NULL is fine */
+
+/* What the resources' files share. */
+typedef struct WebContext {
+    const WebSettings *settings;
+    Archive *archive;
+} WebContext;
+
+#endif
