@@ -90,6 +90,8 @@ static bool write_templates(Arena *arena, int dir, Err *err)
         if (fd < 0)
             return false;
         bool ok = file_write_all(fd, content.p, content.n, err);
+        if (ok && span_starts(content, span_cstr("#!")) && fchmod(fd, 0750) != 0)
+            ok = err_errno(err, errno, "cannot make it executable");
         close(fd);
         if (!ok)
             return err_wrap(err, "%s", file->name);
@@ -103,15 +105,15 @@ static bool make_link(int dir, const char *target, const char *name, Err *err)
            err_errno(err, errno, "cannot make the link %s to %s", name, target);
 }
 
-/* DIR/manage is a link to this program: it finds the archive by the folder it was called in. */
-static bool write_launchers(int dir, Err *err)
+/* DIR/manage is a link to this program: it finds the archive by the folder it was called in. DIR/manage.py is a template. */
+static bool write_launcher(int dir, Err *err)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0)
         return err_errno(err, errno, "cannot tell where this program is (/proc/self/exe)");
     self[n] = 0;
-    return make_link(dir, self, "manage", err) && make_link(dir, self, "manage.py", err);
+    return make_link(dir, self, "manage", err);
 }
 
 static bool link_environment(int dir, const char *envpath, Err *err)
@@ -129,7 +131,7 @@ static bool fill(Arena *arena, const char *path, const char *envpath, Err *err)
     int dir = file_open_dir(path, false, err);
     if (dir < 0)
         return false;
-    bool ok = write_templates(arena, dir, err) && write_launchers(dir, err);
+    bool ok = write_templates(arena, dir, err) && write_launcher(dir, err);
     if (ok && envpath)
         ok = link_environment(dir, envpath, err);
     close(dir);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * cli/ — one program, many names: `gantry`, and the links to it `sphere-admin`, `manage` and `manage.py`.
+ * cli/ — one program, many names: `gantry`, and the links to it `sphere-admin` and `manage`.
  *
  * Owns: command lines (one table per command, options.h), settings (settings.h), what is printed on the console
  * (block.h, banner, progress.h), the log files, the files that sphere-admin writes (template/).

@@ -165,6 +165,15 @@ def test_every_command_works_from_any_folder(archive, tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
+def test_the_old_launcher_with_and_without_python(stopped_archive, tmp_path):
+    launcher = stopped_archive.folder / "manage.py"
+    for command in ([launcher], ["/usr/bin/python3", launcher], ["/bin/sh", launcher]):
+        assert run(*command, "-v", cwd=tmp_path).stdout.startswith("sphere ")
+        done = run(*command, "find", "a b", "99999", "-aec", "X Y", check=False)
+        assert done.returncode == 2 and "port" in done.stderr
+    assert run("/usr/bin/python3", "manage.py", "settings", "check", cwd=stopped_archive.folder).stdout.startswith(str(stopped_archive.settings))
+
+
 def test_commands_are_journalled(archive):  # CLI-15
     archive.manage("echo", "127.0.0.1", archive.port, "-aec", archive.aet)
     assert "echo" in (archive.folder / "log/command_event.log").read_text()
