@@ -38,6 +38,8 @@ typedef struct WebOffer {
 /* The offer that is wanted most: index into `offers`, first one when nothing was said; -1 = none is acceptable (406). *media (may be NULL) = the range that chose it;
    NULL when nothing was said. Offers are in order of the server's preference. */
 int web_accept_choose(const WebAccept *accept, const WebOffer *offers, size_t count, const WebMedia **media);
+/* Does this range mean the offer, and is it wanted at all? For going through all ranges: each may name another transfer syntax. */
+bool web_accept_means(const WebMedia *range, const WebOffer *offer);
 /* "application/dicom+json, multipart/related; type=\"application/dicom\"": what a 406 lists. In the arena. */
 const char *web_offers_text(Arena *arena, const WebOffer *offers, size_t count);
 
