@@ -19,7 +19,8 @@ ROOMS = {
     "archive": ["base", "dicom", "net", "pixel", "index", "store"],
     "scu": ["base", "dicom", "net", "pixel", "index", "store", "archive"],
     "scp": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu"],
-    "cli": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu", "scp"],
+    "web": ["base", "dicom", "net", "pixel", "index", "store", "archive"],
+    "cli": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu", "scp", "web"],
 }
 
 
