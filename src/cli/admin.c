@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* `sphere-admin DIR`: makes an archive folder. Either all of it is there at the end, or what was there before. */
 #include "cli/cli.h"
-
-#include "base/file.h"
+#include "cli/making.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
@@ -66,93 +64,6 @@ static bool remove_old(const char *path, Err *err)
     return ok;
 }
 
-static Span with_version(Arena *arena, const TemplateFile *file)
-{
-    static const char mark[] = "@VERSION@";
-    Span text = span_of(file->bytes, file->n);
-    const uint8_t *at = memmem(text.p, text.n, mark, strlen(mark));
-    if (!at)
-        return text;
-    size_t before = (size_t)(at - text.p);
-    Span after = span_sub(text, before + strlen(mark), SIZE_MAX);
-    return span_cstr(arena_printf(arena, "%.*s%s%.*s", (int)before, (const char *)text.p, GANTRY_VERSION,
-                                  SPAN_FMT(after)));
-}
-
-static bool write_templates(Arena *arena, int dir, Err *err)
-{
-    for (size_t i = 0; i < cli_template_count; i++) {
-        const TemplateFile *file = &cli_templates[i];
-        Span content = with_version(arena, file);
-        if (!file_make_dirs_beneath(dir, file->name, err))
-            return false;
-        int fd = file_open_beneath(dir, file->name, O_WRONLY | O_CREAT | O_EXCL, err);
-        if (fd < 0)
-            return false;
-        bool ok = file_write_all(fd, content.p, content.n, err);
-        if (ok && span_starts(content, span_cstr("#!")) && fchmod(fd, 0750) != 0)
-            ok = err_errno(err, errno, "cannot make it executable");
-        close(fd);
-        if (!ok)
-            return err_wrap(err, "%s", file->name);
-    }
-    return true;
-}
-
-static bool make_link(int dir, const char *target, const char *name, Err *err)
-{
-    return symlinkat(target, dir, name) == 0 ||
-           err_errno(err, errno, "cannot make the link %s to %s", name, target);
-}
-
-/* DIR/manage is a link to this program: it finds the archive by the folder it was called in. DIR/manage.py is a template. */
-static bool write_launcher(int dir, Err *err)
-{
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return err_errno(err, errno, "cannot tell where this program is (/proc/self/exe)");
-    self[n] = 0;
-    return make_link(dir, self, "manage", err);
-}
-
-static bool link_environment(int dir, const char *envpath, Err *err)
-{
-    char *real = realpath(envpath, NULL);
-    if (!real)
-        return err_errno(err, errno, "-env %s", envpath);
-    bool ok = make_link(dir, real, "env_sphere", err);
-    free(real);
-    return ok;
-}
-
-static bool fill(Arena *arena, const char *path, const char *envpath, Err *err)
-{
-    int dir = file_open_dir(path, false, err);
-    if (dir < 0)
-        return false;
-    bool ok = write_templates(arena, dir, err) && write_launcher(dir, err);
-    if (ok && envpath)
-        ok = link_environment(dir, envpath, err);
-    close(dir);
-    return ok;
-}
-
-/* Parents are made as needed; the folder itself must not be there yet. */
-static bool make_new(Arena *arena, const char *path, Err *err)
-{
-    const char *slash = strrchr(path, '/');
-    if (slash && slash != path &&
-        !file_make_dirs(arena_span_cstr(arena, span_of(path, (size_t)(slash - path))), err))
-        return false;
-    if (mkdir(path, 0750) == 0)
-        return true;
-    if (errno == EEXIST)
-        return err_set(err, ERR_EXISTS, "%s exists already; choose another folder, or -f to delete it first",
-                       path);
-    return err_errno(err, errno, "cannot create %s", path);
-}
-
 static int run(Cli *cli, const void *args)
 {
     const Args *a = args;
@@ -165,9 +76,9 @@ static int run(Cli *cli, const void *args)
         return cli_fail(cli, "the folder has no name");
     if (a->force && !remove_old(path, &err))
         return cli_fail(cli, "%s", err.text);
-    if (!make_new(cli->arena, path, &err))
+    if (!making_folder(path, &err))
         return cli_fail(cli, "%s", err.text);
-    if (!fill(cli->arena, path, a->envpath, &err)) {
+    if (!making_new(cli->arena, path, a->envpath, &err)) {
         remove_old(path, NULL);
         return cli_fail(cli, "%s", err.text);
     }

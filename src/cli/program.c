@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const Command *const gantry_commands[] = {&command_admin, &command_manage, NULL};
+static const Command *const gantry_commands[] = {&command_admin, &command_manage, &command_serve, NULL};
 static const Option no_options[] = {{OPT_END}};
 static const Command command_gantry = {
     .name = "gantry",

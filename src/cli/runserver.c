@@ -11,6 +11,7 @@
 #include "cli/banner.h"
 #include "cli/block.h"
 #include "cli/cli.h"
+#include "cli/notify.h"
 #include "scp/scp.h"
 
 #include <errno.h>
@@ -227,8 +228,10 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     show_banner(s, scp_port(server));
     log_info("pacs.event_sphere", "server started ae=%s port=%u data=%s", s->aet, scp_port(server),
              s->fs_path);
+    notify_manager("READY=1");
 
     int number = wait_for_stop(cli, console->verbosity, archive, signals);
+    notify_manager("STOPPING=1");
     printf("\nDICOM Server %s has been stopped\n", s->aet);
     fflush(stdout);
     log_info("pacs.event_sphere", "server stops signal=%s associations=%u", strsignal(number),
