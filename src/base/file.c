@@ -264,7 +264,7 @@ bool file_replace(const char *path, Span content, unsigned mode, Err *err)
         return err_set(err, ERR_LIMIT, "path %s is too long", path);
     int fd = mkostemp(temp, O_CLOEXEC);
     if (fd < 0)
-        return err_errno(err, errno, "cannot create %s", temp);
+        return err_errno(err, errno, "cannot write %s", path);
     bool ok = file_write_all(fd, content.p, content.n, err) && file_sync(fd, temp, err);
     if (ok && fchmod(fd, (mode_t)mode) != 0)
         ok = err_errno(err, errno, "chmod %s", temp);

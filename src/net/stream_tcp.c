@@ -144,8 +144,8 @@ static void connect_failed(const char *host, uint16_t port, int number, Err *err
         err_set(err, ERR_TIMEOUT, "connect to %s:%u: no answer in time; is the host up and reachable?", host,
                 port);
     else if (number == ECONNREFUSED)
-        err_set(err, ERR_IO, "connect to %s:%u: Connection refused; is a DICOM server listening there?", host,
-                port);
+        err_set(err, ERR_REFUSED, "connect to %s:%u: Connection refused; is a DICOM server listening there?",
+                host, port);
     else
         err_errno(err, number, "connect to %s:%u", host, port);
 }

@@ -38,12 +38,24 @@ enum { OPERATIONS = sizeof operations / sizeof *operations };
 
 /* -- answering -- */
 
+/* What is too long for an Error Comment ends where its last whole clause does, if that is not near the beginning. */
+static void cut_at_clause(char *comment, size_t n)
+{
+    enum { SHORT = 24 };
+    while (n > SHORT && !(comment[n - 1] == ' ' && (comment[n - 2] == ';' || comment[n - 2] == ':')))
+        n--;
+    if (n > SHORT)
+        comment[n - 2] = 0;
+}
+
 void scp_set_comment(NetCommand *response, const char *text)
 {
     size_t n = 0;
     for (; text && *text && n < sizeof response->error_comment - 1; text++)
         response->error_comment[n++] = *text >= ' ' && *text <= '~' && *text != '\\' ? *text : '?';
     response->error_comment[n] = 0;
+    if (text && *text)
+        cut_at_clause(response->error_comment, n);
 }
 
 const char *scp_comment_of(const Err *why, const char *service)

@@ -157,7 +157,10 @@ static void complain(const Peers *peers, const char *path, int line, const char 
     if (!peers->report)
         return;
     char text[600];
-    snprintf(text, sizeof text, "white list %s:%d: %s", path, line, what);
+    if (strncmp(what, path, strlen(path)) == 0) /* the YAML reader names the place itself, with the column */
+        snprintf(text, sizeof text, "white list %s", what);
+    else
+        snprintf(text, sizeof text, "white list %s:%d: %s", path, line, what);
     peers->report(peers->ctx, text);
 }
 
@@ -450,7 +453,8 @@ static bool unknown_destination(const char *ae_title, const char *folder, bool k
                 folder);
     else
         err_set(err, ERR_NOT_FOUND,
-                "unknown move destination %s; add `%s: {ip: ADDRESS, port: NUMBER}` to a file in %s",
+                "unknown move destination %s: not in the white list; add `%s: {ip: ADDRESS, port: NUMBER}` "
+                "to a file in %s",
                 ae_title, ae_title, folder);
     if (err)
         err->dimse = 0xA801;

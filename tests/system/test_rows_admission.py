@@ -82,6 +82,7 @@ def test_what_is_wrong_in_a_file_is_logged_with_its_place(archive, content, word
     admitted(archive)
     wait_until(lambda: "visitor.yml" in log_of(archive), 5, "a line about the file")
     line = next(line for line in log_of(archive).splitlines() if "visitor.yml" in line)
+    assert line.count("visitor.yml") == 1, line
     for word in words:
         assert re.search(word, line), line
     admitted(archive)

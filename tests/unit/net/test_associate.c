@@ -41,7 +41,7 @@ static void nobody_listens(void **unused)
     request.port = net_listen_port(fd);
     close(fd);
     assert_null(net_associate(&request, NULL, &err));
-    assert_int_equal(err.code, ERR_IO);
+    assert_int_equal(err.code, ERR_REFUSED);
     assert_non_null(strstr(err.text, "Connection refused"));
 }
 

@@ -171,6 +171,9 @@ static void out_of_reach(void **state)
     assert_int_equal(dcm_value_count(moved.identifier, DCM_FailedSOPInstanceUIDList), 4);
     assert_string_equal(dcm_text(two->here->arena, moved.identifier, DCM_FailedSOPInstanceUIDList, 0),
                         STUDY ".1.1");
+    /* the requester hears where it was to go, in whole clauses */
+    assert_non_null(strstr(moved.final.error_comment, "DEAD at 127.0.0.1:"));
+    assert_null(strstr(moved.final.error_comment, "Conn"));
     /* another destination on the same association still works */
     moved = move(two->here, net, "SINK", "STUDY", DCM_StudyInstanceUID, STUDY);
     assert_int_equal(moved.final.status, DCM_STATUS_SUCCESS);
