@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+/* What the files of DICOMweb share: one service below one prefix, and the smaller steps that several resources take. Only the files of web/ include this. */
+#ifndef GANTRY_WEB_DICOMWEB_H
+#define GANTRY_WEB_DICOMWEB_H
+
+#include "dicom/uid.h"
+#include "web/accept.h"
+#include "web/web.h"
+
+typedef struct WebService {
+    const WebContext *web;
+    const char *retrieve_prefix; /* "/dicom-web" or "/wadors": where what a search finds can be fetched */
+    uint64_t default_limit;      /* results of a search that says no limit; 0 = as many as there are */
+    bool sphere;                 /* SPHERE's paths: what its clients rely on (no 204 for an empty search) */
+} WebService;
+
+/* Search, PS3.18 §10.6: "/studies", "/series", "/instances" and below. */
+extern const HttpRoute web_search_routes[];
+extern const size_t web_search_route_count;
+
+/* What the answer is to be: parses Accept and ?accept=, chooses among the offers. False: 400 or 406 was answered. *media may be NULL afterwards (nothing was
+   said). */
+bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept *accept, int *chosen,
+                const WebMedia **media);
+
+#endif
