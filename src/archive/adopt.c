@@ -20,6 +20,7 @@ struct Adoption {
     atomic_bool stop;
     Arena *arena; /* for one file at a time */
     size_t adopted, bad;
+    bool hangs; /* the committer has not answered */
 };
 
 bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
@@ -73,7 +74,8 @@ static bool adopt(Adoption *a, const char *name, Err *err)
     job_init(job, JOB_ADOPT);
     job->release = release_never;
     bool ok = adoption_read(a->archive, name, job, &inspector, &a->stop, err);
-    if (ok && !committer_run(a->archive->committer, job))
+    a->hangs = ok && !committer_run(a->archive->committer, job);
+    if (a->hangs)
         return err_set(err, ERR_TIMEOUT, "the index does not answer");
     if (ok && !job->ok)
         *err = job->err;
@@ -85,21 +87,23 @@ static bool adopt(Adoption *a, const char *name, Err *err)
     return ok;
 }
 
+/* Until the index has it, or never will. */
 static bool visit(void *ctx, const char *name, Err *err)
 {
     Adoption *a = ctx;
-    if (atomic_load(&a->stop))
-        return err_set(err, ERR_CANCELLED, "the archive is being closed");
-    arena_reset(a->arena);
-    if (is_indexed(a, name))
-        return true;
+    Spool *spool = a->archive->spool;
     Err why;
-    if (adopt(a, name, &why))
-        return true;
-    if (why.code == ERR_CANCELLED || why.code == ERR_TIMEOUT) {
-        *err = why;
-        return false;
-    }
+    do {
+        if (!spool_await_index(spool, &a->stop))
+            return err_set(err, ERR_CANCELLED, "the archive is being closed");
+        arena_reset(a->arena);
+        if (is_indexed(a, name) || adopt(a, name, &why))
+            return true;
+        if (a->hangs || why.code == ERR_CANCELLED || (idx_is_away(&why) && !spool)) {
+            *err = why;
+            return false;
+        }
+    } while (idx_is_away(&why));
     a->bad++;
     archive_notice(a->archive, LOG_WARNING, "a file in the data folder is not indexed: %s", why.text);
     return true;

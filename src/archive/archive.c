@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Opening and closing an archive. Threads: the committer (the only writer of the index), and for a while after an unclean
- * stop the one that adopts. Everything else runs in the callers' threads.
+ * Opening and closing an archive. Threads: the committer (the only writer of the index), the spool's where objects may wait for the database, and for a
+ * while after an unclean stop the one that adopts. Everything else runs in the callers' threads.
  */
 #include "archive/archive_internal.h"
 
@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { GROUP_DEFAULT = 64, GROUP_LIMIT = 1024, READERS = 4, BUSY_MS = 30000, CLOSE_WAIT_MS = 60000 };
+enum { BRIEF_CONNECT_MS = 2000, BRIEF_STATEMENT_MS = 3000, BRIEF_LOCK_MS = 500 };
 
 void archive_notice(Archive *archive, int level, const char *format, ...)
 {
@@ -62,15 +63,36 @@ static const char *sqlite_path(const ArcSettings *settings)
     return settings->index->engine == IDX_SQLITE ? settings->index->sqlite_path : NULL;
 }
 
+static const char *copy(Archive *archive, const char *text)
+{
+    return text ? arena_strdup(archive->strings, text) : NULL;
+}
+
+static void copy_index_settings(Archive *archive, const ArcSettings *settings)
+{
+    IdxSettings *s = &archive->index_settings;
+    IdxPostgres *p = &s->postgres;
+    *s = settings->index ? *settings->index
+                         : (IdxSettings){.sqlite_path = settings->index_path,
+                                         .busy_timeout_ms = BUSY_MS,
+                                         .readers = READERS};
+    s->may_be_away = settings->outlasts_index;
+    s->sqlite_path = copy(archive, s->sqlite_path);
+    const char **const texts[] = {&p->host, &p->database, &p->schema, &p->login, &p->password, &p->tls};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = copy(archive, *texts[i]);
+}
+
 static void copy_settings(Archive *archive, const ArcSettings *settings)
 {
     ArcSettings *s = &archive->settings;
     const char *index_path = sqlite_path(settings);
+    copy_index_settings(archive, settings);
     *s = *settings;
-    s->data_path = arena_strdup(archive->strings, settings->data_path);
-    s->temp_path = arena_strdup(archive->strings, settings->temp_path);
-    s->quarantine_path = arena_strdup(archive->strings, settings->quarantine_path);
-    s->index_path = index_path ? arena_strdup(archive->strings, index_path) : NULL;
+    s->data_path = copy(archive, settings->data_path);
+    s->temp_path = copy(archive, settings->temp_path);
+    s->quarantine_path = copy(archive, settings->quarantine_path);
+    s->index_path = copy(archive, index_path);
     s->index = NULL;
     if (s->group_max == 0)
         s->group_max = GROUP_DEFAULT;
@@ -133,18 +155,17 @@ Archive *arc_open(const ArcSettings *settings, Err *err)
         return NULL;
     }
     Archive *archive = archive_new(settings);
-    IdxSettings index = {.sqlite_path = settings->index_path, .busy_timeout_ms = BUSY_MS, .readers = READERS};
-    if (settings->index)
-        index = *settings->index;
     archive->store = store_open_directory(settings->data_path, settings->temp_path, err);
     if (archive->store && index_lies_outside(settings, err))
-        archive->index = idx_open(&index, err);
+        archive->index = idx_open(&archive->index_settings, err);
     if (!archive->index) {
         archive_free(archive);
         return NULL;
     }
     archive->quarantine = quarantine_new(settings->quarantine_path);
     archive->committer = committer_start(archive, archive->settings.group_max);
+    if (settings->outlasts_index)
+        spool_start(archive);
     archive->adoption = adoption_start(archive);
     return archive;
 }
@@ -154,12 +175,14 @@ void arc_close(Archive *archive)
     if (!archive)
         return;
     adoption_stop(archive->adoption);
+    spool_stop(archive->spool);
     if (!wait_idle(archive)) {
         /* Freeing under a running ingest would be worse than a leak at the end of a process. */
         archive_notice(archive, LOG_ERROR, "closing the archive while objects are still being received");
         return;
     }
     committer_stop(archive->committer);
+    spool_free(archive->spool);
     archive_free(archive);
 }
 
@@ -168,7 +191,23 @@ Index *arc_index(Archive *archive)
     return archive->index;
 }
 
+bool arc_index_is_away(Archive *archive, Err *why)
+{
+    return spool_is_away(archive->spool, why);
+}
+
+Index *archive_open_index_briefly(Archive *archive, Err *err)
+{
+    IdxSettings settings = archive->index_settings;
+    settings.may_be_away = false;
+    settings.readers = 1;
+    settings.busy_timeout_ms = BRIEF_LOCK_MS;
+    settings.postgres.connect_timeout_ms = BRIEF_CONNECT_MS;
+    settings.postgres.statement_timeout_ms = BRIEF_STATEMENT_MS;
+    return idx_open(&settings, err);
+}
+
 size_t arc_ingest_waiting(Archive *archive)
 {
-    return committer_waiting(archive->committer);
+    return committer_waiting(archive->committer) + spool_waiting(archive->spool);
 }

@@ -7,6 +7,9 @@
  * reason, never half there; the same object twice is one object; different bytes under one SOP Instance UID follow the duplicate
  * policy. Durability is by group commit: one committer thread publishes and indexes whatever waits, in one pass.
  *
+ * While the database of the index is away, an archive that may (`outlasts_index`) goes on taking objects: they are published, noted durably as waiting, and
+ * indexed in their order when it is back.
+ *
  * After an unclean stop, arc_open adopts in the background what was published but not indexed (complete objects, never acknowledged),
  * and drops temporary files.
  */
@@ -41,6 +44,8 @@ typedef struct ArcSettings {
     size_t group_max;         /* objects per commit; 0 = 64 */
     bool
         check_class; /* data set and command must agree on SOP class and instance: A900. On by default in callers */
+    /* For servers: opens although the database cannot be reached, and goes on without it. Off: whatever needs the index fails meanwhile. */
+    bool outlasts_index;
     ArcNotice notice;
     void *notice_ctx; /* may be NULL */
 } ArcSettings;
@@ -49,6 +54,8 @@ Archive *arc_open(const ArcSettings *settings, Err *err);
 /* Finishes what has been accepted, marks a clean stop. */
 void arc_close(Archive *archive);
 Index *arc_index(Archive *archive);
+/* Is the database known to be away? `why` (may be NULL) says how it went. */
+bool arc_index_is_away(Archive *archive, Err *why);
 
 /* -- ingest -- */
 
@@ -86,7 +93,7 @@ bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err);
 void arc_ingest_abandon(ArcIngest *ingest);
 /* A whole Part 10 file, copied in (its meta is made anew, the data set kept byte for byte). */
 bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err);
-/* Objects waiting for the committer. */
+/* Objects that wait for the committer, or for the database to be back. */
 size_t arc_ingest_waiting(Archive *archive);
 
 /* -- query -- */

@@ -49,7 +49,12 @@ bool inspect_file(Inspector *inspector, Arena *arena, const char *path, IdxFile 
                   const atomic_bool *cancel, Err *err);
 
 /* -- committer.c -- */
-typedef enum JobKind { JOB_INGEST, JOB_ADOPT, JOB_REMOVE /* its row, if it is still of this file */ } JobKind;
+typedef enum JobKind {
+    JOB_INGEST,
+    JOB_ADOPT,
+    JOB_WAITED, /* acknowledged while the database was away */
+    JOB_REMOVE, /* its row, if it is still of this file */
+} JobKind;
 
 typedef enum JobPlan {
     PLAN_NONE,    /* nothing left to do, `ok` and `err` say how it went */
@@ -59,8 +64,13 @@ typedef enum JobPlan {
     PLAN_REMOVE,  /* out of the index */
 } JobPlan;
 
-/* A file that has the object's name and is in no index. */
-typedef enum JobOver { OVER_NOTHING, OVER_SAME /* the same object */, OVER_JUNK /* anything else */ } JobOver;
+/* A file that has the object's name and that the index does not show. */
+typedef enum JobOver {
+    OVER_NOTHING,
+    OVER_SAME,  /* the same object */
+    OVER_OTHER, /* other content of its UID, and the index cannot be asked */
+    OVER_JUNK,  /* anything else */
+} JobOver;
 
 typedef struct Job {
     JobKind kind;
@@ -80,6 +90,8 @@ typedef struct Job {
     JobOver over;
     const char *obsolete; /* path of the replaced object, when elsewhere */
     StorePut *previous;   /* what the name held before */
+    const char
+        *waits; /* name to be noted in the spool: the index cannot be asked, or did not take it in time */
     unsigned rounds;
 
     pthread_mutex_t lock; /* guards the two below */
@@ -100,6 +112,14 @@ void committer_submit(Committer *committer, Job *job);
 bool committer_run(Committer *committer, Job *job);
 void job_init(Job *job, JobKind kind);
 void job_destroy(Job *job);
+
+/* -- plan.c: what is to be done with an object -- */
+void plan_job(Archive *archive, Job *job);
+void job_settle(Job *job, ArcOutcome outcome);
+void job_fail(Job *job, const Err *err);
+bool job_same_content(const IdxFile *a, const IdxFile *b);
+/* The database did not answer before the job was in it, or nobody knows whether it is: the spool sees to it. */
+void job_must_wait(Job *job);
 /* Is this object in the archive already, byte for byte? */
 bool job_is_same(Archive *archive, const Job *job);
 
@@ -124,15 +144,34 @@ void adoption_stop(Adoption *adoption);
 bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
                    const atomic_bool *cancel, Err *err);
 
+/* -- spool.c: objects that wait for the index. NULL for archives that do not let them wait. -- */
+typedef struct Spool Spool;
+/* Sets archive->spool. */
+void spool_start(Archive *archive);
+/* Ends its thread. What waits goes on waiting. */
+void spool_stop(Spool *spool);
+void spool_free(Spool *spool);
+/* Is the database known to be away, so that it need not be asked? */
+bool spool_is_away(Spool *spool, Err *why);
+/* A call to the index failed: is that something that objects wait out? Then the database is away from now on. */
+bool spool_takes(Spool *spool, const Err *err);
+/* Notes the names of objects. Durable on return. */
+bool spool_add(Spool *spool, const char *const *names, size_t n, Err *err);
+size_t spool_waiting(const Spool *spool);
+/* Until the database is there; false when *stop was set. */
+bool spool_await_index(Spool *spool, const atomic_bool *stop);
+
 /* -- archive.c -- */
 struct Archive {
     Arena *strings;
-    ArcSettings settings; /* strings in `strings` */
+    ArcSettings settings;       /* strings in `strings` */
+    IdxSettings index_settings; /* the same */
     Store *store;
     Index *index;
     Committer *committer;
     Quarantine *quarantine;
     Adoption *adoption;
+    Spool *spool;
     pthread_mutex_t lock; /* guards `ingests` */
     pthread_cond_t idle;
     size_t ingests; /* begun, not ended */
@@ -140,6 +179,9 @@ struct Archive {
 
 void archive_notice(Archive *archive, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The index on connections of its own, for a thread beside the committer that asks one thing and goes: with little patience, and failing
+   when the database is away. */
+Index *archive_open_index_briefly(Archive *archive, Err *err);
 void archive_ingest_began(Archive *archive);
 void archive_ingest_ended(Archive *archive);
 

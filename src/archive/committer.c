@@ -4,11 +4,11 @@
  * then one index transaction. While it does so the next group gathers, so that the cost of a commit is shared by as many as
  * there are senders; a lone sender waits for nobody.
  *
- * For each object: is its UID known? The same content again is no work; other content follows the policy. Of two objects with one UID in one group
- * the second waits for the next group, and so sees the first.
+ * plan.c says what is to be done with each object. Of two objects with one UID in one group the second waits for the next group, and so sees the first.
  *
- * When the index refuses, what was published is taken back: the object is absent, as its sender is told. If even that fails it
- * stays for adoption at the next start.
+ * When the index refuses a group, its objects are put again one by one. When it refuses an object, what was published is taken back: the object
+ * is absent, as its sender is told. If even that fails it stays for adoption at the next start. When the database is away, or went away so that nobody
+ * knows whether the group is in it, the objects are published and noted in the spool.
  */
 #include "archive/archive_internal.h"
 
@@ -28,135 +28,9 @@ struct Committer {
     Job **group;           /* [group_max] */
     StorePublish *publish; /* [group_max] */
     Job **published;       /* [group_max], whose `publish` it is */
+    const char **expected; /* [group_max], for lists of UIDs or names */
     Deadline checkpoint;
 };
-
-/* -- what is there already -- */
-
-static bool is_there(const IdxFile *file)
-{
-    struct stat st;
-    return stat(file->path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == file->size;
-}
-
-static bool same_content(const IdxFile *a, const IdxFile *b)
-{
-    return memcmp(a->content, b->content, sizeof a->content) == 0 &&
-           strcmp(a->transfer_syntax, b->transfer_syntax) == 0;
-}
-
-bool job_is_same(Archive *archive, const Job *job)
-{
-    IdxFile found;
-    Err ignored;
-    return idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &ignored) &&
-           same_content(&found, &job->file) && is_there(&found);
-}
-
-static void settle(Job *job, ArcOutcome outcome)
-{
-    job->plan = PLAN_NONE;
-    job->ok = true;
-    job->outcome = outcome;
-}
-
-static void fail(Job *job, const Err *err)
-{
-    job->plan = PLAN_NONE;
-    job->ok = false;
-    job->err = *err;
-}
-
-static bool is_own_path(Archive *archive, const Job *job, const char *path)
-{
-    const char *name = store_name(archive->store, path);
-    return name && strcmp(name, job->name) == 0;
-}
-
-static void plan_other_content(Archive *archive, Job *job, const IdxFile *found)
-{
-    switch (archive->settings.duplicates) {
-    case ARC_KEEP_FIRST:
-        settle(job, ARC_KEPT_FIRST);
-        break;
-    case ARC_KEEP_BOTH:
-        job->plan = PLAN_VARIANT;
-        job->outcome = ARC_KEPT_BOTH;
-        job->name = layout_variant(job->arena, job->name, job->file.content);
-        break;
-    case ARC_REPLACE:
-        job->plan = PLAN_PUBLISH;
-        job->outcome = ARC_REPLACED;
-        job->obsolete = is_own_path(archive, job, found->path) ? NULL : found->path;
-        break;
-    }
-}
-
-static void plan_ingest(Archive *archive, Job *job)
-{
-    IdxFile found;
-    Err err;
-    if (!idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err)) {
-        if (err.code != ERR_NOT_FOUND) {
-            fail(job, &err);
-            return;
-        }
-    } else if (is_there(&found)) {
-        if (same_content(&found, &job->file))
-            settle(job, ARC_SAME);
-        else
-            plan_other_content(archive, job, &found);
-        return;
-    }
-    job->plan = PLAN_PUBLISH;
-    job->outcome = ARC_STORED;
-}
-
-/* Is it still the file that the adoption has read? */
-static bool is_as_read(const IdxFile *file)
-{
-    struct stat st;
-    return stat(file->path, &st) == 0 && (uint64_t)st.st_size == file->size &&
-           (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 == file->end_us;
-}
-
-/* Another copy that the index knows and that is there counts; this one then stays as it is. So does a file that took the place of the one that was read: whoever put it there
-   accounts for it. */
-static void plan_adoption(Archive *archive, Job *job)
-{
-    IdxFile found;
-    Err err;
-    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
-    if (!known && err.code != ERR_NOT_FOUND)
-        fail(job, &err);
-    else if (!is_as_read(&job->file) ||
-             (known && is_there(&found) &&
-              (strcmp(found.path, job->file.path) != 0 || (!job->again && same_content(&found, &job->file)))))
-        settle(job, ARC_SAME);
-    else {
-        job->plan = PLAN_INDEX;
-        job->outcome = ARC_STORED;
-    }
-}
-
-/* Only what was put into the trash may go. */
-static void plan_removal(Archive *archive, Job *job)
-{
-    IdxFile found;
-    Err err;
-    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
-    if (!known && err.code != ERR_NOT_FOUND) {
-        fail(job, &err);
-    } else if (!known) {
-        settle(job, ARC_SAME);
-    } else if (strcmp(found.path, job->file.path) != 0 || !same_content(&found, &job->file)) {
-        err_set(&err, ERR_MISMATCH, "the object came again with other content meanwhile; it stays");
-        fail(job, &err);
-    } else {
-        job->plan = PLAN_REMOVE;
-        job->outcome = ARC_SAME;
-    }
-}
 
 /* -- names -- */
 
@@ -181,8 +55,8 @@ static bool index_found(Archive *archive, const Job *found, Err *err)
     return false;
 }
 
-/* The name is taken by a file the index does not know (an index that was lost, a stop between publishing and indexing). Other
-   content of the same UID is indexed, and the new object meets it in the next round; anything else makes room. */
+/* The name is taken by a file the index does not know (an index that was lost, a stop between publishing and indexing) or cannot be asked
+   about. Other content of the same UID is indexed, and the new object meets it in the next round; anything else makes room. */
 static void meet_orphan(Committer *c, Job *job)
 {
     Archive *archive = c->archive;
@@ -192,9 +66,10 @@ static void meet_orphan(Committer *c, Job *job)
     job_init(&orphan, JOB_ADOPT);
     bool good = adoption_read(archive, job->name, &orphan, &inspector, NULL, &err) &&
                 strcmp(orphan.file.sop_instance, job->file.sop_instance) == 0;
-    job->over = !good ? OVER_JUNK : same_content(&orphan.file, &job->file) ? OVER_SAME : OVER_NOTHING;
-    if (job->over == OVER_NOTHING && !index_found(archive, &orphan, &err))
-        fail(job, &err);
+    job->over = !good ? OVER_JUNK : job_same_content(&orphan.file, &job->file) ? OVER_SAME : OVER_OTHER;
+    if (job->over == OVER_OTHER && !job->waits && !index_found(archive, &orphan, &err) &&
+        !spool_takes(archive->spool, &err))
+        job_fail(job, &err);
     else
         err_set(&job->err, ERR_EXISTS, "again in the next round");
     inspector_end(&inspector);
@@ -209,15 +84,15 @@ static void take_publish_result(Committer *c, Job *job, StorePublish *member)
         return;
     }
     if (member->err.code != ERR_EXISTS) {
-        fail(job, &member->err);
+        job_fail(job, &member->err);
     } else if (job->plan == PLAN_VARIANT) {
-        settle(job, ARC_SAME); /* its name says its content */
+        job_settle(job, ARC_SAME); /* its name says its content */
     } else if (job->rounds < MAX_ROUNDS) {
         job->plan = PLAN_NONE;
         job->ok = false;
         meet_orphan(c, job);
     } else {
-        fail(job, &member->err);
+        job_fail(job, &member->err);
     }
 }
 
@@ -256,7 +131,7 @@ static void leave_for_adoption(Archive *archive, const Job *job, const Err *err)
                    job->file.sop_instance, err->text);
 }
 
-/* The index did not take it: the object goes back to being absent, what it replaced comes back. */
+/* The object goes back to being absent, what it replaced comes back. */
 static void unpublish(Archive *archive, Job *job, const Err *why)
 {
     Err err;
@@ -270,15 +145,17 @@ static void unpublish(Archive *archive, Job *job, const Err *why)
             job->previous = NULL;
     } else if (job->plan == PLAN_PUBLISH) {
         ok = store_delete(archive->store, job->name, &err);
+    } else if (job->plan == PLAN_REMOVE && idx_is_away(why)) {
+        store_leave_unclean(archive->store); /* the row may be gone: the next start looks */
     }
     if (!ok)
         leave_for_adoption(archive, job, &err);
-    fail(job, why);
+    job_fail(job, why);
 }
 
 static bool wants_index(const Job *job)
 {
-    return job->plan == PLAN_PUBLISH || job->plan == PLAN_INDEX || job->plan == PLAN_REMOVE;
+    return !job->waits && (job->plan == PLAN_PUBLISH || job->plan == PLAN_INDEX || job->plan == PLAN_REMOVE);
 }
 
 static bool write_rows(Archive *archive, const Job *job, Err *err)
@@ -288,34 +165,105 @@ static bool write_rows(Archive *archive, const Job *job, Err *err)
     return idx_remove(archive->index, job->file.sop_instance, err) || err->code == ERR_NOT_FOUND;
 }
 
-static bool index_group(Archive *archive, Job **group, size_t n, Err *err)
+/* Might the others be taken without the one that is at fault? */
+static bool is_about_one(const Err *why)
 {
-    if (!idx_begin(archive->index, err))
+    return !idx_is_away(why) && why->code != ERR_NO_SPACE && why->code != ERR_IO;
+}
+
+/* The index shall ask about all of them at once. */
+static bool announce(Committer *c, Job **group, size_t n, Err *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (wants_index(group[i]))
+            c->expected[count++] = group[i]->file.sop_instance;
+    return count < 2 || idx_expect(c->archive->index, c->expected, count, err);
+}
+
+/* What is wrong with one object is that object's own affair; `err` is about all of them. */
+static bool write_group(Committer *c, Job **group, size_t n, Err *err)
+{
+    Archive *archive = c->archive;
+    if (!announce(c, group, n, err))
         return false;
     for (size_t i = 0; i < n; i++) {
-        Err why;
-        if (wants_index(group[i]) && !write_rows(archive, group[i], &why))
-            unpublish(archive, group[i], &why);
+        if (!wants_index(group[i]) || write_rows(archive, group[i], err))
+            continue;
+        if (!is_about_one(err))
+            return false;
+        unpublish(archive, group[i], err);
     }
-    if (idx_commit(archive->index, err))
+    return idx_commit(archive->index, err);
+}
+
+static bool index_group(Committer *c, Job **group, size_t n, Err *err)
+{
+    if (!idx_begin(c->archive->index, err))
+        return false;
+    if (write_group(c, group, n, err))
         return true;
-    idx_rollback(archive->index);
+    idx_rollback(c->archive->index);
     return false;
 }
 
-static void index_all(Archive *archive, Job **group, size_t n)
+/* The index has not taken this job, or nobody knows. */
+static void not_indexed(Archive *archive, Job *job, const Err *why)
 {
-    bool any = false;
-    for (size_t i = 0; i < n; i++)
-        any = any || wants_index(group[i]);
+    bool is_away = spool_takes(archive->spool, why);
+    if (is_away && job->kind == JOB_INGEST)
+        job_must_wait(job);
+    else
+        unpublish(archive, job, why);
+}
+
+static void index_one_by_one(Committer *c, Job **group, size_t n)
+{
     Err err;
-    bool ok = !any || index_group(archive, group, n, &err);
-    for (size_t i = 0; i < n; i++) {
-        if (!ok && wants_index(group[i]))
-            unpublish(archive, group[i], &err);
-        else if (group[i]->plan != PLAN_NONE)
-            settle(group[i], group[i]->outcome);
+    for (size_t i = 0; i < n; i++)
+        if (wants_index(group[i]) && !index_group(c, &group[i], 1, &err))
+            not_indexed(c->archive, group[i], &err);
+}
+
+static void index_all(Committer *c, Job **group, size_t n)
+{
+    size_t wanting = 0;
+    for (size_t i = 0; i < n; i++)
+        wanting += wants_index(group[i]);
+    Err err;
+    if (!wanting || index_group(c, group, n, &err))
+        return;
+    if (wanting > 1 && is_about_one(&err)) {
+        index_one_by_one(c, group, n);
+        return;
     }
+    for (size_t i = 0; i < n; i++)
+        if (wants_index(group[i]))
+            not_indexed(c->archive, group[i], &err);
+}
+
+/* Notes what waits, once for the group. */
+static void note_waiting(Committer *c, Job **group, size_t n)
+{
+    size_t count = 0;
+    Err err;
+    for (size_t i = 0; i < n; i++)
+        if (group[i]->waits && (group[i]->ok || group[i]->plan != PLAN_NONE))
+            c->expected[count++] = group[i]->waits;
+    if (!count || spool_add(c->archive->spool, c->expected, count, &err))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (group[i]->waits && (group[i]->ok || group[i]->plan != PLAN_NONE))
+            unpublish(c->archive, group[i], &err);
+}
+
+static void make_permanent(Committer *c, Job **group, size_t n)
+{
+    index_all(c, group, n);
+    note_waiting(c, group, n);
+    for (size_t i = 0; i < n; i++)
+        if (group[i]->plan != PLAN_NONE)
+            job_settle(group[i], group[i]->outcome);
 }
 
 /* -- after the fact -- */
@@ -395,21 +343,6 @@ static bool goes_again(const Job *job)
     return !job->ok && job->kind == JOB_INGEST && job->err.code == ERR_EXISTS && job->rounds < MAX_ROUNDS;
 }
 
-static void plan(Archive *archive, Job *job)
-{
-    switch (job->kind) {
-    case JOB_INGEST:
-        plan_ingest(archive, job);
-        break;
-    case JOB_ADOPT:
-        plan_adoption(archive, job);
-        break;
-    case JOB_REMOVE:
-        plan_removal(archive, job);
-        break;
-    }
-}
-
 /* Commits a group; what must go again is left at the front. Returns how many those are. */
 static size_t commit_group(Committer *c, Job **group, size_t n)
 {
@@ -417,10 +350,10 @@ static size_t commit_group(Committer *c, Job **group, size_t n)
     for (size_t i = 0; i < part; i++) {
         group[i]->rounds++;
         err_clear(&group[i]->err);
-        plan(c->archive, group[i]);
+        plan_job(c->archive, group[i]);
     }
     publish(c, group, part);
-    index_all(c->archive, group, part);
+    make_permanent(c, group, part);
     for (size_t i = 0; i < part; i++) {
         if (goes_again(group[i]))
             group[again++] = group[i];
@@ -461,8 +394,10 @@ Committer *committer_start(Archive *archive, size_t group_max)
     c->group = calloc(group_max, sizeof *c->group);
     c->publish = calloc(group_max, sizeof *c->publish);
     c->published = calloc(group_max, sizeof *c->published);
+    c->expected = calloc(group_max, sizeof *c->expected);
     c->checkpoint = deadline_in(CHECKPOINT_MS);
-    if (!c->group || !c->publish || !c->published || pthread_create(&c->thread, NULL, committer_main, c) != 0)
+    if (!c->group || !c->publish || !c->published || !c->expected ||
+        pthread_create(&c->thread, NULL, committer_main, c) != 0)
         abort();
     return c;
 }
@@ -475,6 +410,7 @@ void committer_stop(Committer *c)
     free(c->group);
     free(c->publish);
     free(c->published);
+    free(c->expected);
     free(c);
 }
 

@@ -61,8 +61,10 @@ enum { CLI_WITHOUT_EFFECT_MAX = 3 };
 size_t cli_settings_without_effect(const Settings *settings, const char *out[CLI_WITHOUT_EFFECT_MAX]);
 /* The index of the archive for reading; NULL and err when the settings name an engine that is not there. */
 Index *cli_open_index(const Settings *settings, Err *err);
-/* The archive itself. */
+/* The archive itself, for a command: it needs the index. */
 Archive *cli_open_archive(const Settings *settings, Err *err);
+/* For a server, which goes on while the database is away. */
+Archive *cli_serve_archive(const Settings *settings, Err *err);
 
 /* The lines of a list file without blanks around them; empty lines are left out. */
 bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err);

@@ -148,11 +148,17 @@ static void notice(void *ctx, int level, const char *logger, const char *detail)
     log_write((LogLevel)level, logger, "%s", detail);
 }
 
-Archive *cli_open_archive(const Settings *settings, Err *err)
+static Archive *open_archive(const Settings *settings, bool server, Err *err)
 {
+    /* A sender gives up after half a minute, as a rule: by then it should have been told. */
+    enum { SENDER_BUSY_MS = 10000, SENDER_STATEMENT_MS = 15000 };
     if (!cli_check_engines(settings, err))
         return NULL;
     IdxSettings index = index_settings(settings, true);
+    if (server) {
+        index.busy_timeout_ms = SENDER_BUSY_MS;
+        index.postgres.statement_timeout_ms = SENDER_STATEMENT_MS;
+    }
     ArcDuplicates duplicates = !strcmp(settings->duplicates, "keep_first")  ? ARC_KEEP_FIRST
                                : !strcmp(settings->duplicates, "keep_both") ? ARC_KEEP_BOTH
                                                                             : ARC_REPLACE;
@@ -162,8 +168,19 @@ Archive *cli_open_archive(const Settings *settings, Err *err)
                                    .index = &index,
                                    .duplicates = duplicates,
                                    .check_class = true,
+                                   .outlasts_index = server,
                                    .notice = notice},
                     err);
+}
+
+Archive *cli_open_archive(const Settings *settings, Err *err)
+{
+    return open_archive(settings, false, err);
+}
+
+Archive *cli_serve_archive(const Settings *settings, Err *err)
+{
+    return open_archive(settings, true, err);
 }
 
 bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err)

@@ -135,7 +135,7 @@ static ScpSettings server_settings(const Settings *s, Console *console)
                          .event_ctx = console};
 }
 
-static void show_banner(const Settings *s, uint16_t port)
+static void show_banner(const Settings *s, uint16_t port, bool saving)
 {
     unsigned services = services_of(s);
     Buf out;
@@ -147,7 +147,7 @@ static void show_banner(const Settings *s, uint16_t port)
                             .find = services & SCP_FIND,
                             .move = services & SCP_MOVE,
                             .get = services & SCP_GET,
-                            .saving = true,
+                            .saving = saving,
                             .colour = cli_colour(STDOUT_FILENO)},
                   &out);
     cli_put(stdout, &out);
@@ -224,8 +224,14 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     ScpServer *server = scp_start(&settings, archive, &err);
     if (!server)
         return cli_fail(cli, "%s", err.text);
-    printf("Starting thread_db_save\n");
-    show_banner(s, scp_port(server));
+    bool away = arc_index_is_away(archive, &err);
+    if (away)
+        fprintf(stderr,
+                "%s: %s; objects are kept and will be indexed when it is there, queries fail until then\n",
+                cli->program, err.text);
+    else
+        printf("Starting thread_db_save\n");
+    show_banner(s, scp_port(server), !away);
     log_info("pacs.event_sphere", "server started ae=%s port=%u data=%s", s->aet, scp_port(server),
              s->fs_path);
     notify_manager("READY=1");
@@ -255,7 +261,7 @@ static int run(Cli *cli, const void *args)
     if (err.code)
         return cli_fail(cli, "%s", err.text);
     int code;
-    Archive *archive = cli_open_archive(cli->settings, &err);
+    Archive *archive = cli_serve_archive(cli->settings, &err);
     if (archive) {
         code = serve(cli, &console, archive, &signals);
         arc_close(archive);

@@ -469,13 +469,26 @@ bool idx_writer(Index *index, Err *err)
     return index->writer != NULL;
 }
 
+/* A connection that broke or hangs is closed at once, so that the server ends what it has open there. */
+static void drop_broken_writer(Index *index)
+{
+    if (index->writer && !db_alive(index->writer)) {
+        db_close(index->writer);
+        index->writer = NULL;
+    }
+}
+
 bool idx_begin(Index *index, Err *err)
 {
     if (index->in_transaction)
         return err_set(err, ERR_USAGE, "index: a transaction is open already");
     bool changed = true;
-    if (!idx_writer(index, err) || !db_begin(index->writer, &changed, err))
+    if (!idx_writer(index, err))
         return false;
+    if (!db_begin(index->writer, &changed, err)) {
+        drop_broken_writer(index);
+        return false;
+    }
     if (changed)
         forget_parents(index);
     index->in_transaction = true;
@@ -488,6 +501,7 @@ static void end_transaction(Index *index)
     idx_expected_clear(&index->expected);
     idx_counters_clear(&index->counters);
     forget_parents(index);
+    drop_broken_writer(index);
 }
 
 void idx_rollback(Index *index)

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What is to be done with an object, by what the index shows under its UID: nothing, when it is there; by the policy for duplicates, when that is
+ * something else. While the database is away the file under the object's name takes the index's place, as far as it reaches: the committer
+ * finds it when it publishes, and asks again.
+ */
+#include "archive/archive_internal.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static bool is_there(const IdxFile *file)
+{
+    struct stat st;
+    return stat(file->path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == file->size;
+}
+
+bool job_same_content(const IdxFile *a, const IdxFile *b)
+{
+    return memcmp(a->content, b->content, sizeof a->content) == 0 &&
+           strcmp(a->transfer_syntax, b->transfer_syntax) == 0;
+}
+
+bool job_is_same(Archive *archive, const Job *job)
+{
+    IdxFile found;
+    Err err;
+    if (spool_is_away(archive->spool, NULL))
+        return false;
+    if (idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err))
+        return job_same_content(&found, &job->file) && is_there(&found);
+    spool_takes(archive->spool, &err); /* the committer need not find out by itself */
+    return false;
+}
+
+void job_settle(Job *job, ArcOutcome outcome)
+{
+    job->plan = PLAN_NONE;
+    job->ok = true;
+    job->outcome = outcome;
+}
+
+void job_fail(Job *job, const Err *err)
+{
+    job->plan = PLAN_NONE;
+    job->ok = false;
+    job->err = *err;
+}
+
+void job_must_wait(Job *job)
+{
+    job->waits = job->name;
+    job->obsolete = NULL; /* the index still shows it */
+}
+
+static bool is_own_path(Archive *archive, const Job *job, const char *path)
+{
+    const char *name = store_name(archive->store, path);
+    return name && strcmp(name, job->name) == 0;
+}
+
+static void plan_other_content(Archive *archive, Job *job, const char *path)
+{
+    switch (archive->settings.duplicates) {
+    case ARC_KEEP_FIRST:
+        job_settle(job, ARC_KEPT_FIRST);
+        break;
+    case ARC_KEEP_BOTH:
+        job->plan = PLAN_VARIANT;
+        job->outcome = ARC_KEPT_BOTH;
+        job->name = layout_variant(job->arena, job->name, job->file.content);
+        break;
+    case ARC_REPLACE:
+        job->plan = PLAN_PUBLISH;
+        job->outcome = ARC_REPLACED;
+        job->obsolete = path && !is_own_path(archive, job, path) ? path : NULL;
+        break;
+    }
+}
+
+/* Without the index. What lies under the name may be in no index either, so that its name is noted, too. */
+static void plan_unseen(Archive *archive, Job *job)
+{
+    job_must_wait(job);
+    if (job->over == OVER_SAME) {
+        job_settle(job, ARC_SAME);
+    } else if (job->over == OVER_OTHER) {
+        plan_other_content(archive, job, NULL);
+    } else {
+        job->plan = PLAN_PUBLISH;
+        job->outcome = ARC_STORED;
+    }
+}
+
+static void plan_ingest(Archive *archive, Job *job)
+{
+    IdxFile found;
+    Err err;
+    if (job->over == OVER_OTHER)
+        job->over = OVER_NOTHING; /* the index can be asked again */
+    if (!idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err)) {
+        if (err.code != ERR_NOT_FOUND) {
+            if (spool_takes(archive->spool, &err))
+                plan_unseen(archive, job);
+            else
+                job_fail(job, &err);
+            return;
+        }
+    } else if (is_there(&found)) {
+        if (job_same_content(&found, &job->file))
+            job_settle(job, ARC_SAME);
+        else
+            plan_other_content(archive, job, found.path);
+        return;
+    }
+    job->plan = PLAN_PUBLISH;
+    job->outcome = ARC_STORED;
+}
+
+/* Is it still the file that was read? */
+static bool is_as_read(const IdxFile *file)
+{
+    struct stat st;
+    return stat(file->path, &st) == 0 && (uint64_t)st.st_size == file->size &&
+           (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 == file->end_us;
+}
+
+/* Another copy that the index knows and that is there counts; this one then stays as it is. So does a file that took the place of the one that was read: whoever put it there
+   accounts for it. */
+static void plan_adoption(Archive *archive, Job *job)
+{
+    IdxFile found;
+    Err err;
+    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
+    if (!known && err.code != ERR_NOT_FOUND)
+        job_fail(job, &err);
+    else if (!is_as_read(&job->file) || (known && is_there(&found) &&
+                                         (strcmp(found.path, job->file.path) != 0 ||
+                                          (!job->again && job_same_content(&found, &job->file)))))
+        job_settle(job, ARC_SAME);
+    else {
+        job->plan = PLAN_INDEX;
+        job->outcome = ARC_STORED;
+    }
+}
+
+/* Other content of its UID lies elsewhere, and both were acknowledged. Replacing goes by time, whichever came into the index first. */
+static void plan_waited_elsewhere(Archive *archive, Job *job, const IdxFile *found)
+{
+    if (archive->settings.duplicates != ARC_REPLACE) {
+        job_settle(job, ARC_KEPT_BOTH);
+    } else if (found->end_us > job->file.end_us) {
+        job_settle(job, ARC_REPLACED);
+        job->obsolete = job->file.path;
+    } else {
+        job->plan = PLAN_INDEX;
+        job->outcome = ARC_REPLACED;
+        job->obsolete = found->path;
+    }
+}
+
+static void plan_waited(Archive *archive, Job *job)
+{
+    IdxFile found;
+    Err err;
+    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
+    bool counts = known && is_there(&found);
+    if (!known && err.code != ERR_NOT_FOUND) {
+        job_fail(job, &err);
+    } else if (!is_as_read(&job->file) || (counts && job_same_content(&found, &job->file))) {
+        job_settle(job, ARC_SAME);
+    } else if (counts && strcmp(found.path, job->file.path) != 0) {
+        plan_waited_elsewhere(archive, job, &found);
+    } else {
+        job->plan = PLAN_INDEX;
+        job->outcome = ARC_STORED;
+    }
+}
+
+/* Only what was put into the trash may go. */
+static void plan_removal(Archive *archive, Job *job)
+{
+    IdxFile found;
+    Err err;
+    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
+    if (!known && err.code != ERR_NOT_FOUND) {
+        job_fail(job, &err);
+    } else if (!known) {
+        job_settle(job, ARC_SAME);
+    } else if (strcmp(found.path, job->file.path) != 0 || !job_same_content(&found, &job->file)) {
+        err_set(&err, ERR_MISMATCH, "the object came again with other content meanwhile; it stays");
+        job_fail(job, &err);
+    } else {
+        job->plan = PLAN_REMOVE;
+        job->outcome = ARC_SAME;
+    }
+}
+
+void plan_job(Archive *archive, Job *job)
+{
+    Err why;
+    bool away = spool_is_away(archive->spool, &why);
+    job->waits = NULL;
+    if (away && job->kind != JOB_INGEST) {
+        job_fail(job, &why);
+        return;
+    }
+    switch (job->kind) {
+    case JOB_INGEST:
+        if (away)
+            plan_unseen(archive, job);
+        else
+            plan_ingest(archive, job);
+        break;
+    case JOB_ADOPT:
+        plan_adoption(archive, job);
+        break;
+    case JOB_WAITED:
+        plan_waited(archive, job);
+        break;
+    case JOB_REMOVE:
+        plan_removal(archive, job);
+        break;
+    }
+    if (job->plan == PLAN_NONE && !job->ok)
+        spool_takes(archive->spool, &job->err);
+}
