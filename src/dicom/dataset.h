@@ -60,6 +60,9 @@ typedef struct DcmHead DcmHead;
 DcmHead *dcm_head_new(Arena *arena, const DcmTransferSyntax *syntax, const DcmReadOptions *options);
 void dcm_head_free(DcmHead *head);
 bool dcm_head_feed(DcmHead *head, Span bytes, Err *err);
+/* As dcm_scan_passable and dcm_scan_pass. */
+uint64_t dcm_head_passable(const DcmHead *head);
+bool dcm_head_pass(DcmHead *head, uint64_t n, Err *err);
 bool dcm_head_complete(const DcmHead *head);
 bool dcm_head_finish(DcmHead *head, Err *err);
 /* What has been read so far; owned by the arena. */

@@ -43,6 +43,16 @@ bool dcm_head_feed(DcmHead *head, Span bytes, Err *err)
     return dcm_scan_feed(head->scan, bytes, err);
 }
 
+uint64_t dcm_head_passable(const DcmHead *head)
+{
+    return dcm_scan_passable(head->scan);
+}
+
+bool dcm_head_pass(DcmHead *head, uint64_t n, Err *err)
+{
+    return dcm_scan_pass(head->scan, n, err);
+}
+
 bool dcm_head_complete(const DcmHead *head)
 {
     return head->builder.reached || head->finished;

@@ -298,6 +298,24 @@ bool dcm_scan_feed(DcmScan *scan, Span bytes, Err *err)
     return conclude(scan, ok, &local, err);
 }
 
+uint64_t dcm_scan_passable(const DcmScan *scan)
+{
+    return scan->state == SCAN_PASS && !scan->inflate && !scan->failed ? scan->left : 0;
+}
+
+bool dcm_scan_pass(DcmScan *scan, uint64_t n, Err *err)
+{
+    Err local = {0};
+    if (n > dcm_scan_passable(scan))
+        return err_set(err, ERR_INTERNAL, "data set: more is passed over than may be");
+    scan->at += n;
+    scan->left -= n;
+    if (scan->left > 0)
+        return true;
+    scan->state = SCAN_HEADER;
+    return conclude(scan, scan_close_finished(scan, &local), &local, err);
+}
+
 static bool check_end(DcmScan *scan, Err *err)
 {
     const ScanFrame *top = scan_top(scan);

@@ -87,6 +87,11 @@ DcmScan *dcm_scan_new(const DcmTransferSyntax *syntax, const DcmScanLimits *limi
 void dcm_scan_free(DcmScan *scan);
 /* Scans what can be scanned of `bytes`. False on a format error (err names tag and byte offset), limits or DCM_SCAN_FAIL. */
 bool dcm_scan_feed(DcmScan *scan, Span bytes, Err *err);
+/* How many of the bytes that come next nobody needs to see: the rest of a value that is passed over. Whoever can seek says dcm_scan_pass instead of
+   feeding them. 0 while a header or a wanted value comes, and always for deflated input. */
+uint64_t dcm_scan_passable(const DcmScan *scan);
+/* The next n bytes, at most dcm_scan_passable, have been left out. */
+bool dcm_scan_pass(DcmScan *scan, uint64_t n, Err *err);
 /* Says that the input has ended: fails when it ended inside an element or an undefined-length sequence. */
 bool dcm_scan_finish(DcmScan *scan, Err *err);
 bool dcm_scan_stopped(const DcmScan *scan); /* a handler said STOP */

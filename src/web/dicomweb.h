@@ -18,6 +18,10 @@ typedef struct WebService {
 extern const HttpRoute web_search_routes[];
 extern const size_t web_search_route_count;
 
+/* Retrieve, §10.4: files; metadata; frames and bulk data. */
+extern const HttpRoute web_retrieve_routes[];
+extern const size_t web_retrieve_route_count;
+
 /* What the answer is to be: parses Accept and ?accept=, chooses among the offers. False: 400 or 406 was answered. *media may be NULL afterwards (nothing was
    said). */
 bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept *accept, int *chosen,

@@ -72,25 +72,27 @@ static void large_values_cost_no_memory(void **state)
     arena_free(arena);
 }
 
-/* The same elements as a parse of the whole, however the file is cut. */
-static void same_as_whole(const char *name, Span bytes, bool readable)
+/* In pieces; with `pass`, without the bytes that nobody needs to see. Returns how many were fed. */
+static size_t feed(const char *name, DcmHead *head, Span data, bool pass)
 {
-    DcmFileMeta meta;
-    if (!readable || !dcm_file_meta_parse(bytes, false, &meta, NULL, NULL))
-        return;
-    Span data = span_sub(bytes, (size_t)meta.data_offset, bytes.n);
-    const DcmTransferSyntax *syntax = dcm_transfer_syntax(span_cstr(meta.transfer_syntax));
-    DcmReadOptions options = {.stop_before = DCM_PixelData, .max_value = 4096};
-    Arena *arena = arena_new(0);
-    DcmDataset *whole = dcm_dataset_parse(arena, data, syntax, &options, NULL);
-    DcmHead *head = dcm_head_new(arena, syntax, &options);
     Err err = {0};
-    for (size_t at = 0; at < data.n; at += 777)
-        if (!dcm_head_feed(head, span_sub(data, at, 777), &err))
+    size_t at = 0, fed = 0;
+    while (at < data.n) {
+        uint64_t passable = pass ? dcm_head_passable(head) : 0;
+        size_t left_out = passable < data.n - at ? (size_t)passable : data.n - at;
+        Span piece = span_sub(data, at + left_out, 777);
+        if ((left_out && !dcm_head_pass(head, left_out, &err)) || !dcm_head_feed(head, piece, &err))
             fail_msg("%s: %s", name, err.text);
+        at += left_out + piece.n;
+        fed += piece.n;
+    }
     if (!dcm_head_finish(head, &err))
         fail_msg("%s: %s", name, err.text);
-    DcmDataset *ds = dcm_head_dataset(head);
+    return fed;
+}
+
+static void assert_same(const char *name, const DcmDataset *whole, const DcmDataset *ds)
+{
     size_t i = 0;
     for (; whole && i < whole->count && i < ds->count; i++) {
         const DcmElement *a = &whole->elements[i], *b = &ds->elements[i];
@@ -100,13 +102,61 @@ static void same_as_whole(const char *name, Span bytes, bool readable)
     }
     if (!whole || i != whole->count)
         fail_msg("%s: elements are missing", name);
-    dcm_head_free(head);
-    arena_free(arena);
+}
+
+static size_t fed_in_all, size_in_all;
+
+/* The same elements as a parse of the whole, however the file is cut, and when what is skipped is not even looked at. */
+static void same_as_whole(const char *name, Span bytes, bool readable)
+{
+    DcmFileMeta meta;
+    if (!readable || !dcm_file_meta_parse(bytes, false, &meta, NULL, NULL))
+        return;
+    Span data = span_sub(bytes, (size_t)meta.data_offset, bytes.n);
+    const DcmTransferSyntax *syntax = dcm_transfer_syntax(span_cstr(meta.transfer_syntax));
+    const DcmTag stops[] = {DCM_PixelData, 0};
+    for (int round = 0; round < 4; round++) {
+        DcmReadOptions options = {.stop_before = stops[round / 2], .max_value = 4096};
+        Arena *arena = arena_new(0);
+        DcmDataset *whole = dcm_dataset_parse(arena, data, syntax, &options, NULL);
+        DcmHead *head = dcm_head_new(arena, syntax, &options);
+        size_t fed = feed(name, head, data, round % 2);
+        assert_same(name, whole, dcm_head_dataset(head));
+        if (round == 3) {
+            fed_in_all += fed;
+            size_in_all += data.n;
+        }
+        dcm_head_free(head);
+        arena_free(arena);
+    }
 }
 
 static void real_files(void **state)
 {
     assert_true(each_real_file(same_as_whole) > 300);
+    assert_true(fed_in_all < size_in_all / 2);
+}
+
+/* Only what is skipped may be left out, and no more than that. */
+static void what_may_be_passed(void **state)
+{
+    Arena *arena = arena_new(0);
+    DcmReadOptions options = {.max_value = 4};
+    DcmHead *head = dcm_head_new(arena, NULL, &options);
+    Err err = {0};
+    assert_int_equal(dcm_head_passable(head), 0);
+    assert_true(dcm_head_feed(head, SPAN(PATIENT_ID "LO\x0A\0ab"), &err));
+    assert_int_equal(dcm_head_passable(head), 8);
+    assert_true(dcm_head_pass(head, 3, &err));
+    assert_false(dcm_head_pass(head, 6, &err));
+    assert_true(dcm_head_pass(head, 5, &err));
+    assert_int_equal(dcm_head_passable(head), 0);
+    assert_true(dcm_head_feed(head, SPAN(PIXELS "OW\0\0\2\0\0\0xy"), &err));
+    assert_true(dcm_head_finish(head, &err));
+    assert_true(dcm_find(dcm_head_dataset(head), DCM_PatientID)->skipped);
+    assert_int_equal(dcm_find(dcm_head_dataset(head), DCM_PixelData)->value.n, 2);
+    dcm_head_free(head);
+    arena_free(arena);
 }
 
 int main(void)
@@ -115,6 +165,7 @@ int main(void)
         cmocka_unit_test(complete_at_the_first_unwanted_tag),
         cmocka_unit_test(checks_to_the_end),
         cmocka_unit_test(large_values_cost_no_memory),
+        cmocka_unit_test(what_may_be_passed),
         cmocka_unit_test(real_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "web/retrieve.h"
+
+#include "dicom/uids.h"
+
+#include <string.h>
+
+/* One value of a path, as the list that a selection wants. */
+static const char *const *only(HttpExchange *x, const char *name, size_t *count)
+{
+    const char *value = http_part(x, name);
+    *count = value ? 1 : 0;
+    const char **list = arena_alloc(http_arena(x), sizeof *list);
+    *list = value;
+    return list;
+}
+
+static bool can_be_uid(HttpExchange *x, const char *name)
+{
+    const char *value = http_part(x, name);
+    if (!value || (*value && strlen(value) <= DCM_UID_MAX && !strpbrk(value, "*?\\")))
+        return true;
+    http_refuse(x, 400, "the path: \"%.64s\" is no %s UID", value, name);
+    return false;
+}
+
+bool web_select_path(HttpExchange *x, IdxSelection *out)
+{
+    if (!can_be_uid(x, "study") || !can_be_uid(x, "series") || !can_be_uid(x, "instance"))
+        return false;
+    *out = (IdxSelection){0};
+    out->studies = only(x, "study", &out->study_count);
+    out->series = only(x, "series", &out->series_count);
+    out->instances = only(x, "instance", &out->instance_count);
+    return true;
+}
+
+const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, const char *stored)
+{
+    if (accept->count == 0)
+        return stored;
+    const char *found = NULL;
+    unsigned quality = 0;
+    for (size_t i = 0; i < accept->count; i++) {
+        const WebMedia *range = &accept->media[i];
+        if (!web_accept_means(range, offer) || (found && range->quality < quality))
+            continue;
+        const char *syntax = range->transfer_syntax;
+        bool anything = !strcmp(range->type, "*/*") && !range->multipart && !*syntax;
+        if (anything || !strcmp(syntax, "*") || !strcmp(syntax, stored))
+            return stored;
+        if (!*syntax) {
+            syntax = DCM_UID_ExplicitVRLittleEndian;
+            if (!arc_can_convert(stored, syntax))
+                return stored;
+        }
+        if (!found && arc_can_convert(stored, syntax)) {
+            found = !strcmp(syntax, stored) ? stored : syntax;
+            quality = range->quality;
+        }
+    }
+    return found;
+}
+
+bool web_find_instance(HttpExchange *x, const WebService *service, IdxFile *out)
+{
+    IdxSelection selection;
+    Err err = {0};
+    if (!web_select_path(x, &selection))
+        return false;
+    const char *instance = selection.instances[0];
+    if (!idx_instance(arc_index(service->web->archive), http_arena(x), instance, out, &err)) {
+        if (err.code == ERR_NOT_FOUND)
+            http_refuse(x, 404, "instance %s is not in this archive", instance);
+        else
+            http_problem(x, &err);
+        return false;
+    }
+    bool here = (!selection.study_count || !strcmp(selection.studies[0], out->study)) &&
+                (!selection.series_count || !strcmp(selection.series[0], out->series));
+    if (!here)
+        http_refuse(x, 404, "instance %s is not in the study and series that the path names", instance);
+    return here;
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+/* What retrievals share: the selection that a path makes, and the transfer syntax that an object is wanted in. Only the files of web/ include this. */
+#ifndef GANTRY_WEB_RETRIEVE_H
+#define GANTRY_WEB_RETRIEVE_H
+
+#include "web/dicomweb.h"
+
+/* {study}, {series}, {instance} of the path. False: one of them can be no UID, 400 was answered. The strings live as long as the exchange. */
+bool web_select_path(HttpExchange *x, IdxSelection *out);
+
+/*
+ * Which syntax is an object stored in `stored` sent in? PS3.18 §8.7.3.5: nothing said or "*" = as stored; no transfer-syntax parameter = explicit VR little endian,
+ * but as stored where that is explicit VR little endian or cannot be decoded here. NULL = none that is acceptable. The result is `stored`
+ * itself when it stays as it is.
+ */
+const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, const char *stored);
+
+/* Looks an instance of the path up, which must be of the study and series that the path names. False: 404 or another problem was answered. */
+bool web_find_instance(HttpExchange *x, const WebService *service, IdxFile *out);
+
+#endif

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Retrieve study, series, instance as DICOM files, PS3.18 §10.4.1.1.1: multipart/related, one file for a single instance, or a ZIP archive. Files are
+ * read while they are sent; one is open at a time.
+ *
+ * When a file cannot be read after the answer has begun, the connection is broken off: a client must not take a part for the whole.
+ */
+#include "archive/dicom_file.h"
+#include "web/multipart.h"
+#include "web/retrieve.h"
+#include "web/zip.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PIECE = 256 << 10 };
+
+typedef enum Form { AS_PARTS, AS_ZIP, AS_FILE } Form;
+static const WebOffer offers[] = {
+    [AS_PARTS] = {"application/dicom", true},
+    [AS_ZIP] = {"application/zip", false},
+    [AS_FILE] = {"application/dicom", false},
+};
+
+typedef struct Delivery {
+    HttpExchange *x;
+    Archive *archive;
+    ArcRetrieve *retrieve;
+    const WebAccept *accept;
+    Form form;
+    ArcDicomFile *file; /* NULL between two */
+    ZipWriter *zip;
+    char boundary[MULTIPART_BOUNDARY_SIZE];
+    Buf out; /* what goes before the next bytes of the file; with ZIP everything */
+    size_t sent;
+    uint8_t *piece; /* ZIP */
+    uint64_t given;
+    bool ended;
+} Delivery;
+
+/* -- one object -- */
+
+/* "study/series/instance.dcm": what is no UID loses what a path must not have. */
+static void zip_name(char out[256], const IdxFile *file)
+{
+    snprintf(out, 256, "%s/%s/%s.dcm", file->study, file->series, file->sop_instance);
+    for (char *p = out; *p; p++)
+        if (!(*p == '.' || *p == '/' || (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') ||
+              (*p >= 'a' && *p <= 'z')) ||
+            (*p == '.' && p[1] == '.'))
+            *p = '_';
+}
+
+static bool begin_object(Delivery *d, const IdxFile *file, const char *syntax, Err *err)
+{
+    char text[256];
+    d->file = arc_dicom_file_open(d->archive, file, syntax, err);
+    if (!d->file)
+        return false;
+    bool first = d->given++ == 0;
+    if (d->form == AS_ZIP) {
+        zip_name(text, file);
+        return zip_begin(d->zip, text, file->end_us / 1000000, err);
+    }
+    snprintf(text, sizeof text, "Content-Type: application/dicom;transfer-syntax=%s\r\n", syntax);
+    if (d->form == AS_PARTS)
+        multipart_write_head(&d->out, d->boundary, first, text);
+    return true;
+}
+
+static bool finish(Delivery *d, Err *err)
+{
+    d->ended = true;
+    if (d->form == AS_ZIP)
+        return zip_finish(d->zip, err);
+    if (d->form == AS_PARTS)
+        multipart_write_close(&d->out, d->boundary);
+    return true;
+}
+
+/* Opens the next object that can be had as it is wanted. */
+static bool next_object(Delivery *d, Err *err)
+{
+    IdxFile file;
+    const char *syntax;
+    do {
+        if (!arc_retrieve_next(d->retrieve, &file, err))
+            return false;
+        if (!file.sop_instance)
+            return finish(d, err);
+        syntax = web_wanted_syntax(d->accept, &offers[d->form], file.transfer_syntax);
+    } while (!syntax);
+    return begin_object(d, &file, syntax, err);
+}
+
+static void end_object(Delivery *d)
+{
+    arc_dicom_file_close(d->file);
+    d->file = NULL;
+}
+
+/* -- as a stream -- */
+
+/* A piece of the file into the ZIP archive, and so into `out`. */
+static bool zip_piece(Delivery *d, Err *err)
+{
+    ssize_t n = arc_dicom_file_read(d->file, d->piece, PIECE, err);
+    if (n <= 0) {
+        end_object(d);
+        return n == 0;
+    }
+    return zip_data(d->zip, span_of(d->piece, (size_t)n), err);
+}
+
+static ssize_t read_delivery(void *ctx, uint8_t *p, size_t n, Err *err)
+{
+    Delivery *d = ctx;
+    for (;;) {
+        if (d->sent < d->out.n) {
+            Span piece = span_sub(buf_span(&d->out), d->sent, n);
+            memcpy(p, piece.p, piece.n);
+            d->sent += piece.n;
+            return (ssize_t)piece.n;
+        }
+        buf_clear(&d->out);
+        d->sent = 0;
+        if (d->file && d->form == AS_ZIP) {
+            if (!zip_piece(d, err))
+                return -1;
+        } else if (d->file) {
+            ssize_t got = arc_dicom_file_read(d->file, p, n, err);
+            if (got != 0)
+                return got;
+            end_object(d);
+        } else if (d->ended) {
+            return 0;
+        } else if (!next_object(d, err)) {
+            return -1;
+        }
+    }
+}
+
+static void free_delivery(void *ctx)
+{
+    Delivery *d = ctx;
+    arc_dicom_file_close(d->file);
+    arc_retrieve_close(d->retrieve);
+    zip_writer_free(d->zip);
+    buf_free(&d->out);
+    free(d->piece);
+    free(d);
+}
+
+/* -- the request -- */
+
+/* How many objects of the selection can be had in a syntax that is acceptable? Asked before the answer begins: 206 and 406 tell it. */
+static bool count_acceptable(Delivery *d, const IdxSelection *selection, uint64_t *acceptable, uint64_t *all,
+                             Err *err)
+{
+    *acceptable = *all = 0;
+    ArcRetrieve *retrieve = arc_retrieve_open(d->archive, selection, err);
+    if (!retrieve)
+        return false;
+    IdxFile file;
+    bool ok;
+    while ((ok = arc_retrieve_next(retrieve, &file, err)) && file.sop_instance) {
+        ++*all;
+        *acceptable += web_wanted_syntax(d->accept, &offers[d->form], file.transfer_syntax) != NULL;
+    }
+    arc_retrieve_close(retrieve);
+    return ok;
+}
+
+static const char *media_of(Delivery *d)
+{
+    if (d->form != AS_PARTS)
+        return offers[d->form].type;
+    Buf media;
+    buf_init(&media, 0);
+    multipart_media(&media, offers[AS_PARTS].type, d->boundary);
+    const char *text = arena_strdup(http_arena(d->x), buf_cstr(&media));
+    buf_free(&media);
+    return text;
+}
+
+/* Opens everything up to the first object, so that what fails at once is a problem document and no broken answer. */
+static bool begin(Delivery *d, const IdxSelection *selection, unsigned *status, Err *err)
+{
+    uint64_t acceptable, all;
+    if (!count_acceptable(d, selection, &acceptable, &all, err))
+        return false;
+    if (all == 0)
+        return err_set(err, ERR_NOT_FOUND, "nothing of this study, series or instance is in the archive");
+    if (acceptable == 0) {
+        err_set(err, ERR_UNSUPPORTED,
+                "none of the %llu objects can be had in a transfer syntax of the Accept header; "
+                "transfer-syntax=* takes them as they are stored",
+                (unsigned long long)all);
+        err->http = 406;
+        return false;
+    }
+    *status = acceptable < all ? 206 : 200;
+    d->retrieve = arc_retrieve_open(d->archive, selection, err);
+    if (!d->retrieve)
+        return false;
+    if (d->form == AS_ZIP) {
+        d->piece = malloc(PIECE);
+        d->zip = d->piece ? zip_writer_new(&d->out, err) : NULL;
+        if (!d->zip)
+            return false;
+    }
+    return next_object(d, err);
+}
+
+static void retrieve(HttpExchange *x, void *ctx)
+{
+    const WebService *service = ctx;
+    IdxSelection selection;
+    WebAccept *accept = arena_alloc(http_arena(x), sizeof *accept);
+    int chosen;
+    /* a single file is an offer for a single instance only */
+    size_t count = http_part(x, "instance") ? 3 : 2;
+    if (!web_select_path(x, &selection) || !web_choose(x, offers, count, accept, &chosen, NULL))
+        return;
+    Delivery *d = calloc(1, sizeof *d);
+    if (!d)
+        abort();
+    *d = (Delivery){.x = x, .archive = service->web->archive, .accept = accept, .form = (Form)chosen};
+    buf_init(&d->out, 0);
+    multipart_make_boundary(d->boundary);
+    Err err = {0};
+    unsigned status;
+    if (!begin(d, &selection, &status, &err)) {
+        free_delivery(d);
+        http_problem(x, &err);
+        return;
+    }
+    if (d->form == AS_ZIP)
+        http_header(x, "Content-Disposition", "attachment; filename=\"dicom.zip\"");
+    http_answer_source(x, status, media_of(d), &(HttpSource){read_delivery, free_delivery, d},
+                       HTTP_LENGTH_UNKNOWN);
+}
+
+#define RETRIEVE(path, text)                                                                                 \
+    {                                                                                                        \
+        .method = "GET", .pattern = path, .role = HTTP_READ, .handler = {.end = retrieve}, .summary = text,  \
+        .parameters = parameters,                                                                            \
+        .answers = "200 multipart/related; type=\"application/dicom\", application/zip; 206; 400; 404; 406"  \
+    }
+static const char *const parameters[] = {"accept: media types, in place of the Accept header", NULL};
+const HttpRoute web_retrieve_routes[] = {
+    RETRIEVE("/studies/{study}", "The files of a study"),
+    RETRIEVE("/studies/{study}/series/{series}", "The files of a series"),
+    RETRIEVE("/studies/{study}/series/{series}/instances/{instance}", "The file of an instance"),
+};
+const size_t web_retrieve_route_count = sizeof web_retrieve_routes / sizeof *web_retrieve_routes;
