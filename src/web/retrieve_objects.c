@@ -230,7 +230,7 @@ static void retrieve(HttpExchange *x, void *ctx)
     buf_init(&d->out, 0);
     multipart_make_boundary(d->boundary);
     Err err = {0};
-    unsigned status;
+    unsigned status = 200;
     if (!begin(d, &selection, &status, &err)) {
         free_delivery(d);
         http_problem(x, &err);
