@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "web/dicomweb.h"
 
+#include "web/multipart.h"
+
 bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept *accept, int *chosen,
                 const WebMedia **media)
 {
@@ -15,4 +17,16 @@ bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept
         return true;
     http_refuse(x, 406, "this resource is available as %s", web_offers_text(http_arena(x), offers, count));
     return false;
+}
+
+const char *web_media(HttpExchange *x, const WebOffer *offer, const char *boundary)
+{
+    if (!offer->multipart)
+        return offer->type;
+    Buf media;
+    buf_init(&media, 0);
+    multipart_media(&media, offer->type, boundary);
+    const char *text = arena_strdup(http_arena(x), buf_cstr(&media));
+    buf_free(&media);
+    return text;
 }

@@ -21,10 +21,14 @@ extern const size_t web_search_route_count;
 /* Retrieve, §10.4: files; metadata; frames and bulk data. */
 extern const HttpRoute web_retrieve_routes[];
 extern const size_t web_retrieve_route_count;
+extern const HttpRoute web_metadata_routes[];
+extern const size_t web_metadata_route_count;
 
 /* What the answer is to be: parses Accept and ?accept=, chooses among the offers. False: 400 or 406 was answered. *media may be NULL afterwards (nothing was
    said). */
 bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept *accept, int *chosen,
                 const WebMedia **media);
+/* The media type of the answer, in the exchange's arena. `boundary` counts for multipart only. */
+const char *web_media(HttpExchange *x, const WebOffer *offer, const char *boundary);
 
 #endif

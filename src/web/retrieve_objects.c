@@ -172,18 +172,6 @@ static bool count_acceptable(Delivery *d, const IdxSelection *selection, uint64_
     return ok;
 }
 
-static const char *media_of(Delivery *d)
-{
-    if (d->form != AS_PARTS)
-        return offers[d->form].type;
-    Buf media;
-    buf_init(&media, 0);
-    multipart_media(&media, offers[AS_PARTS].type, d->boundary);
-    const char *text = arena_strdup(http_arena(d->x), buf_cstr(&media));
-    buf_free(&media);
-    return text;
-}
-
 /* Opens everything up to the first object, so that what fails at once is a problem document and no broken answer. */
 static bool begin(Delivery *d, const IdxSelection *selection, unsigned *status, Err *err)
 {
@@ -238,8 +226,8 @@ static void retrieve(HttpExchange *x, void *ctx)
     }
     if (d->form == AS_ZIP)
         http_header(x, "Content-Disposition", "attachment; filename=\"dicom.zip\"");
-    http_answer_source(x, status, media_of(d), &(HttpSource){read_delivery, free_delivery, d},
-                       HTTP_LENGTH_UNKNOWN);
+    http_answer_source(x, status, web_media(x, &offers[d->form], d->boundary),
+                       &(HttpSource){read_delivery, free_delivery, d}, HTTP_LENGTH_UNKNOWN);
 }
 
 #define RETRIEVE(path, text)                                                                                 \

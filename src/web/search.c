@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Search, PS3.18 §10.6 (QIDO-RS), through the same query as C-FIND. An answer that fits into GATHER_MAX is sent whole, with its length; a longer one
- * as it is found.
+ * Search, PS3.18 §10.6 (QIDO-RS), through the same query as C-FIND.
  *
  * An attribute that the archive has not indexed cannot narrow a search: that is an error (400), never a list that is longer than what was asked for.
  */
@@ -12,13 +11,11 @@
 #include "web/dicomweb.h"
 #include "web/multipart.h"
 #include "web/search_query.h"
+#include "web/stream.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { GATHER_MAX = 1 << 20, LIMIT_MAX = 10000 };
+enum { LIMIT_MAX = 10000 };
 
 typedef enum Format { AS_DICOM_JSON, AS_XML, AS_JSON } Format;
 static const WebOffer offers[] = {
@@ -32,14 +29,13 @@ typedef struct Results {
     const WebService *service;
     ArcQuery *query;
     Arena *row;
-    Buf out; /* not sent yet, from `sent` on */
-    size_t sent;
     DcmLevel level;
     Format format;
     char boundary[MULTIPART_BOUNDARY_SIZE];
     const char *base; /* of URLs */
     uint64_t given, limit;
-    bool ended, more; /* more: the limit was reached */
+    bool more; /* the limit was reached */
+    const char *matched;
 } Results;
 
 static bool is_gone(void *ctx)
@@ -60,7 +56,7 @@ static void put_retrieve_url(Results *r, DcmDataset *ds)
     dcm_put_utf8(ds, DCM_RetrieveURL, url);
 }
 
-static bool write_row(Results *r, DcmDataset *ds, Err *err)
+static bool write_row(Results *r, DcmDataset *ds, Buf *out, Err *err)
 {
     put_retrieve_url(r, ds);
     dcm_put(ds, DCM_InstanceAvailability, DCM_VR_CS, SPAN("ONLINE"));
@@ -68,62 +64,43 @@ static bool write_row(Results *r, DcmDataset *ds, Err *err)
         dcm_put_utf8(ds, DCM_RetrieveAETitle, r->service->web->settings->retrieve_ae);
     bool first = r->given++ == 0;
     if (r->format == AS_XML) {
-        multipart_write_head(&r->out, r->boundary, first, "Content-Type: application/dicom+xml\r\n");
-        return dcm_xml_write(&r->out, ds, NULL, err);
+        multipart_write_head(out, r->boundary, first, "Content-Type: application/dicom+xml\r\n");
+        return dcm_xml_write(out, ds, NULL, err);
     }
-    buf_append_cstr(&r->out, first ? "[" : ",\n");
-    JsonWriter w = json_writer(&r->out);
+    buf_append_cstr(out, first ? "[" : ",\n");
+    JsonWriter w = json_writer(out);
     return dcm_json_write(&w, ds, NULL, err);
 }
 
-static void write_end(Results *r)
+static void write_end(const Results *r, Buf *out)
 {
-    r->ended = true;
     if (r->format == AS_XML)
-        multipart_write_close(&r->out, r->boundary);
+        multipart_write_close(out, r->boundary);
     else
-        buf_append_cstr(&r->out, r->given ? "]" : "[]");
+        buf_append_cstr(out, r->given ? "]" : "[]");
 }
 
 /* -- results -- */
 
-/* The next result, or the end, behind what is in `out`. */
-static bool write_next(Results *r, Err *err)
+/* The next result, or the end. */
+static bool produce(void *ctx, Buf *out, bool *ended, Err *err)
 {
+    Results *r = ctx;
     IdxRow row;
     arena_reset(r->row);
     if (!arc_query_next(r->query, r->row, &row, err))
         return false;
     if (row.unsupported_key)
-        return err_set(err, ERR_USAGE, "unsupported key");
+        return err_set(err, ERR_USAGE,
+                       "not every attribute of this search is in the index (%s); leave it out, or add it to "
+                       "app/tags.yml and run \"manage database migrate\"",
+                       r->matched);
     r->more = row.attributes && r->given == r->limit;
-    if (row.attributes && !r->more)
-        return write_row(r, row.attributes, err);
-    write_end(r);
+    *ended = r->more || !row.attributes;
+    if (!*ended)
+        return write_row(r, row.attributes, out, err);
+    write_end(r, out);
     return true;
-}
-
-static bool gather(Results *r, Err *err)
-{
-    while (!r->ended && r->out.n < GATHER_MAX)
-        if (!write_next(r, err))
-            return false;
-    return true;
-}
-
-static ssize_t read_results(void *ctx, uint8_t *p, size_t n, Err *err)
-{
-    Results *r = ctx;
-    if (r->sent == r->out.n) {
-        buf_clear(&r->out);
-        r->sent = 0;
-        if (!gather(r, err))
-            return -1;
-    }
-    Span piece = span_sub(buf_span(&r->out), r->sent, n);
-    memcpy(p, piece.p, piece.n);
-    r->sent += piece.n;
-    return (ssize_t)piece.n;
 }
 
 static void free_results(void *ctx)
@@ -131,7 +108,6 @@ static void free_results(void *ctx)
     Results *r = ctx;
     arc_query_close(r->query);
     arena_free(r->row);
-    buf_free(&r->out);
     free(r);
 }
 
@@ -162,32 +138,24 @@ static bool ask(Results *r, const WebSearch *search, Err *err)
     return r->query != NULL;
 }
 
-static const char *media_of(Results *r)
-{
-    if (r->format != AS_XML)
-        return offers[r->format].type;
-    Buf media;
-    buf_init(&media, 0);
-    multipart_media(&media, "application/dicom+xml", r->boundary);
-    const char *text = arena_strdup(http_arena(r->x), buf_cstr(&media));
-    buf_free(&media);
-    return text;
-}
-
 static void answer(Results *r)
 {
-    if (r->more)
-        http_header(r->x, "Warning", "299 gantry \"There are additional results that can be requested\"");
-    if (r->ended && r->given == 0 && !r->service->sphere)
-        http_answer(r->x, 204, NULL, (Span){0});
-    else if (r->ended)
-        http_answer_buf(r->x, 200, media_of(r), &r->out);
-    else {
-        http_answer_source(r->x, 200, media_of(r), &(HttpSource){read_results, free_results, r},
-                           HTTP_LENGTH_UNKNOWN);
+    HttpExchange *x = r->x;
+    const char *media = web_media(x, &offers[r->format], r->boundary);
+    Err err = {0};
+    WebStream *stream = web_stream_new(&(WebProducer){produce, free_results, r}, &err);
+    if (!stream) {
+        http_problem(x, &err);
         return;
     }
-    free_results(r);
+    if (r->more)
+        http_header(x, "Warning", "299 gantry \"There are additional results that can be requested\"");
+    if (web_stream_ended(stream) && r->given == 0 && !r->service->sphere) {
+        http_answer(x, 204, NULL, (Span){0});
+        web_stream_free(stream);
+        return;
+    }
+    web_stream_answer(stream, x, 200, media);
 }
 
 static void search_level(HttpExchange *x, const WebService *service, DcmLevel level)
@@ -209,22 +177,20 @@ static void search_level(HttpExchange *x, const WebService *service, DcmLevel le
     Results *r = calloc(1, sizeof *r);
     if (!r)
         abort();
-    *r = (Results){.x = x, .service = service, .level = level, .format = (Format)chosen, .row = arena_new(0)};
-    buf_init(&r->out, 0);
+    *r = (Results){.x = x,
+                   .service = service,
+                   .level = level,
+                   .format = (Format)chosen,
+                   .row = arena_new(0),
+                   .matched = search.matched};
     multipart_make_boundary(r->boundary);
     r->base = arena_printf(http_arena(x), "%s%s", http_base_url(x), service->retrieve_prefix);
-    if (ask(r, &search, &err) && gather(r, &err)) {
-        answer(r);
+    if (!ask(r, &search, &err)) {
+        free_results(r);
+        http_problem(x, &err);
         return;
     }
-    if (err.code == ERR_USAGE)
-        err_set(&err, ERR_USAGE,
-                "not every attribute of this search is in the index (%s); leave it out, or add it to "
-                "app/tags.yml and run "
-                "\"manage database migrate\"",
-                search.matched);
-    free_results(r);
-    http_problem(x, &err);
+    answer(r);
 }
 
 static void search_studies(HttpExchange *x, void *ctx)
