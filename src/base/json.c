@@ -50,26 +50,6 @@ void json_end_array(JsonWriter *w)
     close_with(w, ']');
 }
 
-/* Length of the valid UTF-8 sequence at the start of s (RFC 3629), 0 if there is none. */
-static size_t utf8_length(Span s)
-{
-    uint8_t c = s.p[0];
-    size_t n = c < 0x80                ? 1
-               : c >= 0xC2 && c < 0xE0 ? 2
-               : c >= 0xE0 && c < 0xF0 ? 3
-               : c >= 0xF0 && c < 0xF5 ? 4
-                                       : 0;
-    if (n == 0 || n > s.n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s.p[i] & 0xC0) != 0x80)
-            return 0;
-    if ((c == 0xE0 && s.p[1] < 0xA0) || (c == 0xED && s.p[1] > 0x9F) || (c == 0xF0 && s.p[1] < 0x90) ||
-        (c == 0xF4 && s.p[1] > 0x8F))
-        return 0;
-    return n;
-}
-
 static void write_escaped(Buf *out, uint8_t c)
 {
     static const char short_form[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
@@ -96,7 +76,7 @@ static void write_string(Buf *out, Span s)
         s = span_sub(s, plain, s.n);
         if (!s.n)
             break;
-        size_t n = utf8_length(s);
+        size_t n = span_utf8_length(s);
         if (n == 1 && s.p[0] != 0x7F)
             write_escaped(out, s.p[0]);
         else if (n)

@@ -137,3 +137,32 @@ bool span_copy(Span s, char *out, size_t size)
     out[n] = 0;
     return n == s.n;
 }
+
+size_t span_utf8_length(Span s)
+{
+    if (s.n == 0)
+        return 0;
+    uint8_t c = s.p[0];
+    size_t n = c < 0x80                ? 1
+               : c >= 0xC2 && c < 0xE0 ? 2
+               : c >= 0xE0 && c < 0xF0 ? 3
+               : c >= 0xF0 && c < 0xF5 ? 4
+                                       : 0;
+    if (n == 0 || n > s.n)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s.p[i] & 0xC0) != 0x80)
+            return 0;
+    if ((c == 0xE0 && s.p[1] < 0xA0) || (c == 0xED && s.p[1] > 0x9F) || (c == 0xF0 && s.p[1] < 0x90) ||
+        (c == 0xF4 && s.p[1] > 0x8F))
+        return 0;
+    return n;
+}
+
+bool span_is_utf8(Span s)
+{
+    for (size_t n; s.n; s = span_sub(s, n, SIZE_MAX))
+        if ((n = span_utf8_length(s)) == 0)
+            return false;
+    return true;
+}

@@ -53,6 +53,10 @@ bool span_to_i64(Span s, int64_t min, int64_t max, int64_t *out);
 /* Whole span as a finite decimal number; surrounding spaces allowed. */
 bool span_to_double(Span s, double *out);
 
+/* Length of the valid UTF-8 sequence (RFC 3629) at the start of s, 0 if there is none. */
+size_t span_utf8_length(Span s);
+bool span_is_utf8(Span s);
+
 /* Copies into a C string of `size` bytes, truncating; always terminated. Returns false if it did not fit. */
 bool span_copy(Span s, char *out, size_t size);
 

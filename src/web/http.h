@@ -52,6 +52,12 @@ const char *http_base_url(const HttpExchange *x);
 /* Who asks, as authentication found; "" = nobody in particular. For the log. */
 const char *http_user(const HttpExchange *x);
 void http_set_user(HttpExchange *x, const char *user);
+/* The pattern of the route with its prefix; NULL when there is none. */
+const char *http_route_pattern(const HttpExchange *x);
+/* Counts requests since the start; in the access log, and as "request" in problem documents. */
+unsigned long http_number(const HttpExchange *x);
+/* Bytes of the body that have come. */
+uint64_t http_received(const HttpExchange *x);
 /* The handler's own state for the exchange; `release` (may be NULL) is called when the exchange ends, however it ends. */
 void http_set_state(HttpExchange *x, void *state, void (*release)(void *state));
 void *http_state(const HttpExchange *x);
@@ -133,7 +139,9 @@ typedef struct HttpSettings {
     unsigned max_connections, max_connections_per_peer; /* 0 = 512, 128 */
     uint64_t max_body;                                  /* bytes; 0 = 64 GiB */
     int64_t head_timeout_ms; /* from the first byte to the end of the headers; 0 = 10 s */
-    int64_t idle_timeout_ms; /* silence; 0 = 60 s */
+    int64_t idle_timeout_ms; /* silence between requests; 0 = 60 s */
+    int64_t
+        slow_timeout_ms; /* a body that comes, or an answer that is taken, with less than 1 KiB/s over this time is cut; 0 = 30 s */
     bool gzip;
     /* May the exchange go on with this role? False: it has answered (401 with WWW-Authenticate, or 403). NULL = everybody may do everything. */
     bool (*authorize)(void *ctx, HttpExchange *x, HttpRole role);
@@ -143,15 +151,18 @@ typedef struct HttpSettings {
     void *finished_ctx;
 } HttpSettings;
 
-/* Listens and serves in the background. Strings of `settings` are copied; routes must outlive the server. */
+/* Listens: the port is taken, and clients that come now wait. Strings of `settings` are copied; routes must outlive the server. */
 HttpServer *http_start(const HttpSettings *settings, Err *err);
-/* Adds routes below a prefix ("" or "/dicom-web"); before the first request reaches them. `ctx` goes to their handlers. */
+/* Adds routes below a prefix ("" or "/dicom-web"); before http_serve. `ctx` goes to their handlers. */
 void http_add_routes(HttpServer *server, const char *prefix, const HttpRoute *routes, size_t count,
                      void *ctx);
+/* Serves in the background from now on. */
+bool http_serve(HttpServer *server, Err *err);
 uint16_t http_port(const HttpServer *server);
 /* No new connections; running exchanges have `grace_ms`; then they are cut. Frees. NULL is fine. */
 void http_stop(HttpServer *server, int64_t grace_ms);
 
+unsigned http_connections(HttpServer *server);
 /* Calls `visit` for each route with its whole pattern. */
 void http_routes(const HttpServer *server,
                  void (*visit)(void *ctx, const char *prefix, const HttpRoute *route), void *ctx);
