@@ -213,29 +213,29 @@ static bool send_indexed_uids(Run *run, Index *index, const TextList *uids, Err 
     return ok;
 }
 
-static int send_indexed(Run *run)
+/* An exit code; with err set unless all was sent. */
+static int send_indexed(Run *run, Err *err)
 {
     const Cli *cli = run->cli;
     const Args *a = run->args;
-    Err err = {0};
     TextList uids = {0};
     const char *one[] = {a->uid};
     if (a->uid)
         uids = (TextList){one, *a->uid != 0};
-    else if (!cli_read_list(cli->arena, a->list, &uids, &err))
-        return cli_fail(cli, "-fUID: %s", err.text);
+    else if (!cli_read_list(cli->arena, a->list, &uids, err)) {
+        err_wrap(err, "-fUID");
+        return EXIT_FAILED;
+    }
     if (!uids.count) {
-        cli_fail(cli, "no UID in %s", a->uid ? "-UID" : a->list);
+        err_set(err, ERR_NOT_FOUND, "no UID in %s", a->uid ? "-UID" : a->list);
         return EXIT_EMPTY_LIST;
     }
     if (!strcmp(uids.items[0], "*"))
         uids.count = 1;
-    Index *index = cli_open_index(cli->settings, &err);
-    if (!index)
-        return cli_fail(cli, "%s", err.text);
-    bool ok = send_indexed_uids(run, index, &uids, &err);
+    Index *index = cli_open_index(cli->settings, err);
+    bool ok = index && send_indexed_uids(run, index, &uids, err);
     idx_close(index);
-    return ok ? EXIT_OK : cli_fail(cli, "%s", err.text);
+    return ok ? EXIT_OK : EXIT_FAILED;
 }
 
 /* -context, else the settings' set. An unknown name is told, and the objects decide. */
@@ -271,6 +271,23 @@ static void show_end(const Run *run, int64_t began, uint64_t skipped)
     fprintf(run->text, "Total store time: %s\n", took);
 }
 
+/* The exit code of a run that came to its end, and the reason when not all was sent. */
+static int judge(const Run *run, Err *err)
+{
+    const SendingTotals *t = &run->totals;
+    if (t->failed)
+        err_set(err, ERR_REFUSED, "%" PRIu64 " of %" PRIu64 " objects were not sent", t->failed,
+                t->sent + t->warnings + t->failed);
+    else if (run->damaged)
+        err_set(err, ERR_FORMAT,
+                "%" PRIu64 " files could not be read as the objects they ought to be; see above",
+                run->damaged);
+    else if (run->unknown)
+        err_set(err, ERR_NOT_FOUND, "%" PRIu64 " of the given UIDs are not in the index; see above",
+                run->unknown);
+    return err->code ? EXIT_FAILED : EXIT_OK;
+}
+
 static int run(Cli *cli, const void *args)
 {
     const Args *a = args;
@@ -289,18 +306,14 @@ static int run(Cli *cli, const void *args)
     if (a->json)
         printf("{\"objects\":[\n");
     if (!strcmp(a->source, "db"))
-        code = send_indexed(&run);
+        code = send_indexed(&run, &err);
     else if (!send_files(&run, &skipped, &err))
-        code = cli_fail(cli, "%s", err.text);
-    show_end(&run, began, skipped);
-    if (code == EXIT_OK && run.totals.failed)
-        code = cli_fail(cli, "%" PRIu64 " of %" PRIu64 " objects were not sent", run.totals.failed,
-                        run.totals.sent + run.totals.warnings + run.totals.failed);
-    if (code == EXIT_OK && run.damaged)
-        code = cli_fail(cli, "%" PRIu64 " files could not be read as the objects they ought to be; see above",
-                        run.damaged);
-    if (code == EXIT_OK && run.unknown)
         code = EXIT_FAILED;
+    show_end(&run, began, skipped);
+    if (code == EXIT_OK)
+        code = judge(&run, &err);
+    if (code != EXIT_OK)
+        cli_fail(cli, "%s", err.text);
     return code;
 }
 

@@ -2,7 +2,7 @@
 """Documents as transcripts: what stands in a ```console block is typed into a shell, and what comes out is compared.
 
     $ COMMAND       goes to the shell; lines that begin with "> " belong to it
-    anything else   is what it prints, stdout and stderr; runs of blanks count as one
+    anything else   is what it prints, stdout and stderr; runs of blanks count as one, empty lines not at all
 
 "…" stands for anything within a line, and alone on a line for any number of lines. Each command must succeed, except one
 that is followed by `$ echo $?`. Words behind "console":
@@ -22,7 +22,7 @@ import time
 
 from programs import ENVIRONMENT, PATIENCE, SANITIZER_REPORT, free_port
 
-FENCE = re.compile(r"^```console(?: (.*))?\n(.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"^```console(?: ([^\n]*))?\n(.*?)^```$", re.M | re.S)
 INFO = re.compile(r"(?:(norun) \(.+\)|terminal=(\w+))?")
 STEP_SECONDS = 20
 
@@ -68,18 +68,17 @@ def pattern_of(expected):
     out = ""
     for line in expected:
         line = squeezed(line)
+        if not line:
+            continue
         out += "(?:.*\n)*?" if line == "…" else ".*".join(re.escape(part) for part in line.split("…")) + "\n"
     return out
 
 
 def lines_of(output):
-    text = "".join(squeezed(line) + "\n" for line in output.rstrip("\n").split("\n"))
-    return "" if text == "\n" else text
+    return "".join(squeezed(line) + "\n" for line in output.split("\n") if line.strip())
 
 
 def matches(expected, output):
-    while expected and not expected[-1].strip():
-        expected = expected[:-1]
     return re.fullmatch(pattern_of(expected), lines_of(output)) is not None
 
 
