@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Where the frames of an object are (PS3.5 §8.2, A.4), found once and remembered for those who ask next: a viewer fetches frames one by one.
+ *
+ * Frames are numbered from 1, as in PS3.3. Native frames are little endian. An object in big endian or deflated encoding is read as explicit
+ * VR little endian. A cache may be used by several threads; ArcFrames are immutable and stay valid until released.
+ */
+#ifndef GANTRY_ARCHIVE_FRAMES_H
+#define GANTRY_ARCHIVE_FRAMES_H
+
+#include "archive/archive.h"
+#include "pixel/pixel.h"
+
+typedef struct ArcFrames ArcFrames;
+typedef struct ArcFrameCache ArcFrameCache;
+
+ArcFrameCache *arc_frame_cache_new(Archive *archive, size_t entries);
+void arc_frame_cache_free(ArcFrameCache *cache); /* NULL is fine */
+
+/* ERR_NOT_FOUND when the object has no pixel data (7FE0,0010). Give it back with arc_frames_release. */
+ArcFrames *arc_frames_get(ArcFrameCache *cache, const IdxFile *file, Err *err);
+void arc_frames_release(ArcFrameCache *cache, ArcFrames *frames); /* NULL is fine */
+
+const PixFormat *arc_frames_format(const ArcFrames *frames);
+/* The transfer syntax that arc_frame_read yields: the stored one; explicit VR little endian for all that are native. */
+const char *arc_frames_syntax(const ArcFrames *frames);
+/* Can arc_frame_decode decode them? */
+bool arc_frames_decodable(const ArcFrames *frames);
+/* Appends one frame as it is stored. ERR_NOT_FOUND when there is no such frame. */
+bool arc_frame_read(const ArcFrames *frames, uint32_t number, Buf *out, Err *err);
+/* Appends one frame decoded to native samples; *format (may be NULL) is what they are then (pix_decode). */
+bool arc_frame_decode(const ArcFrames *frames, uint32_t number, Buf *out, PixFormat *format, Err *err);
+
+#endif
