@@ -1,45 +1,58 @@
 // SPDX-License-Identifier: MIT
 /*
- * Sinks are added at start and never removed while threads run, so the list is read without a lock; each sink has one
- * mutex around write and rotation. A line is written with a single write(2), so that lines of processes sharing a
- * file do not mix.
+ * A plan is worked out once into routes: for each logger that it names, the level below which nothing is to be done and
+ * the handlers above it in the tree. They change only while no thread logs, so they are read without a lock. A line is
+ * written with a single write(2), so that lines of processes sharing a file do not mix.
  */
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/log_format.h"
 #include "base/span.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_SINKS = 32, MAX_LINE = 4096 };
+/* A line fits into one write to a pipe (PIPE_BUF): it comes out whole, and poll(2) knows whether there is room. */
+enum { MAX_MESSAGE = 3600, MAX_LINE = 4096, STREAM_WAIT_MS = 100, STREAM_PAUSE_MS = 1000 };
 
-typedef struct Sink {
-    LogSink set;
+typedef struct Output {
+    LogHandler set;
+    LogFile *file;
     int fd;
-    size_t written;
-    pthread_mutex_t lock; /* guards fd and written */
-} Sink;
+    atomic_bool failing;  /* the file: said on stderr, once for each outage */
+    pthread_mutex_t lock; /* the stream: guards what follows */
+    int64_t deaf_until_ms;
+    uint64_t dropped;
+} Output;
 
-static Sink sinks[MAX_SINKS];
-static int sink_count;
+typedef struct Route {
+    const char *name;
+    size_t n;
+    int level; /* that of the logger and the lowest of the handlers, whichever is higher */
+    uint32_t handlers;
+} Route;
+
+static Output outputs[LOG_MAX_HANDLERS];
+static size_t output_count;
+static Route routes[LOG_MAX_LOGGERS + 1]; /* longest name first; root is the last */
+static size_t route_count;                /* 0: there is no plan */
 static _Thread_local unsigned long association;
 
 static const struct {
     LogLevel level;
-    const char *name, *colour;
+    const char *name;
 } levels[] = {
-    {LOG_DEBUG, "DEBUG", "\033[36m"},         {LOG_INFO, "INFO", "\033[32m"},
-    {LOG_WARNING, "WARNING", "\033[33m"},     {LOG_ERROR, "ERROR", "\033[31m"},
-    {LOG_CRITICAL, "CRITICAL", "\033[1;31m"},
+    {LOG_NOTSET, "NOTSET"},   {LOG_DEBUG, "DEBUG"}, {LOG_INFO, "INFO"},
+    {LOG_WARNING, "WARNING"}, {LOG_ERROR, "ERROR"}, {LOG_CRITICAL, "CRITICAL"},
 };
 
 void log_set_association(unsigned long number)
@@ -52,10 +65,10 @@ unsigned long log_association(void)
     return association;
 }
 
-const char *log_level_name(LogLevel level)
+const char *log_level_name(int level)
 {
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (levels[i].level == level)
+        if ((int)levels[i].level == level)
             return levels[i].name;
     return "NOTSET";
 }
@@ -71,43 +84,83 @@ bool log_level_parse(const char *name, LogLevel *out)
     return false;
 }
 
-/* "pacs" covers "pacs" and "pacs.database", not "pacsx". */
-static bool covers(const char *sink_logger, const char *logger)
+/* -- routes -- */
+
+/* "pacs" is above "pacs.database" and is "pacs", but is not above "pacsx". */
+static bool is_at_or_above(const char *above, size_t n, const char *logger)
 {
-    size_t n = strlen(sink_logger);
-    return n == 0 || (strncmp(sink_logger, logger, n) == 0 && (logger[n] == 0 || logger[n] == '.'));
+    return n == 0 || (strncmp(above, logger, n) == 0 && (logger[n] == 0 || logger[n] == '.'));
+}
+
+static const Route *route_of(const char *logger)
+{
+    size_t i = 0;
+    while (i + 1 < route_count && !is_at_or_above(routes[i].name, routes[i].n, logger))
+        i++;
+    return &routes[i];
 }
 
 bool log_enabled(LogLevel level, const char *logger)
 {
-    if (sink_count == 0)
-        return level >= LOG_WARNING;
-    for (int i = 0; i < sink_count; i++)
-        if (level >= sinks[i].set.level && covers(sinks[i].set.logger, logger))
-            return true;
-    return false;
+    return route_count ? (int)level >= route_of(logger)->level : level >= LOG_WARNING;
 }
 
-static void rotate(Sink *sink)
+/* The logger right above; NULL for root. */
+static const LogLogger *parent_of(const LogPlan *plan, const LogLogger *logger)
 {
-    char from[4200], to[4200];
-    for (int i = sink->set.keep - 1; i >= 0; i--) {
-        if (i == 0)
-            snprintf(from, sizeof from, "%s", sink->set.path);
-        else
-            snprintf(from, sizeof from, "%s.%d", sink->set.path, i);
-        snprintf(to, sizeof to, "%s.%d", sink->set.path, i + 1);
-        if (rename(from, to) != 0 && errno != ENOENT)
-            break;
+    const LogLogger *best = NULL;
+    size_t n = strlen(logger->name);
+    for (size_t i = 0; i < plan->logger_count; i++) {
+        const LogLogger *other = &plan->loggers[i];
+        size_t m = strlen(other->name);
+        if (m < n && is_at_or_above(other->name, m, logger->name) && (!best || m > strlen(best->name)))
+            best = other;
     }
-    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (sink->set.keep ? 0 : O_TRUNC);
-    int fd = open(sink->set.path, flags, 0640);
-    if (fd < 0)
-        return;
-    close(sink->fd);
-    sink->fd = fd;
-    sink->written = 0;
+    return best;
 }
+
+static Route make_route(const LogPlan *plan, const LogLogger *logger)
+{
+    Route route = {.name = logger->name, .n = strlen(logger->name), .level = LOG_NOTSET};
+    bool found = false;
+    for (const LogLogger *l = logger; l && !found; l = parent_of(plan, l)) {
+        route.level = l->level;
+        found = l->level != LOG_NOTSET;
+    }
+    for (const LogLogger *l = logger; l; l = l->propagate ? parent_of(plan, l) : NULL)
+        route.handlers |= l->handlers;
+    int lowest = INT32_MAX;
+    for (size_t i = 0; i < plan->handler_count; i++)
+        if (route.handlers >> i & 1 && plan->handlers[i].to != LOG_TO_NOTHING &&
+            plan->handlers[i].level < lowest)
+            lowest = plan->handlers[i].level;
+    if (logger->disabled)
+        lowest = INT32_MAX;
+    route.level = route.level > lowest ? route.level : lowest;
+    return route;
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    size_t x = ((const Route *)a)->n, y = ((const Route *)b)->n;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static void make_routes(const LogPlan *plan)
+{
+    size_t n = 0;
+    bool has_root = false;
+    for (size_t i = 0; i < plan->logger_count; i++) {
+        has_root = has_root || !*plan->loggers[i].name;
+        routes[n++] = make_route(plan, &plan->loggers[i]);
+    }
+    if (!has_root)
+        routes[n++] = (Route){.name = "", .level = INT32_MAX};
+    qsort(routes, n, sizeof *routes, longest_first);
+    route_count = n;
+}
+
+/* -- writing -- */
 
 static void write_all(int fd, const char *p, size_t n)
 {
@@ -122,86 +175,163 @@ static void write_all(int fd, const char *p, size_t n)
     }
 }
 
-static void write_line(Sink *sink, LogLevel level, const char *line, size_t n)
+static bool takes_a_line(int fd, int wait_ms)
 {
-    char coloured[MAX_LINE + 32];
-    if (sink->set.colour) {
-        const char *colour = "";
-        for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-            if (levels[i].level == level)
-                colour = levels[i].colour;
-        int m = snprintf(coloured, sizeof coloured, "%s%.*s\033[0m\n", colour, (int)n - 1, line);
-        line = coloured;
-        n = (size_t)m;
-    }
-    pthread_mutex_lock(&sink->lock);
-    if (sink->set.path && sink->set.max_bytes && sink->written + n > sink->set.max_bytes && sink->written)
-        rotate(sink);
-    write_all(sink->fd, line, n);
-    sink->written += n;
-    pthread_mutex_unlock(&sink->lock);
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    return poll(&p, 1, wait_ms) == 1 && p.revents & POLLOUT;
 }
 
-/* Control characters of a peer's text must not forge lines or drive a terminal. */
+static void write_stream(Output *output, const char *line, size_t n)
+{
+    pthread_mutex_lock(&output->lock);
+    int64_t now = clock_ms();
+    if (!takes_a_line(output->fd, now < output->deaf_until_ms ? 0 : STREAM_WAIT_MS)) {
+        output->dropped++;
+        if (now >= output->deaf_until_ms)
+            output->deaf_until_ms = now + STREAM_PAUSE_MS;
+    } else {
+        if (output->dropped) {
+            char note[96];
+            int m = snprintf(note, sizeof note, "(%" PRIu64 " lines are missing here: nobody took them)\n",
+                             output->dropped);
+            write_all(output->fd, note, (size_t)m);
+            output->dropped = 0;
+            output->deaf_until_ms = 0;
+        }
+        if (takes_a_line(output->fd, 0))
+            write_all(output->fd, line, n);
+        else
+            output->dropped++;
+    }
+    pthread_mutex_unlock(&output->lock);
+}
+
+static void write_file(Output *output, const char *line, size_t n)
+{
+    Err err = {0};
+    bool ok = log_file_write(output->file, line, n, &err);
+    if (atomic_load_explicit(&output->failing, memory_order_relaxed) == !ok)
+        return;
+    if (!atomic_exchange(&output->failing, !ok) && !ok && takes_a_line(STDERR_FILENO, 0)) {
+        char text[sizeof err.text + 64];
+        int m =
+            snprintf(text, sizeof text, "%s; lines of this log are lost until it can be written\n", err.text);
+        write_all(STDERR_FILENO, text, (size_t)m);
+    }
+}
+
+/* Control characters of a peer's text must not forge lines or drive a terminal; C1 ones come as two bytes of UTF-8. */
 static void make_printable(char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (*p < 0x20 || *p == 0x7f)
+            *p = '?';
+        else if (*p == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0)
+            *p = p[1] = '?';
+    }
 }
 
-void log_write(LogLevel level, const char *logger, const char *format, ...)
+static void deliver(const LogRecord *record, uint32_t handlers)
+{
+    char line[MAX_LINE];
+    for (size_t i = 0; i < output_count; i++) {
+        Output *output = &outputs[i];
+        if (!(handlers >> i & 1) || record->level < output->set.level || output->set.to == LOG_TO_NOTHING)
+            continue;
+        size_t n = log_format_render(output->set.format, record, output->set.colour, line, sizeof line);
+        if (output->file)
+            write_file(output, line, n);
+        else
+            write_stream(output, line, n);
+    }
+}
+
+/* Without a plan. */
+static void write_plainly(const LogRecord *record)
+{
+    char line[MAX_LINE], when[32];
+    clock_format(record->wall_us, false, when);
+    int n = snprintf(line, sizeof line, "%.23s :: %-20s :: %-8s :: %s\n", when, record->logger,
+                     log_level_name(record->level), record->message);
+    if (takes_a_line(STDERR_FILENO, STREAM_WAIT_MS))
+        write_all(STDERR_FILENO, line, (size_t)n);
+}
+
+void log_write_from(const char *file, int line, const char *function, LogLevel level, const char *logger,
+                    const char *format, ...)
 {
     if (!log_enabled(level, logger))
         return;
-    char line[MAX_LINE], when[32];
-    clock_format(clock_wall_us(), false, when);
-    int head = snprintf(line, sizeof line, "%s :: %-20s :: %-8s :: ", when, logger, log_level_name(level));
-    if (association)
-        head += snprintf(line + head, sizeof line - (size_t)head, "assoc=%lu ", association);
+    char message[MAX_MESSAGE];
+    int head = association ? snprintf(message, sizeof message, "assoc=%lu ", association) : 0;
     va_list args;
     va_start(args, format);
-    vsnprintf(line + head, sizeof line - (size_t)head - 1, format, args);
+    vsnprintf(message + head, sizeof message - (size_t)head, format, args);
     va_end(args);
-    make_printable(line + head);
-    size_t n = strlen(line);
-    line[n++] = '\n';
-
-    if (sink_count == 0)
-        write_all(STDERR_FILENO, line, n);
-    for (int i = 0; i < sink_count; i++)
-        if (level >= sinks[i].set.level && covers(sinks[i].set.logger, logger))
-            write_line(&sinks[i], level, line, n);
+    make_printable(message);
+    LogRecord record = {.level = (int)level,
+                        .logger = logger,
+                        .file = file,
+                        .function = function,
+                        .line = line,
+                        .wall_us = clock_wall_us(),
+                        .message = message};
+    if (route_count)
+        deliver(&record, route_of(logger)->handlers);
+    else
+        write_plainly(&record);
 }
 
-bool log_add_sink(const LogSink *set, Err *err)
+/* -- a plan comes and goes -- */
+
+static bool open_output(Output *output, const LogHandler *handler, Err *err)
 {
-    if (sink_count == MAX_SINKS)
-        return err_set(err, ERR_LIMIT, "log: more than %d handlers", MAX_SINKS);
-    Sink sink = {.set = *set, .fd = STDERR_FILENO};
-    if (set->path) {
-        sink.fd = open(set->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-        if (sink.fd < 0)
-            return err_errno(err, errno, "log: cannot open %s", set->path);
-        struct stat st;
-        sink.written = fstat(sink.fd, &st) == 0 ? (size_t)st.st_size : 0;
-        sink.set.path = strdup(set->path);
+    *output = (Output){.set = *handler, .fd = handler->to == LOG_TO_STDOUT ? STDOUT_FILENO : STDERR_FILENO};
+    if (handler->to == LOG_TO_FILE)
+        output->file = log_file_open(&handler->file, err);
+    return output->file || handler->to != LOG_TO_FILE;
+}
+
+static void close_files(Output *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        log_file_close(list[i].file);
+}
+
+bool log_start(const LogPlan *plan, Err *err)
+{
+    Output *fresh = calloc(LOG_MAX_HANDLERS, sizeof *fresh);
+    if (!fresh)
+        return err_set(err, ERR_LIMIT, "log: no memory");
+    size_t n = 0;
+    while (n < plan->handler_count && open_output(&fresh[n], &plan->handlers[n], err))
+        n++;
+    bool ok = n == plan->handler_count;
+    if (ok) {
+        log_close();
+        memcpy(outputs, fresh, sizeof outputs);
+        output_count = n;
+        for (size_t i = 0; i < n; i++)
+            pthread_mutex_init(&outputs[i].lock, NULL);
+        make_routes(plan);
+    } else {
+        close_files(fresh, n);
     }
-    sink.set.logger = strdup(set->logger ? set->logger : "");
-    pthread_mutex_init(&sink.lock, NULL);
-    sinks[sink_count++] = sink;
-    return true;
+    free(fresh);
+    return ok;
+}
+
+void log_reopen(void)
+{
+    for (size_t i = 0; i < output_count; i++)
+        if (outputs[i].file)
+            log_file_reopen(outputs[i].file);
 }
 
 void log_close(void)
 {
-    for (int i = 0; i < sink_count; i++) {
-        Sink *sink = &sinks[i];
-        if (sink->set.path)
-            close(sink->fd);
-        free((char *)(uintptr_t)sink->set.path);
-        free((char *)(uintptr_t)sink->set.logger);
-        pthread_mutex_destroy(&sink->lock);
-    }
-    sink_count = 0;
+    close_files(outputs, output_count);
+    for (size_t i = 0; i < output_count; i++)
+        pthread_mutex_destroy(&outputs[i].lock);
+    output_count = route_count = 0;
 }

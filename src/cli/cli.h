@@ -31,6 +31,7 @@ typedef struct Cli {
     const char *folder;  /* the archive folder; NULL for commands that need none */
     const Settings *settings;
     const SettingsOrigin *origins; /* one per settings key */
+    const char *logging_problem;   /* why logging_config.yml is not in force; NULL = it is */
     Arena *arena;                  /* lives as long as the command */
 } Cli;
 
@@ -44,8 +45,9 @@ int cli_main(int argc, char *const *argv);
 /* The folder of the archive, absolute, in the arena; NULL and err when there is none. */
 const char *cli_find_archive(Arena *arena, const char *invoked, Err *err);
 
-/* Sets up the log files below settings->log_path_folder and makes the archive's run-time folders. */
-bool cli_logs_start(const Settings *settings, Err *err);
+/* Makes the archive's run-time folders, and puts app/logging_config.yml in force or what stands in for it.
+   False only when the folders cannot be made. `data_on_stdout`: no lines of the log on stdout. */
+bool cli_logs_start(Cli *cli, bool data_on_stdout, Err *err);
 
 /* "manage find: text" on stderr, and into the log. Returns EXIT_FAILED. */
 int cli_fail(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -58,7 +58,7 @@ static void journal(const Command *command, const void *args)
 }
 
 /* Finds the archive, reads its settings, opens the log. */
-static bool enter_archive(Cli *cli)
+static bool enter_archive(Cli *cli, bool data_on_stdout)
 {
     Err err = {0};
     cli->folder = cli_find_archive(cli->arena, cli->invoked, &err);
@@ -76,7 +76,7 @@ static bool enter_archive(Cli *cli)
     buf_free(&problems);
     if (!cli->settings)
         return false;
-    if (!cli_logs_start(cli->settings, &err)) {
+    if (!cli_logs_start(cli, data_on_stdout, &err)) {
         fprintf(stderr, "%s: %s\n", cli->program, err.text);
         return false;
     }
@@ -86,7 +86,7 @@ static bool enter_archive(Cli *cli)
 static int run(Cli *cli, const Command *command, const void *args)
 {
     if (command->needs_archive) {
-        if (!enter_archive(cli))
+        if (!enter_archive(cli, command != &command_runserver))
             return EXIT_FAILED;
         journal(command, args);
     }
@@ -96,7 +96,6 @@ static int run(Cli *cli, const Command *command, const void *args)
         err_errno(&err, errno, "cannot write the output");
         code = cli_fail(cli, "%s", err.text);
     }
-    log_close();
     return code;
 }
 
@@ -172,6 +171,7 @@ int cli_main(int argc, char *const *argv)
     Cli cli = {.program = slash ? slash + 1 : invoked, .invoked = invoked, .arena = arena};
     const Command *command = command_of_name(cli.program);
     int code = dispatch(&cli, command, argc > 0 ? argc - 1 : 0, argv + 1);
+    log_close(); /* its texts are in the arena */
     arena_free(arena);
     return code;
 }

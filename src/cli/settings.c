@@ -186,7 +186,7 @@ static bool set_from_text(Loader *loader, const SettingsKey *key, const char *te
     case SET_PATH:
         return set_path(loader, text, at);
     case SET_LEVEL:
-        return log_level_parse(strcasecmp(text, "NOTSET") ? text : "DEBUG", at);
+        return log_level_parse(text, at);
     case SET_CHOICE: {
         const char *choice = find_choice(loader->arena, key->choices, text);
         if (choice)

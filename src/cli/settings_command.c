@@ -50,6 +50,8 @@ static int check(Cli *cli)
     Err err = {0};
     if (!cli_check_engines(cli->settings, &err))
         return cli_fail(cli, "%s", err.text);
+    if (cli->logging_problem)
+        return EXIT_FAILED; /* it has been told */
     size_t n = cli_settings_without_effect(cli->settings, idle);
     for (size_t i = 0; i < n; i++)
         printf("%s: %s\n", cli->settings->file, idle[i]);

@@ -66,7 +66,7 @@ static void values_of_every_type(void **state)
     assert_int_equal(s->console_verbose_level, 2);
     assert_true(s->log_create_file_uid);
     assert_int_equal(s->log_max_bytes, 5);
-    assert_int_equal(s->log_file_level, LOG_DEBUG);
+    assert_int_equal(s->log_file_level, LOG_NOTSET);
     assert_string_equal(s->fs_path, "/srv/data");
     assert_int_equal(s->scp_services.count, 2);
     assert_string_equal(s->scp_services.items[0], "c-store");
