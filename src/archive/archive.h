@@ -46,6 +46,7 @@ typedef struct ArcSettings {
         check_class; /* data set and command must agree on SOP class and instance: A900. On by default in callers */
     /* For servers: opens although the database cannot be reached, and goes on without it. Off: whatever needs the index fails meanwhile. */
     bool outlasts_index;
+    bool search_in_file; /* while the index cannot be reached, queries and retrievals look into the files */
     ArcNotice notice;
     void *notice_ctx; /* may be NULL */
 } ArcSettings;
@@ -127,10 +128,21 @@ typedef struct ArcRetrieve ArcRetrieve;
 /* What a C-MOVE or C-GET identifier selects: unique keys of the level and above, UID lists. ERR_MISMATCH (A900) when the key of the level is missing or is a wildcard. The selection lives in the arena. */
 bool arc_selection_of_keys(Arena *arena, DcmLevel level, const DcmDataset *keys, IdxSelection *out, Err *err);
 
+/* Asked now and then during what takes long; true ends it with ERR_CANCELLED. */
+typedef struct ArcStop {
+    bool (*stopped)(void *ctx);
+    void *ctx;
+} ArcStop;
+
 ArcRetrieve *arc_retrieve_open(Archive *archive, const IdxSelection *selection, Err *err);
+/* The same; stop may be NULL. */
+ArcRetrieve *arc_retrieve_open_stoppable(Archive *archive, const IdxSelection *selection, const ArcStop *stop,
+                                         Err *err);
 uint64_t arc_retrieve_count(const ArcRetrieve *retrieve); /* objects selected at the start */
 /* True and *out; at the end true with out->sop_instance NULL. Strings live until the next call. */
 bool arc_retrieve_next(ArcRetrieve *retrieve, IdxFile *out, Err *err);
+/* From the first object again. */
+void arc_retrieve_rewind(ArcRetrieve *retrieve);
 void arc_retrieve_close(ArcRetrieve *retrieve);
 
 /*

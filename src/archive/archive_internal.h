@@ -4,6 +4,7 @@
 #define GANTRY_ARCHIVE_ARCHIVE_INTERNAL_H
 
 #include "archive/archive.h"
+#include "archive/filescan.h"
 #include "base/log.h"
 #include "base/queue.h"
 #include "dicom/scan.h"
@@ -47,6 +48,8 @@ void inspector_end(Inspector *inspector);
 /* Reads a whole file of the archive: identity, digests, structure. `file` and its strings live in `arena`. */
 bool inspect_file(Inspector *inspector, Arena *arena, const char *path, IdxFile *file,
                   const atomic_bool *cancel, Err *err);
+/* The same from the head of the file alone: no digests, and nothing is known of what comes behind. */
+bool inspect_head(Inspector *inspector, Arena *arena, const char *path, IdxFile *file, Err *err);
 
 /* -- committer.c -- */
 typedef enum JobKind {
@@ -161,6 +164,19 @@ size_t spool_waiting(const Spool *spool);
 /* Until the database is there; false when *stop was set. */
 bool spool_await_index(Spool *spool, const atomic_bool *stop);
 
+/* -- filescan.c -- */
+/* A scan of this archive's files; few run at one time, others wait a little (ERR_LIMIT). */
+ArcFileScan *archive_scan_files(Archive *archive, const ArcFileWish *wish, Err *err);
+/* The index did not answer: may the files be searched instead? If not, err says so, with the DIMSE status. */
+bool archive_may_scan(Archive *archive, Err *err, uint16_t dimse);
+
+/* -- filequery.c -- */
+typedef struct FileQuery FileQuery;
+FileQuery *filequery_open(Archive *archive, const ArcAsk *ask, Err *err);
+/* As idx_next. */
+bool filequery_next(FileQuery *query, Arena *arena, IdxRow *out, Err *err);
+void filequery_close(FileQuery *query);
+
 /* -- archive.c -- */
 struct Archive {
     Arena *strings;
@@ -175,6 +191,7 @@ struct Archive {
     pthread_mutex_t lock; /* guards `ingests` */
     pthread_cond_t idle;
     size_t ingests; /* begun, not ended */
+    atomic_uint file_scans;
 };
 
 void archive_notice(Archive *archive, int level, const char *format, ...)

@@ -154,6 +154,17 @@ typedef struct FileReading {
     uint64_t at;
 } FileReading;
 
+static void take_stat(const FileReading *r, Arena *arena, const char *path, IdxFile *file)
+{
+    struct stat st;
+    if (fstat(r->fd, &st) != 0)
+        st = (struct stat){0};
+    file->size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+    file->end_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
+    file->begin_us = file->end_us;
+    file->path = arena_strdup(arena, path);
+}
+
 static bool read_meta(FileReading *r, Arena *arena, IdxFile *file, unsigned *defects, Err *err)
 {
     DcmFileMeta meta;
@@ -209,23 +220,17 @@ bool inspect_file(Inspector *inspector, Arena *arena, const char *path, IdxFile 
 {
     *inspector = (Inspector){0};
     FileReading r = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-    struct stat st;
     unsigned defects = 0;
     bool ok = false;
     if (r.fd < 0)
         return err_errno(err, errno, "cannot read an object of the archive");
-    if (fstat(r.fd, &st) != 0)
-        st = (struct stat){0};
     r.chunk = malloc(CHUNK);
     r.sha = EVP_MD_CTX_new();
     r.content = XXH3_createState();
     if (!r.chunk || !r.sha || !r.content || !EVP_DigestInit_ex(r.sha, EVP_sha256(), NULL))
         abort();
     XXH3_128bits_reset(r.content);
-    file->size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-    file->end_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
-    file->begin_us = file->end_us;
-    file->path = arena_strdup(arena, path);
+    take_stat(&r, arena, path, file);
     if (!read_meta(&r, arena, file, &defects, err))
         goto done;
     inspector_begin(inspector, file->transfer_syntax);
@@ -236,6 +241,44 @@ bool inspect_file(Inspector *inspector, Arena *arena, const char *path, IdxFile 
 done:
     EVP_MD_CTX_free(r.sha);
     XXH3_freeState(r.content);
+    free(r.chunk);
+    close(r.fd);
+    return ok;
+}
+
+/* As far as the head needs; what follows it is not looked at, unless the file ends before. */
+static bool read_head(FileReading *r, Inspector *inspector, const IdxFile *file, Err *err)
+{
+    r->at = file->data_offset;
+    while (r->at < file->size && inspector->head && !inspector->malformed) {
+        size_t n = file->size - r->at < SLICE ? (size_t)(file->size - r->at) : SLICE;
+        if (!file_read_at(r->fd, r->at, r->chunk, n, err))
+            return false;
+        inspector_feed(inspector, span_of(r->chunk, n));
+        r->at += n;
+    }
+    if (!inspector->malformed && r->at < file->size)
+        return true;
+    return inspector_finish(inspector, err);
+}
+
+bool inspect_head(Inspector *inspector, Arena *arena, const char *path, IdxFile *file, Err *err)
+{
+    *inspector = (Inspector){0};
+    FileReading r = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)};
+    unsigned defects = 0;
+    if (r.fd < 0)
+        return err_errno(err, errno, "cannot read an object of the archive");
+    r.chunk = malloc(PREFIX);
+    if (!r.chunk)
+        abort();
+    take_stat(&r, arena, path, file);
+    bool ok = read_meta(&r, arena, file, &defects, err);
+    if (ok) {
+        inspector_begin(inspector, file->transfer_syntax);
+        inspector->defects = defects;
+        ok = read_head(&r, inspector, file, err) && inspector_identify(inspector, arena, file, err);
+    }
     free(r.chunk);
     close(r.fd);
     return ok;

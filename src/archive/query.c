@@ -3,13 +3,18 @@
  * Queries: PS3.4 C.6.1 (Patient Root), C.6.2 (Study Root) and the retired C.6.3 (Patient/Study Only) say which levels there are. The rest is
  * the index's. Hierarchical and relational queries are answered alike: the keys given are matched, whatever their level, and
  * a missing unique key of an upper level selects more, as peers expect that do not send it.
+ *
+ * While the index cannot be reached, the files answer, if the settings say so.
  */
 #include "archive/archive_internal.h"
+
+#include "dicom/status.h"
 
 #include <stdlib.h>
 
 struct ArcQuery {
-    IdxCursor *cursor;
+    IdxCursor *cursor; /* NULL: `files` */
+    FileQuery *files;
 };
 
 /* PATIENT level under Study Root is no level of that model, but peers ask for it and the answer is clear. */
@@ -39,19 +44,28 @@ ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err)
         .stopped = ask->stopped,
         .stopped_ctx = ask->stopped_ctx,
     };
-    IdxCursor *cursor = idx_query(archive->index, &query, err);
-    if (!cursor)
+    Err why = {0};
+    ArcQuery own = {0};
+    if (!arc_index_is_away(archive, &why))
+        own.cursor = idx_query(archive->index, &query, &why);
+    if (!own.cursor && archive_may_scan(archive, &why, DCM_STATUS_OUT_OF_RESOURCES))
+        own.files = filequery_open(archive, ask, &why);
+    if (!own.cursor && !own.files) {
+        if (err)
+            *err = why;
         return NULL;
+    }
     ArcQuery *out = malloc(sizeof *out);
     if (!out)
         abort();
-    out->cursor = cursor;
+    *out = own;
     return out;
 }
 
 bool arc_query_next(ArcQuery *query, Arena *arena, IdxRow *out, Err *err)
 {
-    return idx_next(query->cursor, arena, out, err);
+    return query->cursor ? idx_next(query->cursor, arena, out, err)
+                         : filequery_next(query->files, arena, out, err);
 }
 
 void arc_query_close(ArcQuery *query)
@@ -59,5 +73,6 @@ void arc_query_close(ArcQuery *query)
     if (!query)
         return;
     idx_cursor_free(query->cursor);
+    filequery_close(query->files);
     free(query);
 }

@@ -2,6 +2,8 @@
 /*
  * Retrieval: which objects, in order. PS3.4 C.4.2.1.4: the identifier has the unique keys of its level and of those above;
  * UIDs may be lists. A Patient ID is one value, but a list is understood. Keys of lower levels do not count.
+ *
+ * While the index cannot be reached, the files are searched, if the settings say so; what they have is gathered before the first object.
  */
 #include "archive/archive_internal.h"
 
@@ -83,24 +85,65 @@ bool arc_selection_of_keys(Arena *arena, DcmLevel level, const DcmDataset *keys,
 }
 
 struct ArcRetrieve {
-    IdxFiles *files;
-    Arena *arena; /* strings of the object at hand */
+    IdxFiles *files;   /* NULL: nothing is selected */
+    ArcFileScan *scan; /* when the index is away */
+    Arena *arena;      /* strings of the object at hand */
     uint64_t count;
 };
 
-ArcRetrieve *arc_retrieve_open(Archive *archive, const IdxSelection *selection, Err *err)
+static bool select_from(ArcRetrieve *r, Index *index, const IdxSelection *selection, Err *err)
 {
-    uint64_t count = 0, bytes = 0;
-    if (!idx_select_count(archive->index, selection, &count, &bytes, err))
+    uint64_t bytes = 0;
+    r->files =
+        idx_select_count(index, selection, &r->count, &bytes, err) ? idx_select(index, selection, err) : NULL;
+    return r->files != NULL;
+}
+
+static bool select_files(ArcRetrieve *r, Archive *archive, const IdxSelection *selection, const ArcStop *stop,
+                         Err *err)
+{
+    Index *index = NULL;
+    ArcFileWish wish = {.only = *selection, .at_once = true};
+    if (stop) {
+        wish.stopped = stop->stopped;
+        wish.stopped_ctx = stop->ctx;
+    }
+    r->scan = archive_scan_files(archive, &wish, err);
+    if (!r->scan || !arc_filescan_next(r->scan, &index, err))
+        return false;
+    uint64_t unreadable = arc_filescan_unreadable(r->scan);
+    if (unreadable)
+        archive_notice(archive, LOG_WARNING, "%llu files or folders could not be read for a retrieval",
+                       (unsigned long long)unreadable);
+    arc_filescan_leave(r->scan);
+    return !index || select_from(r, index, selection, err);
+}
+
+ArcRetrieve *arc_retrieve_open_stoppable(Archive *archive, const IdxSelection *selection, const ArcStop *stop,
+                                         Err *err)
+{
+    Err why = {0};
+    ArcRetrieve own = {0};
+    bool ok = !arc_index_is_away(archive, &why) && select_from(&own, archive->index, selection, &why);
+    if (!ok && archive_may_scan(archive, &why, DCM_STATUS_MOVE_CANNOT_COUNT))
+        ok = select_files(&own, archive, selection, stop, &why);
+    if (!ok) {
+        arc_filescan_close(own.scan);
+        if (err)
+            *err = why;
         return NULL;
-    IdxFiles *files = idx_select(archive->index, selection, err);
-    if (!files)
-        return NULL;
+    }
     ArcRetrieve *retrieve = malloc(sizeof *retrieve);
     if (!retrieve)
         abort();
-    *retrieve = (ArcRetrieve){files, arena_new(0), count};
+    own.arena = arena_new(0);
+    *retrieve = own;
     return retrieve;
+}
+
+ArcRetrieve *arc_retrieve_open(Archive *archive, const IdxSelection *selection, Err *err)
+{
+    return arc_retrieve_open_stoppable(archive, selection, NULL, err);
 }
 
 uint64_t arc_retrieve_count(const ArcRetrieve *retrieve)
@@ -111,7 +154,14 @@ uint64_t arc_retrieve_count(const ArcRetrieve *retrieve)
 bool arc_retrieve_next(ArcRetrieve *retrieve, IdxFile *out, Err *err)
 {
     arena_reset(retrieve->arena);
-    return idx_files_next(retrieve->files, retrieve->arena, out, err);
+    *out = (IdxFile){0};
+    return !retrieve->files || idx_files_next(retrieve->files, retrieve->arena, out, err);
+}
+
+void arc_retrieve_rewind(ArcRetrieve *retrieve)
+{
+    if (retrieve->files)
+        idx_files_rewind(retrieve->files);
 }
 
 void arc_retrieve_close(ArcRetrieve *retrieve)
@@ -119,6 +169,7 @@ void arc_retrieve_close(ArcRetrieve *retrieve)
     if (!retrieve)
         return;
     idx_files_free(retrieve->files);
+    arc_filescan_close(retrieve->scan);
     arena_free(retrieve->arena);
     free(retrieve);
 }

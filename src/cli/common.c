@@ -169,6 +169,7 @@ static Archive *open_archive(const Settings *settings, bool server, Err *err)
                                    .duplicates = duplicates,
                                    .check_class = true,
                                    .outlasts_index = server,
+                                   .search_in_file = settings->search_in_file,
                                    .notice = notice},
                     err);
 }

@@ -171,23 +171,44 @@ bool outbox_add_path(Outbox *box, const char *path, Err *err)
     return true;
 }
 
-static IdxSelection selection_of(const char *model, const char *const *uid)
+static IdxSelection selection_of(const char *model, const char *const *uids, size_t count)
 {
-    if (!strcmp(*uid, "*"))
+    if (!strcmp(*uids, "*"))
         return (IdxSelection){.everything = true};
     if (!strcmp(model, "patient"))
-        return (IdxSelection){.patient_ids = uid, .patient_count = 1};
+        return (IdxSelection){.patient_ids = uids, .patient_count = count};
     if (!strcmp(model, "series"))
-        return (IdxSelection){.series = uid, .series_count = 1};
+        return (IdxSelection){.series = uids, .series_count = count};
     if (!strcmp(model, "instance"))
-        return (IdxSelection){.instances = uid, .instance_count = 1};
-    return (IdxSelection){.studies = uid, .study_count = 1};
+        return (IdxSelection){.instances = uids, .instance_count = count};
+    return (IdxSelection){.studies = uids, .study_count = count};
+}
+
+ArcFileScan *outbox_scan(const Settings *settings, const char *model, const TextList *uids, Index **index,
+                         Err *err)
+{
+    ArcFileWish wish = {.data_path = settings->fs_path,
+                        .temp_path = settings->tmp_path,
+                        .only = selection_of(model, uids->items, uids->count),
+                        .at_once = true};
+    ArcFileScan *scan = arc_filescan_open(&wish, err);
+    if (scan && !arc_filescan_next(scan, index, err)) {
+        arc_filescan_close(scan);
+        return NULL;
+    }
+    if (scan && !*index) {
+        err_set(err, ERR_NOT_FOUND, "nothing to send: the archive's files have none of the given %s UIDs",
+                model);
+        arc_filescan_close(scan);
+        return NULL;
+    }
+    return scan;
 }
 
 bool outbox_add_indexed(Outbox *box, Index *index, const char *model, const char *uid, size_t *found,
                         Err *err)
 {
-    IdxSelection selection = selection_of(model, &uid);
+    IdxSelection selection = selection_of(model, &uid, 1);
     IdxFiles *files = idx_select(index, &selection, err);
     if (!files)
         return false;

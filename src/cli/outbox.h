@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* The objects that `manage store` is to send: gathered from files and folders, or from the index. */
+/* The objects that `manage store` is to send: gathered from files and folders, from the index, or from the store's files while that is away. */
 #ifndef GANTRY_CLI_OUTBOX_H
 #define GANTRY_CLI_OUTBOX_H
 
+#include "archive/filescan.h"
 #include "cli/cli.h"
 
 typedef struct OutItem {
@@ -29,5 +30,9 @@ bool outbox_add_path(Outbox *box, const char *path, Err *err);
 /* What the index has of one identifier ("*" = everything). *found = how many were added. */
 bool outbox_add_indexed(Outbox *box, Index *index, const char *model, const char *uid, size_t *found,
                         Err *err);
+
+/* What the store's files have of the identifiers, as an index that lives as long as the scan. NULL and err when they have nothing. */
+ArcFileScan *outbox_scan(const Settings *settings, const char *model, const TextList *uids, Index **index,
+                         Err *err);
 
 #endif

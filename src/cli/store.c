@@ -191,7 +191,7 @@ static bool send_indexed_uids(Run *run, Index *index, const TextList *uids, Err 
         ok = outbox_add_indexed(&box, index, run->args->model, uids->items[i], &found, err);
         if (ok && !found) {
             run->unknown++;
-            log_error("pacs.database", "store: the index has no %s %s", run->args->model, uids->items[i]);
+            log_error("pacs.database", "store: the archive has no %s %s", run->args->model, uids->items[i]);
         }
         if (!ok || !found || !pausing)
             continue;
@@ -207,9 +207,21 @@ static bool send_indexed_uids(Run *run, Index *index, const TextList *uids, Err 
     if (ok && box.count)
         send(run, &box);
     else if (ok && !any)
-        ok = err_set(err, ERR_NOT_FOUND, "nothing to send: the index has none of the given %s UIDs",
+        ok = err_set(err, ERR_NOT_FOUND, "nothing to send: the archive has none of the given %s UIDs",
                      run->args->model);
     outbox_free(&box);
+    return ok;
+}
+
+/* The index is away. */
+static bool send_filed_uids(Run *run, const TextList *uids, Err *err)
+{
+    Index *index = NULL;
+    log_warning("pacs.database", "store: searching in the files, because: %s", err->text);
+    err_clear(err);
+    ArcFileScan *scan = outbox_scan(run->cli->settings, run->args->model, uids, &index, err);
+    bool ok = scan && send_indexed_uids(run, index, uids, err);
+    arc_filescan_close(scan);
     return ok;
 }
 
@@ -234,7 +246,10 @@ static int send_indexed(Run *run, Err *err)
         uids.count = 1;
     Index *index = cli_open_index(cli->settings, err);
     bool ok = index && send_indexed_uids(run, index, &uids, err);
+    bool away = !index && idx_is_away(err);
     idx_close(index);
+    if (away && cli->settings->search_in_file)
+        ok = send_filed_uids(run, &uids, err);
     return ok ? EXIT_OK : EXIT_FAILED;
 }
 

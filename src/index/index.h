@@ -52,6 +52,7 @@ typedef struct IdxSettings {
     /* A database that cannot be reached does not fail idx_open; each call then tries again, with growing pauses, and fails with an error
        that idx_is_away knows until it is there. */
     bool may_be_away;
+    bool scratch; /* SQLite: made for the moment, nothing in it has to outlive the process */
 } IdxSettings;
 
 /* Opens, creates or migrates. */
@@ -146,6 +147,8 @@ bool idx_select_count(Index *index, const IdxSelection *selection, uint64_t *obj
                       Err *err);
 /* True and *out (strings in the arena); at the end true with out->sop_instance NULL. */
 bool idx_files_next(IdxFiles *files, Arena *arena, IdxFile *out, Err *err);
+/* From the first object again. */
+void idx_files_rewind(IdxFiles *files);
 void idx_files_free(IdxFiles *files);
 
 /* -- figures -- */

@@ -225,6 +225,11 @@ bool idx_files_next(IdxFiles *files, Arena *arena, IdxFile *out, Err *err)
     return ok;
 }
 
+void idx_files_rewind(IdxFiles *files)
+{
+    files->at = 0;
+}
+
 void idx_files_free(IdxFiles *files)
 {
     if (!files)

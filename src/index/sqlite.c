@@ -3,6 +3,7 @@
  * The SQLite driver. Write-ahead log: readers see the last commit and are never blocked by the writer. synchronous=FULL:
  * a commit is on disk when it returns. secure_delete is off: freed pages are not overwritten (Debian's build has it on), which
  * would double the writing. Memory mapping stays off: a file that is cut short under us would end the server by SIGBUS.
+ * A scratch database has no log and is never synced.
  *
  * Errors that users meet (locked, damaged, full) say which file and what to do.
  */
@@ -23,6 +24,7 @@ enum { STATEMENTS = 48, LOCK_TEXT = 96, WATCH_STEPS = 4000 };
 typedef struct LiteSource {
     DbSource base;
     int64_t busy_timeout_ms;
+    bool scratch;
 } LiteSource;
 
 typedef struct LiteStatement {
@@ -159,9 +161,12 @@ static bool configure(Lite *db, Err *err)
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
         "PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536; "
         "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864";
+    static const char *const scratch = "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; "
+                                       "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384";
     static const char *const reader =
         "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192; PRAGMA mmap_size=0";
-    return execute(db, db->mode == DB_WRITER ? writer : reader, err);
+    bool is_scratch = ((LiteSource *)db->base.source)->scratch;
+    return execute(db, db->mode == DB_READER ? reader : is_scratch ? scratch : writer, err);
 }
 
 static DbSource *lite_source_new(const IdxSettings *settings, Err *err)
@@ -175,6 +180,7 @@ static DbSource *lite_source_new(const IdxSettings *settings, Err *err)
         abort();
     source->base = (DbSource){&db_sqlite, strdup(settings->sqlite_path)};
     source->busy_timeout_ms = settings->busy_timeout_ms > INT32_MAX ? INT32_MAX : settings->busy_timeout_ms;
+    source->scratch = settings->scratch;
     return &source->base;
 }
 

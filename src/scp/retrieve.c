@@ -214,31 +214,52 @@ static bool send_all(ScpRetrieve *r, ArcRetrieve *objects, Err *err)
 }
 
 /* One look over all objects, so that one negotiation covers them. */
-static bool announce(ScpRetrieve *r, const IdxSelection *selection, Err *why)
+static bool announce(ScpRetrieve *r, ArcRetrieve *objects, Err *why)
 {
     IdxFile file;
-    bool ok;
-    if (!r->expect)
-        return true;
-    ArcRetrieve *objects = arc_retrieve_open(r->a->archive, selection, why);
-    if (!objects)
-        return false;
-    while ((ok = arc_retrieve_next(objects, &file, why)) && file.sop_instance)
+    bool ok = true;
+    while (r->expect && (ok = arc_retrieve_next(objects, &file, why)) && file.sop_instance)
         r->expect(r->ctx, &file);
-    arc_retrieve_close(objects);
+    arc_retrieve_rewind(objects);
     return ok;
+}
+
+/* Asked while the objects are being selected. */
+static bool is_stopped(void *ctx)
+{
+    ScpRetrieve *r = ctx;
+    return scp_stopping(r->a->server) || scp_interrupted(r->a, r->request, &r->over);
+}
+
+static ArcRetrieve *select_objects(ScpRetrieve *r, Err *why)
+{
+    IdxSelection selection;
+    ArcStop stop = {is_stopped, r};
+    if (!arc_selection_of_keys(r->a->arena, r->id.level, r->id.keys, &selection, why))
+        return NULL;
+    ArcRetrieve *objects = arc_retrieve_open_stoppable(r->a->archive, &selection, &stop, why);
+    if (!objects || announce(r, objects, why))
+        return objects;
+    arc_retrieve_close(objects);
+    return NULL;
+}
+
+/* Before the first object. */
+static bool end_early(ScpRetrieve *r, Err *why, Err *err)
+{
+    if (r->over)
+        return err_set(err, ERR_CLOSED, "the peer went away during its request");
+    if (why->code == ERR_CANCELLED)
+        why->dimse = DCM_STATUS_CANCEL;
+    return scp_retrieve_refuse(r, why, err);
 }
 
 bool scp_retrieve_run(ScpRetrieve *r, Err *err)
 {
-    IdxSelection selection;
     Err why = {0};
-    ArcRetrieve *objects = NULL;
-    if (arc_selection_of_keys(r->a->arena, r->id.level, r->id.keys, &selection, &why) &&
-        announce(r, &selection, &why))
-        objects = arc_retrieve_open(r->a->archive, &selection, &why);
+    ArcRetrieve *objects = select_objects(r, &why);
     if (!objects)
-        return scp_retrieve_refuse(r, &why, err);
+        return end_early(r, &why, err);
     r->remaining = arc_retrieve_count(objects);
     buf_init(&r->failed_uids, MAX_FAILED_LIST);
     bool alive = send_all(r, objects, err);

@@ -34,6 +34,7 @@ typedef struct ScpRetrieve {
     uint64_t remaining, completed, failed, warning;
     Buf failed_uids; /* joined by backslash, as many as one element can hold */
     int64_t began;
+    bool over; /* the peer went away while the objects were being selected */
     Err why;
 } ScpRetrieve;
 

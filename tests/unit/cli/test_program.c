@@ -208,7 +208,7 @@ static void store_without_peer(void **state)
            EXIT_EMPTY_LIST, NULL, "no UID in");
     manage = in("pacs/manage");
     expect(RUN(folder, manage, "store", "-aec", "X", "-sp", "db", "-UID", "1.2.3", "127.0.0.1", "1"),
-           EXIT_FAILED, NULL, "the index has no study 1.2.3");
+           EXIT_FAILED, NULL, "the archive has no study 1.2.3");
     manage = in("pacs/manage");
     expect(RUN(folder, manage, "store", "-aec", "X", "-sp", "fs", "-pd", in("missing"), "127.0.0.1", "1"),
            EXIT_FAILED, NULL, "No such file");
