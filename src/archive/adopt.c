@@ -45,16 +45,15 @@ static bool fits(const IdxFile *row, const char *path, const struct stat *st)
            mtime <= row->end_us + MTIME_SLACK_US;
 }
 
-/* Does the index know this file? A name made by the layout ends in the SOP Instance UID when that is clean. */
-static bool is_indexed(Adoption *a, const char *name)
+bool adoption_is_indexed(Archive *archive, Arena *arena, const char *name)
 {
     const char *slash = strrchr(name, '/');
-    char *path = store_path(a->archive->store, name);
+    char *path = store_path(archive->store, name);
     struct stat st;
     IdxFile row;
     Err ignored;
     bool indexed = path && stat(path, &st) == 0 &&
-                   idx_instance(a->archive->index, a->arena, slash ? slash + 1 : name, &row, &ignored) &&
+                   idx_instance(archive->index, arena, slash ? slash + 1 : name, &row, &ignored) &&
                    fits(&row, path, &st);
     free(path);
     return indexed;
@@ -97,7 +96,7 @@ static bool visit(void *ctx, const char *name, Err *err)
         if (!spool_await_index(spool, &a->stop))
             return err_set(err, ERR_CANCELLED, "the archive is being closed");
         arena_reset(a->arena);
-        if (is_indexed(a, name) || adopt(a, name, &why))
+        if (adoption_is_indexed(a->archive, a->arena, name) || adopt(a, name, &why))
             return true;
         if (a->hangs || why.code == ERR_CANCELLED || (idx_is_away(&why) && !spool)) {
             *err = why;

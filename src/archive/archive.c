@@ -167,6 +167,8 @@ Archive *arc_open(const ArcSettings *settings, Err *err)
     if (settings->outlasts_index)
         spool_start(archive);
     archive->adoption = adoption_start(archive);
+    if (settings->outlasts_index)
+        archive->healing = healing_start(archive);
     return archive;
 }
 
@@ -174,6 +176,7 @@ void arc_close(Archive *archive)
 {
     if (!archive)
         return;
+    healing_stop(archive->healing);
     adoption_stop(archive->adoption);
     spool_stop(archive->spool);
     if (!wait_idle(archive)) {

@@ -82,7 +82,9 @@ typedef struct Job {
     IdxFile file;
     const char *name; /* in the store */
     bool again;       /* JOB_ADOPT: its row is made anew even when nothing changed */
-    StorePut *put;    /* JOB_INGEST: ended and synced */
+    bool
+        if_gone; /* JOB_REMOVE: only when its file is not there. Outcome ARC_STORED when a row went, else ARC_SAME */
+    StorePut *put; /* JOB_INGEST: ended and synced */
 
     ArcOutcome outcome;
     bool ok;
@@ -143,6 +145,9 @@ typedef struct Adoption Adoption;
 /* NULL when there is nothing to do. */
 Adoption *adoption_start(Archive *archive);
 void adoption_stop(Adoption *adoption);
+/* Does the index know this file of the store, by its name, size and time? A name made by the layout ends in the SOP Instance UID when
+   that is clean; other names it does not know. */
+bool adoption_is_indexed(Archive *archive, Arena *arena, const char *name);
 /* Reads an object of the store that the index may not know. The job is ready for the committer. */
 bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
                    const atomic_bool *cancel, Err *err);
@@ -164,6 +169,7 @@ size_t spool_waiting(const Spool *spool);
 /* Until the database is there; false when *stop was set. */
 bool spool_await_index(Spool *spool, const atomic_bool *stop);
 
+<<<<<<< HEAD
 /* -- filescan.c -- */
 /* A scan of this archive's files; few run at one time, others wait a little (ERR_LIMIT). */
 ArcFileScan *archive_scan_files(Archive *archive, const ArcFileWish *wish, Err *err);
@@ -176,6 +182,14 @@ FileQuery *filequery_open(Archive *archive, const ArcAsk *ask, Err *err);
 /* As idx_next. */
 bool filequery_next(FileQuery *query, Arena *arena, IdxRow *out, Err *err);
 void filequery_close(FileQuery *query);
+=======
+/* -- heal.c: an index that was lost -- */
+typedef struct Healing Healing;
+Healing *healing_start(Archive *archive);
+void healing_stop(Healing *healing);
+/* The index has all objects of the store: said in the index. */
+bool healing_note(Archive *archive, Err *err);
+>>>>>>> 8ad5d14 (archive: an index that is lost is filled again while the server works; data index --prune takes out rows whose file is gone)
 
 /* -- archive.c -- */
 struct Archive {
@@ -188,6 +202,7 @@ struct Archive {
     Quarantine *quarantine;
     Adoption *adoption;
     Spool *spool;
+    Healing *healing;
     pthread_mutex_t lock; /* guards `ingests` */
     pthread_cond_t idle;
     size_t ingests; /* begun, not ended */

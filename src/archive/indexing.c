@@ -112,11 +112,12 @@ static bool is_known(Run *run, const char *path)
     DcmFileMeta meta;
     IdxFile row;
     struct stat st;
-    if (stat(path, &st) != 0 || !read_meta(path, &meta) || !*meta.sop_instance)
-        return false;
+    const char *name = store_name(run->archive->store, path);
     Arena *arena = arena_new(0);
-    bool known = idx_instance(run->archive->index, arena, meta.sop_instance, &row, NULL) &&
-                 is_current(&row, path, &st);
+    bool known = name && adoption_is_indexed(run->archive, arena, name);
+    if (!known && stat(path, &st) == 0 && read_meta(path, &meta) && *meta.sop_instance)
+        known = idx_instance(run->archive->index, arena, meta.sop_instance, &row, NULL) &&
+                is_current(&row, path, &st);
     arena_free(arena);
     return known;
 }
@@ -390,7 +391,10 @@ static bool run_all(Archive *archive, const ArcIndexing *wish, bool again, ArcIn
 
 bool arc_index_folder(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err)
 {
-    return run_all(archive, indexing, false, out, err);
+    bool ok = run_all(archive, indexing, false, out, err);
+    if (ok && !indexing->folder && !out->failed)
+        healing_note(archive, NULL); /* else a server looks once more, and finds nothing to do */
+    return ok;
 }
 
 bool arc_index_again(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err)

@@ -47,4 +47,22 @@ bool arc_index_folder(Archive *archive, const ArcIndexing *indexing, ArcIndexed 
    Files that are gone count as failed; their rows stay. */
 bool arc_index_again(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err);
 
+typedef struct ArcPruned {
+    uint64_t seen;   /* rows looked at */
+    uint64_t gone;   /* their file is not there */
+    uint64_t pruned; /* rows taken out of the index */
+    uint64_t failed; /* rows that the index keeps */
+} ArcPruned;
+
+typedef struct ArcPruning {
+    bool dry_run;            /* only looks */
+    const atomic_bool *stop; /* may be NULL */
+    void (*step)(void *ctx, const ArcPruned *so_far,
+                 const IdxFile *gone); /* for each that is gone. May be NULL */
+    void *ctx;
+} ArcPruning;
+
+/* Takes the rows out of the index whose file is gone. Refused (ERR_REFUSED) while the data folder has no files at all. */
+bool arc_prune(Archive *archive, const ArcPruning *pruning, ArcPruned *out, Err *err);
+
 #endif

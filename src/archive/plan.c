@@ -185,14 +185,14 @@ static void plan_removal(Archive *archive, Job *job)
     bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
     if (!known && err.code != ERR_NOT_FOUND) {
         job_fail(job, &err);
-    } else if (!known) {
+    } else if (!known || (job->if_gone && is_there(&found))) {
         job_settle(job, ARC_SAME);
     } else if (strcmp(found.path, job->file.path) != 0 || !job_same_content(&found, &job->file)) {
         err_set(&err, ERR_MISMATCH, "the object came again with other content meanwhile; it stays");
         job_fail(job, &err);
     } else {
         job->plan = PLAN_REMOVE;
-        job->outcome = ARC_SAME;
+        job->outcome = job->if_gone ? ARC_STORED : ARC_SAME;
     }
 }
 

@@ -46,7 +46,7 @@ static void print_time(uint64_t files, uint64_t bytes, int64_t ms)
 
 typedef struct IndexArgs {
     const char *folder;
-    bool erase, verify, json;
+    bool erase, verify, prune, dry_run, json;
 } IndexArgs;
 
 static const IndexArgs index_defaults;
@@ -58,6 +58,10 @@ static const Option index_options[] = {
      .help = "copy the files into the store and delete each here once its copy is durable (needs -d)"},
     {OPT_FLAG, .name = "verify", .help = "read files that look unchanged, too",
      .at = offsetof(IndexArgs, verify)},
+    {OPT_FLAG, .name = "prune", .help = "then take the rows out of the index whose file is gone",
+     .at = offsetof(IndexArgs, prune)},
+    {OPT_FLAG, .name = "dry-run", .help = "with --prune: index nothing, and only list those rows",
+     .at = offsetof(IndexArgs, dry_run)},
     {OPT_FLAG, .name = "json", .help = "print the summary as JSON on stdout",
      .at = offsetof(IndexArgs, json)},
     {OPT_END},
@@ -68,6 +72,8 @@ static const char *check_index(const void *args)
     const IndexArgs *a = args;
     if (a->erase && !a->folder)
         return "-rm/--erase needs -d/--directoryDicom: the files of the store are the archive";
+    if (a->dry_run && !a->prune)
+        return "--dry-run is for --prune";
     return NULL;
 }
 
@@ -78,17 +84,41 @@ static void index_step(void *ctx, const ArcIndexed *so_far, const char *path, co
     progress_step(ctx, so_far->seen);
 }
 
-static void show_indexed(const IndexArgs *a, const ArcIndexed *d, int64_t ms)
+static void prune_step(void *ctx, const ArcPruned *so_far, const IdxFile *gone)
 {
-    static const char *const names[] = {"seen",   "added",   "known", "junk",
-                                        "failed", "deleted", "kept",  "bytes_read"};
+    const IndexArgs *a = ctx;
+    log_warning("index_data", "the file of object %s is gone%s", gone->sop_instance,
+                a->dry_run ? "" : "; its row goes, too");
+    if (a->dry_run && !a->json)
+        printf("%s %s\n", gone->sop_instance, gone->path);
+}
+
+static bool prune(const IndexArgs *a, Archive *archive, const atomic_bool *stop, ArcPruned *out, Err *err)
+{
+    ArcPruning wish = {.dry_run = a->dry_run, .stop = stop, .step = prune_step, .ctx = (void *)a};
+    bool ok = arc_prune(archive, &wish, out, err);
+    log_info("index_data",
+             "prune seen=%" PRIu64 " gone=%" PRIu64 " pruned=%" PRIu64 " failed=%" PRIu64 " dry_run=%d",
+             out->seen, out->gone, out->pruned, out->failed, a->dry_run);
+    return ok;
+}
+
+static void show_indexed(const IndexArgs *a, const ArcIndexed *d, const ArcPruned *p, int64_t ms)
+{
+    static const char *const names[] = {"seen",    "added", "known",      "junk", "failed",
+                                        "deleted", "kept",  "bytes_read", "gone", "pruned"};
     if (a->json) {
         print_json(names,
                    (const uint64_t[]){d->seen, d->added, d->known, d->junk, d->failed, d->deleted, d->kept,
-                                      d->bytes},
-                   8, ms);
+                                      d->bytes, p->gone, p->pruned},
+                   a->prune ? 10 : 8, ms);
         return;
     }
+    if (a->prune)
+        printf("---> %" PRIu64 " rows of files that are gone, %" PRIu64 " taken out of the index\n", p->gone,
+               p->pruned);
+    if (a->dry_run)
+        return;
     print_time(d->seen, d->bytes, ms);
     if (a->erase)
         printf("---> %" PRIu64 " files moved into the archive, %" PRIu64 " left where they are\n", d->deleted,
@@ -132,6 +162,8 @@ static int run_index(Cli *cli, const void *args)
     const Settings *s = cli->settings;
     bool own = !a->folder || is_store(s, a->folder);
     Err err = {0};
+    if (!own && a->prune)
+        return cli_fail(cli, "--prune is about the whole index; call it without -d");
     if (own && a->erase)
         return cli_fail(cli, "%s is the archive's own store; with -rm its files would be gone", a->folder);
     const atomic_bool *stop = stopping_watch();
@@ -140,7 +172,8 @@ static int run_index(Cli *cli, const void *args)
         return cli_fail(cli, "%s", err.text);
     int64_t began = clock_ms();
     Progress progress = progress_start("files", 0, true);
-    ArcIndexed done;
+    ArcIndexed done = {0};
+    ArcPruned pruned = {0};
     ArcIndexing wish = {.folder = own ? NULL : a->folder,
                         .leave_out = folders_of_ours(cli),
                         .threads = (size_t)s->thread_number,
@@ -149,9 +182,10 @@ static int run_index(Cli *cli, const void *args)
                         .stop = stop,
                         .step = index_step,
                         .ctx = &progress};
-    bool ok = arc_index_folder(archive, &wish, &done, &err);
+    bool ok = a->dry_run || arc_index_folder(archive, &wish, &done, &err);
     progress_end(&progress);
-    show_indexed(a, &done, clock_ms() - began);
+    ok = ok && (!a->prune || prune(a, archive, stop, &pruned, &err));
+    show_indexed(a, &done, &pruned, clock_ms() - began);
     arc_close(archive);
     log_info("index_data",
              "index seen=%" PRIu64 " added=%" PRIu64 " known=%" PRIu64 " junk=%" PRIu64 " failed=%" PRIu64
@@ -159,9 +193,9 @@ static int run_index(Cli *cli, const void *args)
              done.seen, done.added, done.known, done.junk, done.failed, done.deleted, done.kept);
     if (!ok)
         return cli_fail(cli, "%s", err.text);
-    if (done.failed)
+    if (done.failed + pruned.failed)
         return cli_fail(cli, "%" PRIu64 " files could not be read or stored; see index_data.log",
-                        done.failed);
+                        done.failed + pruned.failed);
     return EXIT_OK;
 }
 

@@ -169,6 +169,7 @@ static int wait_for_stop(const Cli *cli, int verbosity, Archive *archive, const 
     struct timespec wait = {.tv_sec = (time_t)period,
                             .tv_nsec = (long)((period - (double)(time_t)period) * 1e9)};
     size_t shown = SIZE_MAX;
+    bool away = arc_index_is_away(archive, NULL);
     for (;;) {
         fflush(stdout);
         int number = sigtimedwait(signals, NULL, &wait);
@@ -176,6 +177,10 @@ static int wait_for_stop(const Cli *cli, int verbosity, Archive *archive, const 
             return number;
         if (number < 0 && errno != EAGAIN && errno != EINTR)
             return SIGTERM;
+        if (arc_index_is_away(archive, NULL) != away) {
+            away = !away;
+            printf("# Thread database save\t%s\n", away ? "OFF" : "ON");
+        }
         size_t waiting = verbosity >= 2 ? arc_ingest_waiting(archive) : shown;
         if (waiting != shown)
             printf("=========== SIZE QUEUE %s : %zu\n", cli->settings->aet, waiting);

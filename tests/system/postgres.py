@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A PostgreSQL of a test's own: a cluster in a folder, on 127.0.0.1, stopped by process id."""
+import contextlib
 import os
 import pathlib
 import pwd
@@ -29,7 +30,7 @@ class Postgres:
                 os.chown(path, self.user.pw_uid, self.user.pw_gid)
         self.run("initdb", "-D", self.folder / "data", "-U", "gantry", "-A", "scram-sha-256", "--pwfile", self.folder / "password", "-E", "UTF8",
                  "--no-sync")
-        self.process = None
+        self.process, self.paused = None, []
         self.start()
 
     def run(self, program, *arguments):
@@ -63,7 +64,36 @@ class Postgres:
                 self.process.kill()
                 self.process.wait()
 
+    def crash(self):
+        """As if its power failed."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(30)
+
+    def processes(self):
+        """The server's and those of its connections."""
+        def parent(stat):
+            return int(stat.read_text().rpartition(")")[2].split()[1])
+        found = [self.process.pid]
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                if parent(stat) == self.process.pid:
+                    found.append(int(stat.parent.name))
+        return found
+
+    def pause(self):
+        """It hangs: connections stand, nothing is answered."""
+        self.paused = self.processes()
+        for pid in self.paused:
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self):
+        for pid in self.paused:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self.paused = []
+
     def remove(self):
+        self.resume()
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+/*
+ * An index that is lost, or is that of another place, comes again by itself. The index has a note for each store whose objects it has, named after the store's
+ * absolute path: its rows hold such paths, too. Where a server finds no such note, or an empty index beside a data folder that is not, a
+ * thread looks at every object and hands what the index lacks to the committer, while the server is at work; then it sets the note. A pass that
+ * was cut short begins again, and passes over what is there.
+ */
+#include "archive/archive_internal.h"
+#include "archive/indexing.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { THREADS = 2, REPORT_MS = 30000, PAUSE_MS = 1000, LOOK_MS = 100, NOTE_NAME = 48 };
+
+struct Healing {
+    Archive *archive;
+    pthread_t thread;
+    atomic_bool stop;
+    Deadline report;
+    bool missed; /* the database was away for some of them */
+};
+
+/* -- the note -- */
+
+static void note_name(const Archive *archive, char out[NOTE_NAME])
+{
+    char *root = realpath(archive->settings.data_path, NULL);
+    const char *path = root ? root : archive->settings.data_path;
+    XXH128_hash_t hash = XXH3_128bits(path, strlen(path));
+    snprintf(out, NOTE_NAME, "store %016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64, (uint64_t)hash.low64);
+    free(root);
+}
+
+bool healing_note(Archive *archive, Err *err)
+{
+    char name[NOTE_NAME];
+    note_name(archive, name);
+    Index *index = archive_open_index_briefly(archive, err);
+    bool ok =
+        index && idx_begin(index, err) && idx_note_set(index, name, "indexed", err) && idx_commit(index, err);
+    idx_close(index);
+    return ok;
+}
+
+/* -- is it needed? -- */
+
+static bool has_note(Archive *archive, bool *out, Err *err)
+{
+    char name[NOTE_NAME];
+    const char *value = "";
+    Arena *arena = arena_new(0);
+    note_name(archive, name);
+    bool ok = idx_note_get(archive->index, arena, name, &value, err);
+    *out = ok && *value;
+    arena_free(arena);
+    return ok;
+}
+
+static bool is_empty(Archive *archive, bool *out, Err *err)
+{
+    Arena *arena = arena_new(0);
+    IdxQuery query = {.level = DCM_LEVEL_PATIENT, .keys = dcm_dataset_new(arena), .limit = 1};
+    IdxRow row = {0};
+    IdxCursor *cursor = idx_query(archive->index, &query, err);
+    bool ok = cursor && idx_next(cursor, arena, &row, err);
+    *out = ok && !row.attributes;
+    idx_cursor_free(cursor);
+    arena_free(arena);
+    return ok;
+}
+
+static bool stop_at_first(void *ctx, const char *name, Err *err)
+{
+    *(bool *)ctx = true;
+    return err_set(err, ERR_CANCELLED, "one is enough");
+}
+
+static bool is_needed(Archive *archive, bool *out, Err *err)
+{
+    bool noted, empty, files = false;
+    Err why;
+    *out = false;
+    if (!has_note(archive, &noted, err) || !is_empty(archive, &empty, err))
+        return false;
+    if (noted && !empty)
+        return true;
+    if (!store_walk(archive->store, stop_at_first, &files, &why) && !files) {
+        if (err)
+            *err = why;
+        return false;
+    }
+    *out = files;
+    return files || noted || healing_note(archive, err);
+}
+
+/* -- the work -- */
+
+static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Err *why)
+{
+    Healing *h = ctx;
+    if (why && idx_is_away(why)) {
+        h->missed = true;
+        spool_takes(h->archive->spool, why);
+    } else if (why) {
+        archive_notice(h->archive, LOG_WARNING, "a file in the data folder is not indexed: %s", why->text);
+    }
+    if (!deadline_passed(h->report))
+        return;
+    h->report = deadline_in(REPORT_MS);
+    archive_notice(h->archive, LOG_INFO,
+                   "indexing the data folder: %" PRIu64 " files seen, %" PRIu64 " added so far", so_far->seen,
+                   so_far->added);
+}
+
+/* One pass over the store. False when it has to be done again. */
+static bool pass(Healing *h)
+{
+    Archive *archive = h->archive;
+    ArcIndexing wish = {.threads = THREADS, .stop = &h->stop, .step = step, .ctx = h};
+    ArcIndexed done;
+    Err err;
+    h->missed = false;
+    h->report = deadline_in(REPORT_MS);
+    archive_notice(archive, LOG_WARNING,
+                   "the index is not known to have all objects of %s; looking through them, while the server "
+                   "works",
+                   archive->settings.data_path);
+    bool ok = arc_index_folder(archive, &wish, &done, &err);
+    if (!ok && err.code != ERR_CANCELLED)
+        archive_notice(archive, LOG_ERROR, "the data folder cannot be indexed: %s", err.text);
+    if (h->missed || !ok)
+        return false;
+    if (!healing_note(archive, &err))
+        return false;
+    archive_notice(archive, LOG_WARNING,
+                   "the index is complete: %" PRIu64 " files seen, %" PRIu64 " added, %" PRIu64 " not",
+                   done.seen, done.added, done.junk + done.failed);
+    return true;
+}
+
+static void *healing_main(void *ctx)
+{
+    Healing *h = ctx;
+    bool needed = true, sure = false;
+    while (spool_await_index(h->archive->spool, &h->stop)) {
+        Err err;
+        if (!sure)
+            sure = is_needed(h->archive, &needed, &err);
+        if (sure && (!needed || pass(h)))
+            break;
+        Deadline deadline = deadline_in(PAUSE_MS);
+        while (!atomic_load(&h->stop) && !deadline_passed(deadline))
+            clock_sleep_ms(LOOK_MS);
+    }
+    return NULL;
+}
+
+Healing *healing_start(Archive *archive)
+{
+    Healing *h = calloc(1, sizeof *h);
+    if (!h)
+        abort();
+    h->archive = archive;
+    if (pthread_create(&h->thread, NULL, healing_main, h) != 0)
+        abort();
+    return h;
+}
+
+void healing_stop(Healing *h)
+{
+    if (!h)
+        return;
+    atomic_store(&h->stop, true);
+    pthread_join(h->thread, NULL);
+    free(h);
+}

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""The database goes away while objects come in: what was acknowledged is kept, indexed when it is back, and neither lost nor counted twice."""
+import threading
+import time
+
+import pytest
+from dimse import Aborted, Association
+from make_dicom import SECONDARY_CAPTURE, attributes, data_set, uid
+from part10 import read_folder
+from postgres import AVAILABLE, Postgres
+from programs import wait_until
+from query import STUDY_ROOT, QueryClient
+
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="PostgreSQL's programs are not installed")
+SENDERS = 8
+SCHEMA = "outage"
+
+
+@pytest.fixture
+def postgres():
+    server = Postgres()
+    server.sql(f"CREATE SCHEMA {SCHEMA}")
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def pg(postgres, stopped_archive):
+    stopped_archive.set("console_verbose_level", 2)
+    stopped_archive.set("db.save_delay", 0.2)
+    return postgres.use(stopped_archive, SCHEMA)
+
+
+def made(number, i):
+    given = attributes(PatientID=f"S{number}", StudyInstanceUID=uid(6, number), SeriesInstanceUID=uid(6, number, 1),
+                       SOPInstanceUID=uid(6, number, 1, i), InstanceNumber=i)
+    return given["SOPInstanceUID"], data_set({**given, 0x7FE00010: ("OB", bytes([i & 0xFF]) * 20000)})
+
+
+class Sender(threading.Thread):
+    """Stores until told to stop, or until the connection breaks; every tenth object twice."""
+
+    def __init__(self, port, number, stop):
+        super().__init__(daemon=True)
+        self.port, self.number, self.stop, self.acknowledged, self.refused, self.slowest = port, number, stop, {}, [], 0
+
+    def run(self):
+        try:
+            association = Association(self.port, timeout=120)
+            for i in range(100000):
+                if self.stop.is_set():
+                    return
+                instance, data = made(self.number, i)
+                for _ in range(2 if i % 10 == 9 else 1):
+                    began = time.monotonic()
+                    status = association.store(SECONDARY_CAPTURE, instance, data)
+                    self.slowest = max(self.slowest, time.monotonic() - began)
+                    if status:
+                        self.refused.append(f"{instance}: {status:04X}")
+                    else:
+                        self.acknowledged[instance] = data
+        except (Aborted, OSError):
+            pass
+
+
+def start_senders(archive, stop, first=0):
+    senders = [Sender(archive.port, first + n, stop) for n in range(SENDERS)]
+    for sender in senders:
+        sender.start()
+    return senders
+
+
+def end_senders(senders, stop):
+    stop.set()
+    everything = {}
+    for sender in senders:
+        sender.join(150)
+        assert not sender.is_alive()
+        assert not sender.refused, sender.refused[:5]
+        everything.update(sender.acknowledged)
+    return everything
+
+
+def progress(senders):
+    return [len(sender.acknowledged) for sender in senders]
+
+
+def until_all_go_on(senders, more=3, seconds=90):
+    before = progress(senders)
+    wait_until(lambda: all(now >= was + more for now, was in zip(progress(senders), before)), seconds, "senders go on")
+
+
+def log(archive):
+    return (archive.folder / "log/pacs.log").read_text(errors="replace")
+
+
+def assert_all_there(archive, postgres, everything):
+    """In the tables once, found by C-FIND, fetched by C-GET, byte for byte."""
+    wait_until(lambda: postgres.sql(f"SELECT count(*) FROM {SCHEMA}.file_storage_metadata_dicom") == [str(len(everything))], 60,
+               "all objects are in the index")
+    assert postgres.sql(f"SELECT instances FROM {SCHEMA}.totals") == [str(len(everything))]
+    assert postgres.sql(f"SELECT count(*), count(DISTINCT instance_uid) FROM {SCHEMA}.file_storage_metadata_dicom") \
+        == [f"{len(everything)}|{len(everything)}"]
+    client = QueryClient(archive.port, STUDY_ROOT)
+    answers, final = client.find("STUDY", {0x0020000D: ("UI", "")})
+    client.release()
+    assert final.status == 0
+    studies = sorted(answer[0x0020000D].rstrip(b"\0 ").decode() for answer in answers)
+    fetched = archive.folder.parent / "fetched"
+    archive.manage("get", "127.0.0.1", archive.port, "-aec", archive.aet, "-stUID", "\\".join(studies), "-o", fetched, timeout=120)
+    got = read_folder(fetched)
+    assert {instance: one.data for instance, one in got.items()} == everything
+    assert len(archive.files()) == len(everything)
+    wait_until(lambda: archive.unfinished() == [], 10, "the journal goes away")
+
+
+def test_database_killed_and_started_while_eight_senders_store(pg, postgres):  # RUN-04, STG-07, DB-11
+    archive, stop = pg.start(), threading.Event()
+    senders = start_senders(archive, stop)
+    until_all_go_on(senders)
+    for _ in range(2):
+        postgres.crash()
+        until_all_go_on(senders)
+        assert archive.unfinished(), "nothing waits: the test says nothing"
+        postgres.start()
+        until_all_go_on(senders)
+    everything = end_senders(senders, stop)
+    assert_all_there(archive, postgres, everything)
+    text = log(archive)
+    assert "the database is away" in text and "the database is back" in text
+    assert "that waited are indexed" in text
+    assert "SIZE QUEUE GANTRY : " in archive.server.output()
+
+
+def test_hanging_database_blocks_nobody_for_ever(pg, postgres):  # DB-11
+    archive, stop = pg.start(), threading.Event()
+    senders = start_senders(archive, stop)
+    until_all_go_on(senders)
+    postgres.pause()
+    until_all_go_on(senders)
+    postgres.resume()
+    until_all_go_on(senders)
+    everything = end_senders(senders, stop)
+    assert_all_there(archive, postgres, everything)
+
+
+def test_stop_while_the_database_hangs(pg, postgres):
+    archive, stop = pg.start(), threading.Event()
+    senders = start_senders(archive, stop)
+    until_all_go_on(senders)
+    postgres.pause()
+    until_all_go_on(senders)
+    stop.set()
+    archive.stop()
+    everything = end_senders(senders, stop)
+    postgres.resume()
+    archive.start()
+    assert_all_there(archive, postgres, everything)
+
+
+def test_killed_while_the_database_is_away(pg, postgres):  # RUN-04, STG-07
+    """SIGKILL of the server in the outage, a start without the database, more objects; then the database comes."""
+    archive, stop = pg.start(), threading.Event()
+    senders = start_senders(archive, stop)
+    until_all_go_on(senders)
+    postgres.crash()
+    until_all_go_on(senders)
+    archive.kill()
+    everything = end_senders(senders, stop)
+    archive.start()
+    assert "# Thread database save\tOFF" in archive.server.output()
+    assert "is PostgreSQL running?" in archive.server.output()
+    stop = threading.Event()
+    senders = start_senders(archive, stop, SENDERS)
+    until_all_go_on(senders)
+    everything.update(end_senders(senders, stop))
+    client = QueryClient(archive.port, STUDY_ROOT)
+    assert client.find("STUDY", {0x0020000D: ("UI", "")})[1].status not in (0, 0xFF00), "a query cannot be answered, and says so"
+    client.release()
+    done = archive.manage("database", "find", "study", check=False)
+    assert done.returncode == 1 and "cannot reach" in done.stderr
+    postgres.start()
+    wait_until(lambda: "that waited are indexed" in log(archive), 60, "catching up")
+    wait_until(lambda: "indexed after the unclean stop" in log(archive), 60, "looking through what the dead process left")
+    assert set(read_folder(archive.data)) >= set(everything)
+    stored = {instance: one.data for instance, one in read_folder(archive.data).items()}
+    assert_all_there(archive, postgres, {**stored, **everything})
+    archive.stop()
+    archive.start()
+    assert "# Thread database save\tON" in archive.server.output()
+
+
+def test_start_before_the_database_and_stop(pg, postgres):  # RUN-04
+    postgres.crash()
+    archive = pg.start()
+    association = Association(archive.port)
+    instance, data = made(1, 1)
+    assert association.store(SECONDARY_CAPTURE, instance, data) == 0
+    association.release()
+    archive.stop()
+    archive.start()
+    archive.stop()
+    postgres.start()
+    archive.start()
+    assert_all_there(archive, postgres, {instance: data})
