@@ -10,6 +10,7 @@ from part10 import read_folder
 from postgres import AVAILABLE, Postgres
 from programs import wait_until
 from query import STUDY_ROOT, QueryClient
+from test_rows_disk import BALLAST, MEGABYTE, SIZE, assert_kept, fill_up, make_room, send, small_disk
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="PostgreSQL's programs are not installed")
 SENDERS = 8
@@ -203,3 +204,24 @@ def test_start_before_the_database_and_stop(pg, postgres):  # RUN-04
     postgres.start()
     archive.start()
     assert_all_there(archive, postgres, {instance: data})
+
+
+def test_disk_full_while_they_wait(pg, postgres, tmp_path):  # DB-11
+    """Nothing more is taken, what was taken is kept; and it goes on when there is room."""
+    with small_disk(tmp_path / "small", SIZE) as disk:
+        (disk / "ballast").write_bytes(bytes(BALLAST * MEGABYTE))
+        pg.set("fs.path", disk / "data")
+        pg.set("tmp_path", disk / "tmp")
+        archive = pg.start()
+        postgres.crash()
+        kept = fill_up(archive)
+        make_room(disk)
+        association = Association(archive.port)
+        status, instance, data = send(association)
+        association.release()
+        assert status == 0
+        kept[instance] = data
+        postgres.start()
+        wait_until(lambda: "that waited are indexed" in log(archive), 60, "catching up")
+        assert_kept(archive, kept, disk / "data", disk / "tmp")
+        archive.stop()

@@ -132,6 +132,57 @@ def test_a_whole_archive_on_a_full_disk(stopped_archive, tmp_path):
             archive.stop()
 
 
+def test_an_index_on_a_full_disk(stopped_archive, tmp_path):
+    """The index cannot grow: A700, no file of it is left, and it goes on when there is room."""
+    with small_disk(tmp_path / "small", 3) as disk:
+        (disk / "ballast").write_bytes(bytes(MEGABYTE))
+        stopped_archive.set("db.params.filepath", disk / "index.sqlite")
+        archive = stopped_archive.start()
+        association = Association(archive.port, timeout=60)
+        kept = {}
+        for _ in range(3000):
+            given = attributes()
+            data = data_set({**given, 0x00081030: ("LO", "x" * 60)})
+            status = association.store(SECONDARY_CAPTURE, given["SOPInstanceUID"], data)
+            if status:
+                break
+            kept[given["SOPInstanceUID"]] = data
+        assert status == 0xA700, f"{status:04X} after {len(kept)}"
+        assert {instance: one.data for instance, one in read_folder(archive.data).items()} == kept
+        make_room(disk)
+        status, instance, data = send(association)
+        assert status == 0, "there is room again: no restart needed"
+        kept[instance] = data
+        association.release()
+        assert_kept(archive, kept)
+        archive.stop()
+
+
+def test_logs_on_a_full_disk(stopped_archive, tmp_path):
+    """What cannot be logged stops nothing."""
+    with small_disk(tmp_path / "small", 1) as disk:
+        stopped_archive.set("log.path_folder", disk / "log")
+        archive = stopped_archive.start()
+        with open(disk / "ballast", "wb", buffering=0) as ballast:
+            with contextlib.suppress(OSError):
+                while ballast.write(bytes(4096)):
+                    pass
+        association = Association(archive.port, timeout=60)
+        kept = {}
+        for _ in range(50):
+            status, instance, data = send(association)
+            assert status == 0
+            kept[instance] = data
+        association.release()
+        assert_kept(archive, kept)
+        make_room(disk)
+        association = Association(archive.port)
+        assert send(association)[0] == 0
+        association.release()
+        archive.stop()
+        assert any(path.stat().st_size for path in (disk / "log").glob("*.log")), "and it is logged again"
+
+
 def test_get_onto_a_full_disk_fails_and_says_so(archive, tmp_path):
     """Our own client: objects that cannot be written are counted as failed, the exit code is not 0."""
     association = Association(archive.port)
