@@ -169,7 +169,6 @@ size_t spool_waiting(const Spool *spool);
 /* Until the database is there; false when *stop was set. */
 bool spool_await_index(Spool *spool, const atomic_bool *stop);
 
-<<<<<<< HEAD
 /* -- filescan.c -- */
 /* A scan of this archive's files; few run at one time, others wait a little (ERR_LIMIT). */
 ArcFileScan *archive_scan_files(Archive *archive, const ArcFileWish *wish, Err *err);
@@ -182,14 +181,13 @@ FileQuery *filequery_open(Archive *archive, const ArcAsk *ask, Err *err);
 /* As idx_next. */
 bool filequery_next(FileQuery *query, Arena *arena, IdxRow *out, Err *err);
 void filequery_close(FileQuery *query);
-=======
+
 /* -- heal.c: an index that was lost -- */
 typedef struct Healing Healing;
 Healing *healing_start(Archive *archive);
 void healing_stop(Healing *healing);
 /* The index has all objects of the store: said in the index. */
 bool healing_note(Archive *archive, Err *err);
->>>>>>> 8ad5d14 (archive: an index that is lost is filled again while the server works; data index --prune takes out rows whose file is gone)
 
 /* -- archive.c -- */
 struct Archive {
