@@ -199,6 +199,11 @@ bool arc_index_is_away(Archive *archive, Err *why)
     return spool_is_away(archive->spool, why);
 }
 
+uint64_t arc_free_bytes(Archive *archive)
+{
+    return store_free_bytes(archive->store);
+}
+
 Index *archive_open_index_briefly(Archive *archive, Err *err)
 {
     IdxSettings settings = archive->index_settings;

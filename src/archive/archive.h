@@ -57,6 +57,8 @@ void arc_close(Archive *archive);
 Index *arc_index(Archive *archive);
 /* Is the database known to be away? `why` (may be NULL) says how it went. */
 bool arc_index_is_away(Archive *archive, Err *why);
+/* Free space where the objects are. */
+uint64_t arc_free_bytes(Archive *archive);
 
 /* -- ingest -- */
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/api.h"
 #include "cli/banner.h"
 #include "cli/block.h"
 #include "cli/cli.h"
@@ -135,7 +136,7 @@ static ScpSettings server_settings(const Settings *s, Console *console)
                          .event_ctx = console};
 }
 
-static void show_banner(const Settings *s, uint16_t port, bool saving)
+static void show_banner(const Settings *s, uint16_t port, bool saving, bool web)
 {
     unsigned services = services_of(s);
     Buf out;
@@ -148,6 +149,7 @@ static void show_banner(const Settings *s, uint16_t port, bool saving)
                             .move = services & SCP_MOVE,
                             .get = services & SCP_GET,
                             .saving = saving,
+                            .api_dicomweb = web && s->api_dicomweb_start,
                             .colour = cli_colour(STDOUT_FILENO)},
                   &out);
     cli_put(stdout, &out);
@@ -229,6 +231,11 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     ScpServer *server = scp_start(&settings, archive, &err);
     if (!server)
         return cli_fail(cli, "%s", err.text);
+    WebServer *web = NULL;
+    if (s->api_start && !(web = api_start(cli->arena, s, archive, &err))) {
+        scp_stop(server, 0);
+        return cli_fail(cli, "%s", err.text);
+    }
     bool away = arc_index_is_away(archive, &err);
     if (away)
         fprintf(stderr,
@@ -236,7 +243,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
                 cli->program, err.text);
     else
         printf("Starting thread_db_save\n");
-    show_banner(s, scp_port(server), !away);
+    show_banner(s, scp_port(server), !away, web != NULL);
     log_info("pacs.event_sphere", "server started ae=%s port=%u data=%s", s->aet, scp_port(server),
              s->fs_path);
     notify_manager("READY=1");
@@ -247,6 +254,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     fflush(stdout);
     log_info("pacs.event_sphere", "server stops signal=%s associations=%u", strsignal(number),
              scp_associations(server));
+    web_stop(web, STOP_GRACE_MS);
     scp_stop(server, STOP_GRACE_MS);
     return EXIT_OK;
 }

@@ -73,7 +73,11 @@ typedef struct Settings {
     bool api_start;
     const char *api_ip;
     int64_t api_port;
-    TextList api_allowed_hosts;
+    TextList api_allowed_hosts, api_cors_origins, api_trusted_proxies;
+    const char *api_root, *api_authentication, *api_tls_certificate, *api_tls_key;
+    int64_t api_max_connections, api_max_connections_per_peer, api_max_body;
+    const char *api_dicomweb_root;
+    bool api_dicomweb_allow_delete;
     bool api_dicomweb_start, api_dicomweb_decompress_pixels, api_dicomweb_jwt_validate;
     const char *api_dicomweb_jwt_validate_url;
     bool api_annotation_start;

@@ -37,6 +37,11 @@ KEYS = {
     "db.engine_pool_overflow": ("90", "90", NUMBER), "db.engine_pool_recycle": ("70", "70", NUMBER), "db.engine_pool_timeout": ("10", "10", NUMBER),
     "db.verbose_error": ("false", "false", BOOL), "name_file_copy_extended_db": ("./app/.copy_extended.json", "./app/.copy_extended.json", ()),
     "api.start": ("false", "false", BOOL), "api.ip": ("127.0.0.1", "127.0.0.1", ()), "api.port": ("5555", "5555", (*NUMBER, "0", "65536")),
+    "api.authentication": ("required", "required", ("maybe",)), "api.tls.certificate": ("", "", ()), "api.tls.key": ("", "", ()),
+    "api.cors_origins": ("", "", ()), "api.trusted_proxies": ("", "", ()), "api.root": ("", "", ()),
+    "api.max_connections": ("512", "512", (*NUMBER, "0")), "api.max_connections_per_peer": ("128", "128", (*NUMBER, "0")),
+    "api.max_body": ("68719476736", "68719476736", (*NUMBER, "0")), "api.dicomweb.root": ("/dicom-web", "/dicom-web", ()),
+    "api.dicomweb.allow_delete": ("false", "false", BOOL),
     "api.allowed_hosts": ("*, 127.0.0.1", "127.0.0.1", ()), "api.dicomweb.start": ("false", "false", BOOL),
     "api.dicomweb.decompress_pixels": ("false", "false", BOOL), "api.dicomweb.jwt_validate": ("false", "false", BOOL),
     "api.dicomweb.jwt_validate_url": ("http://localhost.com", "http://localhost", ()), "api.annotation.start": ("false", "false", BOOL),
@@ -135,7 +140,7 @@ def test_misspelt_keys_of_old_and_their_right_spelling(stopped_archive, old, new
     assert next(value for key, (value, _) in shown(stopped_archive).items() if key.endswith(old)) == "7"
 
 
-@pytest.mark.parametrize("key, value, word", [("api.start", "True", "HTTP"), ("hdfs.start_move_hdfs", "yes", "HDFS")])
+@pytest.mark.parametrize("key, value, word", [("hdfs.start_move_hdfs", "yes", "HDFS")])
 def test_what_has_no_effect_is_told(stopped_archive, key, value, word):
     stopped_archive.set(key, value)
     checked = stopped_archive.manage("settings", "check").stdout

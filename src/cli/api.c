@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "cli/api.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+/* 127.0.0.0/8, ::1, and the name that means them. */
+static bool is_loopback(const char *address)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, address, &v4) == 1)
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    return inet_pton(AF_INET6, address, &v6) == 1 ? IN6_IS_ADDR_LOOPBACK(&v6) : !strcmp(address, "localhost");
+}
+
+/* A list ended by NULL, in the arena. */
+static const char *const *ended_list(Arena *arena, const TextList *list)
+{
+    const char **items = arena_alloc(arena, (list->count + 1) * sizeof *items);
+    for (size_t i = 0; i < list->count; i++)
+        items[i] = list->items[i];
+    return items;
+}
+
+static const char *or_none(const char *text)
+{
+    return *text ? text : NULL;
+}
+
+static bool check(const Settings *s, Err *err)
+{
+    if (!is_loopback(s->api_ip) && strcmp(s->api_authentication, "none") != 0)
+        return err_set(err, ERR_USAGE,
+                       "api.ip is %s, which others can reach, and nobody would be asked who they are: let it "
+                       "be 127.0.0.1 behind a "
+                       "proxy that asks, or say api.authentication: none",
+                       s->api_ip);
+    if (s->api_dicomweb_jwt_validate)
+        return err_set(err, ERR_USAGE,
+                       "api.dicomweb.jwt_validate is on, but this version does not check tokens");
+    if (*s->api_tls_key && !*s->api_tls_certificate)
+        return err_set(err, ERR_USAGE, "api.tls.key is set, but api.tls.certificate is not");
+    const char *root = s->api_dicomweb_root;
+    if (root[0] != '/' || strpbrk(root, "{}%?# ") || strstr(root, "//") || root[strlen(root) - 1] == '/')
+        return err_set(err, ERR_USAGE, "api.dicomweb.root is '%s'; it must be a path such as /dicom-web",
+                       root);
+    return true;
+}
+
+WebServer *api_start(Arena *arena, const Settings *s, Archive *archive, Err *err)
+{
+    if (!check(s, err))
+        return NULL;
+    WebSettings settings = {
+        .http = {.address = s->api_ip,
+                 .port = (uint16_t)s->api_port,
+                 .tls_certificate = or_none(s->api_tls_certificate),
+                 .tls_key = or_none(s->api_tls_key),
+                 .allowed_hosts = ended_list(arena, &s->api_allowed_hosts),
+                 .cors_origins = ended_list(arena, &s->api_cors_origins),
+                 .trusted_proxies = ended_list(arena, &s->api_trusted_proxies),
+                 .root = s->api_root,
+                 .max_connections = (unsigned)s->api_max_connections,
+                 .max_connections_per_peer = (unsigned)s->api_max_connections_per_peer,
+                 .max_body = (uint64_t)s->api_max_body,
+                 .gzip = true},
+        .dicomweb = s->api_dicomweb_start,
+        .dicomweb_root = s->api_dicomweb_root,
+        .decompress_pixels = s->api_dicomweb_decompress_pixels,
+        .allow_delete = s->api_dicomweb_allow_delete,
+        .retrieve_ae = s->aet,
+        .query_limit = (uint64_t)s->find_limit,
+        .fold_names = s->find_fold_names,
+    };
+    return web_start(&settings, archive, err);
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include "web/web.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "web/web_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const HttpRoute web_own_routes[] = {
+    {"GET", "/", HTTP_ANYBODY, {.end = web_front_page}, "This page", .answers = "200 text/html"},
+    {"GET",
+     "/health",
+     HTTP_ANYBODY,
+     {.end = web_health},
+     "Is the archive well: its index, its disk",
+     .answers = "200 application/json; 503 application/json"},
+    {"GET",
+     "/metrics",
+     HTTP_READ,
+     {.end = web_metrics},
+     "Figures for Prometheus",
+     .answers = "200 text/plain; 401; 403"},
+    {"GET",
+     "/openapi.json",
+     HTTP_ANYBODY,
+     {.end = web_openapi},
+     "These routes for programs (OpenAPI 3.0)",
+     .answers = "200 application/json"},
+    {"GET",
+     "/swagger.json",
+     HTTP_ANYBODY,
+     {.end = web_openapi},
+     "The same under SPHERE's name",
+     .answers = "200 application/json"},
+    {"GET",
+     "/swagger.yaml",
+     HTTP_ANYBODY,
+     {.end = web_openapi},
+     "The same as YAML",
+     .answers = "200 application/yaml"},
+    {"GET",
+     "/swagger/",
+     HTTP_ANYBODY,
+     {.end = web_front_page},
+     "This page under SPHERE's name",
+     .answers = "200 text/html"},
+    {"GET",
+     "/redoc/",
+     HTTP_ANYBODY,
+     {.end = web_front_page},
+     "This page under SPHERE's name",
+     .answers = "200 text/html"},
+};
+const size_t web_own_route_count = sizeof web_own_routes / sizeof *web_own_routes;
+
+/* The names of the parameters: their values may be a patient's name. */
+static const char *parameter_names(const HttpExchange *x, char *out, size_t size)
+{
+    size_t count, at = 0;
+    const HttpParameter *p = http_parameters(x, &count);
+    out[0] = 0;
+    for (size_t i = 0; i < count && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at, "%s%.40s", i ? "," : " parameters=", p[i].name);
+    return out;
+}
+
+/* Paths and names are the client's text: what could forge a line of the log is shown as '?'. */
+static void make_plain(char *text)
+{
+    for (; *text; text++)
+        if ((uint8_t)*text < 0x20 || *text == 0x7F)
+            *text = '?';
+}
+
+static void finished(void *ctx, const HttpExchange *x, unsigned status, uint64_t sent, int64_t microseconds)
+{
+    web_count(x, status, sent, microseconds);
+    if (!log_enabled(LOG_INFO, "api_dicomweb"))
+        return;
+    char line[700], names[300];
+    int n = snprintf(line, sizeof line, "%.8s %.300s%s", http_method(x), http_path(x),
+                     parameter_names(x, names, sizeof names));
+    if (n < 0)
+        return;
+    make_plain(line);
+    log_info("api_dicomweb",
+             "%s status=%u sent=%" PRIu64 " received=%" PRIu64 " ms=%" PRId64 ".%03" PRId64
+             " client=%s user=%s request=%lu",
+             line, status, sent, http_received(x), microseconds / 1000, microseconds % 1000, http_client(x),
+             *http_user(x) ? http_user(x) : "-", http_number(x));
+}
+
+static void add_dicomweb(WebServer *server)
+{
+    const WebSettings *s = &server->settings;
+    server->standard = (WebService){.web = &server->context, .retrieve_prefix = s->dicomweb_root};
+    server->sphere = (WebService){
+        .web = &server->context, .retrieve_prefix = "/wadors", .default_limit = 100, .sphere = true};
+    const struct {
+        const char *prefix;
+        const HttpRoute *routes;
+        size_t count;
+        WebService *service;
+    } tables[] = {
+        {s->dicomweb_root, web_search_routes, web_search_route_count, &server->standard},
+        {s->dicomweb_root, web_metadata_routes, web_metadata_route_count, &server->standard},
+        {s->dicomweb_root, web_retrieve_routes, web_retrieve_route_count, &server->standard},
+        {"/qidors", web_search_routes, web_search_route_count, &server->sphere},
+        {"/wadors", web_metadata_routes, web_metadata_route_count, &server->sphere},
+        {"/wadors", web_retrieve_routes, web_retrieve_route_count, &server->sphere},
+    };
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        http_add_routes(server->http, tables[i].prefix, tables[i].routes, tables[i].count, tables[i].service);
+}
+
+WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
+{
+    WebServer *server = calloc(1, sizeof *server);
+    if (!server)
+        abort();
+    server->settings = *settings;
+    server->context = (WebContext){.settings = &server->settings, .archive = archive};
+    server->began_ms = clock_ms();
+    HttpSettings http = settings->http;
+    http.finished = finished;
+    http.finished_ctx = server;
+    server->http = http_start(&http, err);
+    if (!server->http)
+        goto failed;
+    http_add_routes(server->http, "", web_own_routes, web_own_route_count, server);
+    if (settings->dicomweb)
+        add_dicomweb(server);
+    if (!http_serve(server->http, err))
+        goto failed;
+    return server;
+failed:
+    web_stop(server, 0);
+    return NULL;
+}
+
+uint16_t web_port(const WebServer *server)
+{
+    return http_port(server->http);
+}
+
+void web_stop(WebServer *server, int64_t grace_ms)
+{
+    if (!server)
+        return;
+    http_stop(server->http, grace_ms);
+    free(server);
+}
