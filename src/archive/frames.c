@@ -6,6 +6,7 @@
 #include "archive/frames.h"
 
 #include "archive/attributes.h"
+#include "archive/slice.h"
 #include "dicom/tags.h"
 #include "dicom/uids.h"
 #include "dicom/value.h"
@@ -43,7 +44,7 @@ struct ArcFrameCache {
     uint64_t turn;
 };
 
-/* -- bytes of the object -- */
+/* -- bytes of the object, for pix_fragments_find -- */
 
 typedef struct Source {
     int fd;
@@ -76,55 +77,9 @@ static ssize_t source_read(void *ctx, uint64_t offset, void *p, size_t n, Err *e
     return got > 0 ? got : -1;
 }
 
-/* Appends bytes of the data set. */
-static bool append_from(Source *s, uint64_t offset, uint64_t length, Buf *out, Err *err)
-{
-    uint8_t *room = buf_reserve(out, length);
-    if (!room)
-        return err_set(err, ERR_LIMIT, "no memory for %llu bytes of pixel data", (unsigned long long)length);
-    for (uint64_t done = 0; done < length;) {
-        ssize_t got = source_read(s, offset + done, room + done, (size_t)(length - done), err);
-        if (got <= 0)
-            return got == 0 ? err_set(err, ERR_IO, "the pixel data ends early") : false;
-        done += (uint64_t)got;
-    }
-    out->n += length;
-    return true;
-}
-
-/* The same where the encoding is changed on the way: what comes before is read and dropped. */
-static bool append_converted(const ArcFrames *f, uint64_t offset, uint64_t length, Buf *out, Err *err)
-{
-    uint8_t block[16 << 10];
-    ArcReader *reader = arc_reader_open(f->archive, &f->file, f->reading, err);
-    if (!reader)
-        return false;
-    uint64_t at = 0, end = offset + length;
-    ssize_t got = 1;
-    while (at < end && (got = arc_reader_read(reader, block, sizeof block, err)) > 0) {
-        Span piece = span_of(block, (size_t)got);
-        if (at < offset)
-            piece = span_sub(piece, (size_t)(offset - at < piece.n ? offset - at : piece.n), piece.n);
-        at += (uint64_t)got;
-        if (at > end)
-            piece = span_sub(piece, 0, piece.n - (size_t)(at - end));
-        if (piece.n)
-            buf_append_span(out, piece);
-    }
-    arc_reader_close(reader);
-    return at >= end || (got == 0 && err_set(err, ERR_IO, "the pixel data ends early"));
-}
-
 static bool append_bytes(const ArcFrames *f, uint64_t offset, uint64_t length, Buf *out, Err *err)
 {
-    if (f->reading != f->file.transfer_syntax)
-        return append_converted(f, offset, length, out, err);
-    Source source;
-    if (!source_open(&source, &f->file, err))
-        return false;
-    bool ok = append_from(&source, offset, length, out, err);
-    close(source.fd);
-    return ok;
+    return arc_slice_append(f->archive, &f->file, f->reading, offset, length, out, err);
 }
 
 /* -- finding the frames -- */
@@ -353,14 +308,10 @@ static bool read_native(const ArcFrames *f, uint32_t number, Buf *out, Err *err)
 static bool read_encapsulated(const ArcFrames *f, uint32_t number, Buf *out, Err *err)
 {
     uint32_t first = f->first[number - 1], end = f->first[number];
-    Source source;
     bool ok = first < end || err_set(err, ERR_FORMAT, "object %s: its pixel data ends before frame %u",
                                      f->file.sop_instance, number);
-    if (!ok || !source_open(&source, &f->file, err))
-        return false;
     for (uint32_t i = first; ok && i < end; i++)
-        ok = append_from(&source, f->fragments.list[i].offset, f->fragments.list[i].length, out, err);
-    close(source.fd);
+        ok = append_bytes(f, f->fragments.list[i].offset, f->fragments.list[i].length, out, err);
     return ok;
 }
 

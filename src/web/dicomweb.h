@@ -23,6 +23,10 @@ extern const HttpRoute web_retrieve_routes[];
 extern const size_t web_retrieve_route_count;
 extern const HttpRoute web_metadata_routes[];
 extern const size_t web_metadata_route_count;
+extern const HttpRoute web_frame_routes[];
+extern const size_t web_frame_route_count;
+extern const HttpRoute web_bulkdata_routes[];
+extern const size_t web_bulkdata_route_count;
 
 /* What the answer is to be: parses Accept and ?accept=, chooses among the offers. False: 400 or 406 was answered. *media may be NULL afterwards (nothing was
    said). */

@@ -12,6 +12,7 @@
 #define GANTRY_WEB_WEB_H
 
 #include "archive/archive.h"
+#include "archive/frames.h"
 #include "web/http.h"
 
 typedef struct WebServer WebServer;
@@ -36,6 +37,7 @@ void web_stop(WebServer *server, int64_t grace_ms); /* NULL is fine */
 typedef struct WebContext {
     const WebSettings *settings;
     Archive *archive;
+    ArcFrameCache *frames;
 } WebContext;
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "archive/attributes.h"
 #include "archive/dicom_file.h"
+#include "archive/slice.h"
 #include "dicom/part10.h"
 #include "dicom/value.h"
 
@@ -57,6 +58,13 @@ static void test_large_values_are_described_not_read(void **state)
         assert_true(
             span_eq(dcm_find(whole, DCM_PixelData)->value, span_sub(buf_span(&all), pixels->offset, 300000)));
         assert_int_equal(whole->count, a.attributes->count);
+        Buf slice;
+        buf_init(&slice, 0);
+        assert_true(arc_slice_append(archive, &file, a.syntax, pixels->offset, 300000, &slice, &err));
+        assert_true(span_eq(buf_span(&slice), dcm_find(whole, DCM_PixelData)->value));
+        assert_false(arc_slice_append(archive, &file, a.syntax, pixels->offset, 300002, &slice, &err));
+        assert_int_equal(err.code, ERR_IO);
+        buf_free(&slice);
         buf_free(&all);
         arena_free(arena);
     }
