@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { FRAME_CACHE = 256 }; /* objects whose frames are remembered */
+
 const HttpRoute web_own_routes[] = {
     {"GET", "/", HTTP_ANYBODY, {.end = web_front_page}, "This page", .answers = "200 text/html"},
     {"GET",
@@ -108,9 +110,13 @@ static void add_dicomweb(WebServer *server)
         {s->dicomweb_root, web_search_routes, web_search_route_count, &server->standard},
         {s->dicomweb_root, web_metadata_routes, web_metadata_route_count, &server->standard},
         {s->dicomweb_root, web_retrieve_routes, web_retrieve_route_count, &server->standard},
+        {s->dicomweb_root, web_frame_routes, web_frame_route_count, &server->standard},
+        {s->dicomweb_root, web_bulkdata_routes, web_bulkdata_route_count, &server->standard},
         {"/qidors", web_search_routes, web_search_route_count, &server->sphere},
         {"/wadors", web_metadata_routes, web_metadata_route_count, &server->sphere},
         {"/wadors", web_retrieve_routes, web_retrieve_route_count, &server->sphere},
+        {"/wadors", web_frame_routes, web_frame_route_count, &server->sphere},
+        {"/wadors", web_bulkdata_routes, web_bulkdata_route_count, &server->sphere},
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         http_add_routes(server->http, tables[i].prefix, tables[i].routes, tables[i].count, tables[i].service);
@@ -122,7 +128,9 @@ WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
     if (!server)
         abort();
     server->settings = *settings;
-    server->context = (WebContext){.settings = &server->settings, .archive = archive};
+    server->context = (WebContext){.settings = &server->settings,
+                                   .archive = archive,
+                                   .frames = arc_frame_cache_new(archive, FRAME_CACHE)};
     server->began_ms = clock_ms();
     HttpSettings http = settings->http;
     http.finished = finished;
@@ -151,5 +159,6 @@ void web_stop(WebServer *server, int64_t grace_ms)
     if (!server)
         return;
     http_stop(server->http, grace_ms);
+    arc_frame_cache_free(server->context.frames);
     free(server);
 }
