@@ -231,8 +231,8 @@ static const uint32_t *read_list(HttpExchange *x, const char *text, size_t *coun
         int64_t number;
         if (!span_to_i64(part, 1, INT32_MAX, &number))
             return err_set(err, ERR_USAGE,
-                           "the path: \"%.40s\" is no list of frames; frames are counted from 1, as in "
-                           "/frames/1,2",
+                           "the path: \"%.40s\" is no list of frames; they are numbered from 1 and separated "
+                           "by commas",
                            text),
                    NULL;
         numbers[(*count)++] = (uint32_t)number;
