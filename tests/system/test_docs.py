@@ -5,6 +5,7 @@ import re
 import shlex
 
 import pytest
+import sphere_folder
 from archive import Archive
 from postgres import AVAILABLE, PASSWORD, Postgres
 from programs import BINARY, ROOT, run
@@ -51,6 +52,7 @@ def database(reader):
         reader.ports["5432"] = str(postgres.port)
         # psql's default port, and that of a settings.yml as it is shipped.
         reader.environment.update(PGHOST="127.0.0.1", PGPORT=str(postgres.port), POSTGRE_PORT=str(postgres.port))
+        return postgres
 
     yield start
     for postgres in started:
@@ -72,12 +74,21 @@ def demo(reader):
     terminal.wait(lambda: "Api Annotation" in terminal.output(), "the demo archive starts")
 
 
+def former(reader, postgres):
+    """~/sphere as SPHERE leaves it, for docs/coming-from-sphere.md."""
+    folder = sphere_folder.make_folder(reader.home / "sphere", reader.ports["11112"], postgres.port, api=True)
+    images = ROOT / "tests/data/pydicom/test_files/dicomdirtests/77654033"
+    sphere_folder.fill(folder, postgres, sorted(path for path in images.rglob("*") if path.is_file()))
+
+
 @pytest.mark.parametrize("name", PLAYED)
 def test_the_examples_print_what_they_say(name, reader, database):
-    if "sudo -u postgres" in TEXTS[name]:
-        database()
     if name == "README.md":
         demo(reader)
+    elif name == "docs/coming-from-sphere.md":
+        former(reader, database())
+    elif "sudo -u postgres" in TEXTS[name]:
+        database()
     reader.play(name, TEXTS[name])
 
 
