@@ -14,8 +14,8 @@ from transcript import Mismatch, Session, blocks_of
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 PLAYED = [name for name, text in TEXTS.items() if any(not block.norun for block in blocks_of(name, text))]
-# 11112, 11113: archives and receivers of the examples; 11119: nobody; 5432: PostgreSQL.
-PORTS = (11112, 11113, 11119, 5432)
+# 11112, 11113: archives and receivers of the examples; 11119: nobody; 5432: PostgreSQL; 5555: HTTP.
+PORTS = (11112, 11113, 11119, 5432, 5555)
 
 
 # -- the examples --
@@ -30,6 +30,7 @@ def reader(tmp_path):
     for name in ("gantry", "sphere-admin", "manage"):
         (programs / name).symlink_to(BINARY)
     session = Session(home, PORTS, {"PATH": f"{programs}:/usr/bin:/bin", "DICOM_LISTEN_ADDRESS": "127.0.0.1"})
+    session.environment["API_SERVER_LISTENING_PORT"] = session.ports["5555"]  # settings.yml as it is shipped has 5555
     session.programs = programs
     yield session
     session.close()
@@ -158,15 +159,17 @@ def test_the_table_of_settings_is_that_of_the_program(tmp_path):
     """Keys, fallbacks and environment variables of the user guide, against `manage settings show` of a file without any."""
     archive = Archive(tmp_path)
     archive.settings.write_text("port: 11112\nAET: PExport\n")
-    rows = re.findall(r"^\| `([\w.]+)` \| (.*?) \| (.*?) \|", TEXTS["docs/user-guide.md"], re.M)
+    rows = {key: (fallback, variable.strip("`")) for key, fallback, variable
+            in re.findall(r"^\| `([\w.]+)` \| (.*?) \| (.*?) \|", TEXTS["docs/user-guide.md"], re.M)}
     shown = json.loads(archive.manage("settings", "show", "--json").stdout)
-    assert [key for key, _, _ in rows] == list(shown)
-    for key, fallback, _ in rows:
+    for key in [*shown, *rows]:
+        assert key in rows, f"docs/user-guide.md, All settings, lacks a row | `{key}` | `{shown[key]['value']}` | VARIABLE | MEANING |"
+        assert key in shown, f"docs/user-guide.md, All settings: {key} is no key of the program"
+    for key, (fallback, _) in rows.items():
         value = shown[key]["value"].replace(str(archive.folder), ".").rstrip("/")
         assert fallback.strip("`").rstrip("/").replace("none", "") in (value, value.removeprefix("./"), "mandatory"), key
-    overrides = {variable.strip("`"): key for key, _, variable in rows if variable}
-    table = (ROOT / "src/cli/settings_table.c").read_text()
-    assert sorted(overrides) == sorted(re.findall(r'\.env = "(\w+)"', table))
+    overrides = {variable: key for key, (_, variable) in rows.items() if variable}
+    assert sorted(overrides) == sorted(re.findall(r'\.env = "(\w+)"', (ROOT / "src/cli/settings_table.c").read_text()))
     shown = json.loads(archive.manage("settings", "show", "--json", env={name: shown[key]["value"] for name, key in overrides.items()}).stdout)
     for variable, key in overrides.items():
         assert variable in shown[key]["origin"], key
