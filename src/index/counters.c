@@ -83,6 +83,28 @@ static bool run_on(Db *db, const char *sql, int64_t id, Err *err)
     return db_run(s, err);
 }
 
+/* What is searched by goes with the lists. */
+static bool forget_lists(Db *db, int64_t study, Err *err)
+{
+    bool row = false;
+    DbStatement *s =
+        db_prepare(db, "SELECT modalities_in_study, sop_classes_in_study FROM study WHERE study_id = ?", err);
+    Arena *arena = arena_new(0);
+    Span modalities = {NULL, 0}, classes = {NULL, 0};
+    if (s)
+        db_bind_int(s, study);
+    bool ok = s && db_step(s, &row, err);
+    if (ok && row) {
+        modalities = arena_span(arena, db_text(s, 0));
+        classes = arena_span(arena, db_text(s, 1));
+    }
+    db_done(s);
+    ok = ok && idx_list_terms_remove(db, DCM_ModalitiesInStudy, modalities, study, err) &&
+         idx_list_terms_remove(db, DCM_SOPClassesInStudy, classes, study, err);
+    arena_free(arena);
+    return ok;
+}
+
 /* Removes the row with its terms. */
 static bool remove_row(Writing *w, DcmLevel level, int64_t id, Err *err)
 {
@@ -92,7 +114,9 @@ static bool remove_row(Writing *w, DcmLevel level, int64_t id, Err *err)
     Arena *arena = arena_new(0);
     const DcmDataset *row = idx_row_load(w->db, arena, level, id, err);
     *w->removed = true;
-    bool ok = row && idx_terms_remove(w->db, row, level, id, err) && run_on(w->db, sql[level], id, err);
+    bool ok = row && idx_terms_remove(w->db, row, level, id, err) &&
+              (level != DCM_LEVEL_STUDY || forget_lists(w->db, id, err)) &&
+              run_on(w->db, sql[level], id, err);
     arena_free(arena);
     return ok;
 }
@@ -155,29 +179,36 @@ static bool write_series(Writing *w, const IdxDelta *d, Err *err)
     return remove_row(w, DCM_LEVEL_SERIES, d->id, err);
 }
 
-void idx_list_add(Buf *list, Span values)
+static bool has_value(Span list, Span value)
 {
     Span one;
-    bool more = true;
+    bool more = list.n > 0, there = false;
+    while (!there && more && span_split(&list, '\\', &one, &more))
+        there = span_eq(one, value);
+    return there;
+}
+
+bool idx_list_add(Buf *list, Span values)
+{
+    Span one;
+    bool more = true, fits = true;
     while (span_split(&values, '\\', &one, &more)) {
         one = span_trim(one);
-        if (!one.n || one.n > IDX_LIST_VALUE_MAX || memchr(one.p, 0, one.n) ||
-            list->n + one.n > IDX_LIST_TEXT_MAX)
+        if (!one.n || has_value(buf_span(list), one))
             continue;
-        Span rest = buf_span(list), have;
-        bool more_have = true, there = false;
-        while (list->n && span_split(&rest, '\\', &have, &more_have))
-            there |= span_eq(have, one);
-        if (there)
+        if (one.n > IDX_LIST_VALUE_MAX || memchr(one.p, 0, one.n) || list->n + one.n > IDX_LIST_TEXT_MAX) {
+            fits = false;
             continue;
+        }
         if (list->n)
             buf_u8(list, '\\');
         buf_append_span(list, one);
     }
+    return fits;
 }
 
 /* Modality as the object has it: the column is short, and says 'Unknown' for none. */
-static bool add_modalities(Db *db, int64_t study, Buf *list, Err *err)
+static bool add_modalities(Db *db, int64_t study, Buf *list, bool *fits, Err *err)
 {
     DbStatement *s =
         db_prepare(db, "SELECT modality, attributes FROM series WHERE study_id = ? ORDER BY series_id", err);
@@ -190,9 +221,9 @@ static bool add_modalities(Db *db, int64_t study, Buf *list, Err *err)
         const DcmDataset *kept = rest.n ? dcm_dataset_parse(arena, rest, NULL, NULL, NULL) : NULL;
         const DcmElement *e = kept ? dcm_find(kept, DCM_Modality) : NULL;
         if (e)
-            idx_list_add(list, span_rtrim(e->value));
+            *fits &= idx_list_add(list, span_rtrim(e->value));
         else if (!span_eq_cstr(modality, "Unknown"))
-            idx_list_add(list, modality);
+            *fits &= idx_list_add(list, modality);
         arena_reset(arena);
     }
     db_done(s);
@@ -200,7 +231,7 @@ static bool add_modalities(Db *db, int64_t study, Buf *list, Err *err)
     return ok;
 }
 
-static bool add_classes(Db *db, int64_t study, Buf *list, Err *err)
+static bool add_classes(Db *db, int64_t study, Buf *list, bool *fits, Err *err)
 {
     DbStatement *s =
         db_prepare(db,
@@ -212,7 +243,7 @@ static bool add_classes(Db *db, int64_t study, Buf *list, Err *err)
     if (s)
         db_bind_int(s, study);
     while (ok && (ok = db_step(s, &row, err)) && row)
-        idx_list_add(list, db_text(s, 0));
+        *fits &= idx_list_add(list, db_text(s, 0));
     db_done(s);
     return ok;
 }
@@ -222,7 +253,9 @@ static bool relist_study(Db *db, int64_t study, Err *err)
     Buf modalities, classes;
     buf_init(&modalities, 0);
     buf_init(&classes, 0);
-    bool ok = add_modalities(db, study, &modalities, err) && add_classes(db, study, &classes, err);
+    bool all_modalities = true, all_classes = true;
+    bool ok = forget_lists(db, study, err) && add_modalities(db, study, &modalities, &all_modalities, err) &&
+              add_classes(db, study, &classes, &all_classes, err);
     DbStatement *s =
         ok ? db_prepare(
                  db, "UPDATE study SET modalities_in_study = ?, sop_classes_in_study = ? WHERE study_id = ?",
@@ -232,7 +265,10 @@ static bool relist_study(Db *db, int64_t study, Err *err)
         db_bind_text(s, buf_span(&modalities));
         db_bind_text(s, buf_span(&classes));
         db_bind_int(s, study);
-        ok = db_run(s, err);
+        ok = db_run(s, err) &&
+             idx_list_terms_write(db, DCM_ModalitiesInStudy, buf_span(&modalities), all_modalities, study,
+                                  err) &&
+             idx_list_terms_write(db, DCM_SOPClassesInStudy, buf_span(&classes), all_classes, study, err);
     }
     buf_free(&modalities);
     buf_free(&classes);

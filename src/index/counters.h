@@ -32,7 +32,7 @@ void idx_counters_add(IdxCounters *counters, const IdxDelta *delta);
 /* Writes and clears. *removed is set when rows of parents were removed. `now` goes into dt_completion. */
 bool idx_counters_write(IdxCounters *counters, Db *db, const char *now, bool *removed, Err *err);
 
-/* Appends the values of a backslash list that `list` lacks, within the limits of search.h. */
-void idx_list_add(Buf *list, Span values);
+/* Appends the values of a backslash list that `list` lacks. False when one of them does not fit within the limits of search.h. */
+bool idx_list_add(Buf *list, Span values);
 
 #endif

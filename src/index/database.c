@@ -20,6 +20,7 @@ void db_expand(const DbDialect *d, const char *text, Buf *out)
         {"{path}", d->path},
         {"{without_rowid}", d->without_rowid},
         {"{find}", d->find},
+        {"{in_order}", d->in_order},
     };
     while (*text) {
         size_t plain = strcspn(text, "{"), taken = 1;

@@ -189,22 +189,23 @@ static bool update_row(Put *p, DcmLevel level, const DcmDataset *row, int64_t id
 
 /* -- lists of the study -- */
 
-typedef struct ListSql {
+typedef struct List {
+    DcmTag tag;
     const char *read, *write;
-} ListSql;
+} List;
 
-#define LIST_SQL(column)                                                                                     \
+#define LIST(tag, column)                                                                                    \
     {                                                                                                        \
-        "SELECT " column " FROM study WHERE study_id = ?",                                                   \
+        tag, "SELECT " column " FROM study WHERE study_id = ?",                                              \
             "UPDATE study SET " column " = ? WHERE study_id = ?"                                             \
     }
 
-static bool read_list(Put *p, const ListSql *sql, Buf *list, Err *err)
+static bool read_list(Put *p, const List *of, Buf *list, Err *err)
 {
     bool row = false;
     if (p->is_new[DCM_LEVEL_STUDY])
         return true;
-    DbStatement *s = db_prepare(p->index->writer, sql->read, err);
+    DbStatement *s = db_prepare(p->index->writer, of->read, err);
     if (!s)
         return false;
     db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
@@ -215,9 +216,9 @@ static bool read_list(Put *p, const ListSql *sql, Buf *list, Err *err)
     return ok;
 }
 
-static bool write_list(Put *p, const ListSql *sql, const Buf *list, Err *err)
+static bool write_list(Put *p, const List *of, const Buf *list, Err *err)
 {
-    DbStatement *s = db_prepare(p->index->writer, sql->write, err);
+    DbStatement *s = db_prepare(p->index->writer, of->write, err);
     if (!s)
         return false;
     db_bind_text(s, buf_span(list));
@@ -226,29 +227,32 @@ static bool write_list(Put *p, const ListSql *sql, const Buf *list, Err *err)
 }
 
 /* Adds those of the values (joined by backslash) that the study's list lacks. */
-static bool add_to_list(Put *p, const ListSql *sql, Span values, Err *err)
+static bool add_to_list(Put *p, const List *of, Span values, Err *err)
 {
     Buf list;
     buf_init(&list, 0);
-    bool ok = read_list(p, sql, &list, err);
+    bool ok = read_list(p, of, &list, err);
     size_t had = list.n;
-    idx_list_add(&list, values);
-    ok = ok && (list.n == had || write_list(p, sql, &list, err));
+    bool all = idx_list_add(&list, values);
+    Span added = span_sub(buf_span(&list), had, list.n);
+    ok = ok && (!added.n || write_list(p, of, &list, err)) &&
+         ((!added.n && all) ||
+          idx_list_terms_write(p->index->writer, of->tag, added, all, p->id[DCM_LEVEL_STUDY], err));
     buf_free(&list);
     return ok;
 }
 
 static bool add_modalities(Put *p, const DcmDataset *series, Err *err)
 {
-    static const ListSql sql = LIST_SQL("modalities_in_study");
+    static const List list = LIST(DCM_ModalitiesInStudy, "modalities_in_study");
     const DcmElement *e = dcm_find(series, DCM_Modality);
-    return !e || !e->value.n || add_to_list(p, &sql, span_rtrim(e->value), err);
+    return !e || !e->value.n || add_to_list(p, &list, span_rtrim(e->value), err);
 }
 
 /* Once per run of objects of one class. */
 static bool add_class(Put *p, Err *err)
 {
-    static const ListSql sql = LIST_SQL("sop_classes_in_study");
+    static const List list = LIST(DCM_SOPClassesInStudy, "sop_classes_in_study");
     Span class = span_cstr(p->file->sop_class);
     IdxParent *study = parent_entry(p, DCM_LEVEL_STUDY, p->id[DCM_LEVEL_PATIENT]);
     bool cached = is_entry_of(study, p->id[DCM_LEVEL_PATIENT], p->key[DCM_LEVEL_STUDY]);
@@ -260,7 +264,7 @@ static bool add_class(Put *p, Err *err)
         study->last_class[0] = hash.low64;
         study->last_class[1] = hash.high64;
     }
-    return !class.n || add_to_list(p, &sql, class, err);
+    return !class.n || add_to_list(p, &list, class, err);
 }
 
 /* -- patient, study, series -- */

@@ -5,9 +5,7 @@
  * (SOP classes, transfer syntaxes, digests) comes when the files are indexed again; until then retrieving and searching work with what there is.
  */
 #include "index/postgres.h"
-#include "index/row.h"
 #include "index/schema.h"
-#include "index/search.h"
 
 bool pg_is_sphere(Db *db, bool *out, Err *err)
 {
@@ -106,34 +104,11 @@ static bool change_tables(Db *db, Err *err)
     return ok;
 }
 
-/* The terms of every row of a level. */
-static bool write_terms(Db *db, DcmLevel level, Err *err)
-{
-    const IdxTable *table = &idx_tables[level];
-    Arena *arena = arena_new(0);
-    bool row = true;
-    Buf sql;
-    buf_init(&sql, 0);
-    buf_append_cstr(&sql, "SELECT ");
-    idx_sql_columns(&sql, level);
-    buf_printf(&sql, " FROM %s %s", table->name, table->alias);
-    DbStatement *s = db_prepare_for(db, buf_cstr(&sql), DB_ROWS, err);
-    bool ok = s != NULL;
-    while (ok && (ok = db_step(s, &row, err)) && row) {
-        arena_reset(arena);
-        const DcmDataset *attributes = idx_row_read(s, 0, arena, level, false, err);
-        ok = attributes && idx_terms_write(db, attributes, level, db_int(s, 0), err);
-    }
-    db_done(s);
-    buf_free(&sql);
-    arena_free(arena);
-    return ok;
-}
-
 bool pg_adopt(Db *db, Err *err)
 {
     bool ok = change_tables(db, err);
     for (int level = 0; ok && level < DCM_LEVEL_IMAGE; level++)
-        ok = write_terms(db, (DcmLevel)level, err);
+        ok = idx_schema_write_terms(db, (DcmLevel)level, err);
+    ok = ok && idx_schema_write_list_terms(db, err);
     return ok || err_wrap(err, "the tables of SPHERE were left as they are");
 }

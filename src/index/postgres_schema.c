@@ -116,7 +116,9 @@ static bool create_or_migrate(Pg *pg, Err *err)
             "index: %s was made by a newer program (version %lld, this one knows %d); use that one, or "
             "another schema and 'manage data index'",
             db_name(db), (long long)version, IDX_SCHEMA_VERSION);
-    return idx_schema_add_columns(db, err);
+    return idx_schema_add_columns(db, err) &&
+           (version == IDX_SCHEMA_VERSION ||
+            (idx_schema_upgrade(db, version, err) && set_version(db, IDX_SCHEMA_VERSION, err)));
 }
 
 static bool begin(Pg *pg, Err *err)

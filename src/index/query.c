@@ -95,15 +95,41 @@ static void walk_studies(Buf *sql, const DbDialect *dialect, DcmLevel to)
     buf_append_cstr(sql, " WHERE true");
 }
 
-/* `anchor` is the level whose tables, and those above, the statement has. */
-static bool narrow_by(IdxPlan *plan, IdxSql *sql, Db *db, DcmLevel key_level, DcmLevel anchor, Err *err)
+/* All keys that can narrow; *drives is the narrowest, NULL when all let many rows through. */
+static bool look_at_keys(IdxPlan *plan, Db *db, IdxLook **looks, size_t *count, const IdxLook **drives,
+                         Err *err)
 {
-    const IdxKeyList *list = &plan->decide[key_level];
-    for (size_t i = 0; i < list->count; i++) {
-        const DcmElement *key = list->keys[i];
-        if (!idx_narrow(sql, db, anchor, idx_attribute(key->tag, plan->level), key, &plan->match, err))
+    int64_t least = IDX_FEW + 1;
+    *drives = NULL;
+    *count = 0;
+    for (int level = 0; level < DCM_LEVEL_COUNT; level++)
+        for (size_t i = 0; i < plan->decide[level].count; i++) {
+            const DcmElement *key = plan->decide[level].keys[i];
+            const IdxAttribute *a = idx_attribute(key->tag, plan->level);
+            IdxLook *look;
+            if (!idx_look(plan->arena, db, a, key, &plan->match, &look, err))
+                return false;
+            if (!look)
+                continue;
+            looks[(*count)++] = look;
+            if (idx_look_cost(look, plan->level) < least) {
+                least = idx_look_cost(look, plan->level);
+                *drives = look;
+            }
+        }
+    return true;
+}
+
+static bool narrow(IdxPlan *plan, Db *db, Err *err)
+{
+    IdxLook **looks = arena_alloc(plan->arena, (plan->keys->count + 1) * sizeof *looks);
+    const IdxLook *drives;
+    size_t n;
+    if (!look_at_keys(plan, db, looks, &n, &drives, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!idx_narrow(&plan->rows, plan->level, looks[i], looks[i] == drives, err))
             return false;
-    }
     return true;
 }
 
@@ -137,9 +163,8 @@ static bool nothing_to_decide(const IdxPlan *plan)
 static bool make_rows(IdxPlan *plan, Db *db, Err *err)
 {
     IdxSql *sql = &plan->rows;
-    for (int level = 0; level < DCM_LEVEL_COUNT; level++)
-        if (!narrow_by(plan, sql, db, (DcmLevel)level, plan->level, err))
-            return false;
+    if (!narrow(plan, db, err))
+        return false;
     plan->first_matters = !sql->selective;
     Buf conditions = sql->text;
     buf_init(&sql->text, 0);
@@ -172,8 +197,10 @@ static bool make_children(IdxPlan *plan, Db *db, Err *err)
         const IdxKeyList *list = &plan->decide[level];
         for (size_t i = 0; i < list->count; i++) {
             const IdxAttribute *a = idx_attribute(list->keys[i]->tag, plan->level);
+            IdxLook *look = NULL;
             if (a->search == IDX_EXACT &&
-                !idx_narrow(sql, db, plan->deepest, a, list->keys[i], &plan->match, err))
+                (!idx_look(plan->arena, db, a, list->keys[i], &plan->match, &look, err) ||
+                 !idx_narrow(sql, plan->deepest, look, false, err)))
                 return false;
         }
     }

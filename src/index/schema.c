@@ -73,6 +73,7 @@ static const char indexes[] =
     "CREATE INDEX IF NOT EXISTS ix_series_study_id ON series (study_id, series_number{nulls_first}, "
     "series_id);"
     "CREATE INDEX IF NOT EXISTS ix_series_modality ON series (modality, series_id);"
+    "CREATE INDEX IF NOT EXISTS ix_series_date ON series (series_date);"
     "CREATE UNIQUE INDEX IF NOT EXISTS ix_file_storage_metadata_dicom_instance_uid "
     "ON file_storage_metadata_dicom (instance_uid);"
     "CREATE INDEX IF NOT EXISTS ix_file_storage_metadata_dicom_series_id ON file_storage_metadata_dicom "
@@ -87,10 +88,9 @@ static const char views[] =
     "CREATE VIEW tools_modality AS SELECT modality, count(DISTINCT patient_id) AS sum_patient, "
     "count(DISTINCT study_id) AS sum_studies, count(*) AS sum_series, "
     "CAST(sum(number_of_series_related_instances) AS BIGINT) AS sum_instance, "
-    "CAST(sum(size) AS BIGINT) AS size, CAST(sum((SELECT count(*) FROM file_storage_metadata_dicom i WHERE "
-    "i.series_id = e.series_id AND "
-    "i.storage_status <> 0)) AS BIGINT) AS sum_error FROM series e GROUP BY modality ORDER BY sum_instance "
-    "DESC;"
+    "CAST(sum(size) AS BIGINT) AS size, CAST((SELECT count(*) FROM file_storage_metadata_dicom "
+    "i{in_order} series x ON x.series_id = i.series_id WHERE i.storage_status <> 0 AND x.modality = "
+    "e.modality) AS BIGINT) AS sum_error FROM series e GROUP BY modality ORDER BY sum_instance DESC;"
     "CREATE VIEW tools_speed AS WITH latest AS (SELECT filesize, end_us FROM file_storage_metadata_dicom "
     "ORDER BY file_storage_metadata_dicom_id DESC LIMIT 500), passed AS (SELECT count(*) AS files, "
     "sum(filesize) AS bytes, CAST(max(end_us) - min(end_us) AS DOUBLE PRECISION) / 1000000 AS seconds "
@@ -138,6 +138,11 @@ void idx_sql_schema(Buf *sql, const DbDialect *dialect)
 void idx_sql_around(Buf *sql, const DbDialect *dialect)
 {
     db_expand(dialect, other_tables, sql);
+    idx_sql_indexes(sql, dialect);
+}
+
+void idx_sql_indexes(Buf *sql, const DbDialect *dialect)
+{
     db_expand(dialect, indexes, sql);
     db_expand(dialect, views, sql);
 }
@@ -220,7 +225,7 @@ bool idx_schema_add_columns(Db *db, Err *err)
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         if (!add_missing_columns(db, (DcmLevel)level, err))
             return false;
-    return db_exec(db, "CREATE INDEX IF NOT EXISTS ix_series_modality ON series (modality, series_id)", err);
+    return true;
 }
 
 /* Children before parents. */

@@ -10,16 +10,24 @@
 #include "index/attributes.h"
 #include "index/database.h"
 
-enum { IDX_SCHEMA_VERSION = 1, IDX_APPLICATION_ID = 0x474e5452 };
+enum { IDX_SCHEMA_VERSION = 2, IDX_APPLICATION_ID = 0x474e5452 };
 
 /* Every table, index and view of an empty database. */
 void idx_sql_schema(Buf *sql, const DbDialect *dialect);
 /* What is not the four tables of the levels: other tables, indexes, views. */
 void idx_sql_around(Buf *sql, const DbDialect *dialect);
+/* The indexes that are missing; the views, which must not be there. */
+void idx_sql_indexes(Buf *sql, const DbDialect *dialect);
 /* Adds to four tables of SPHERE's the columns that ours have and they lack (PostgreSQL). */
 void idx_sql_complete(Buf *sql, const DbDialect *dialect);
 /* Adds columns of attributes that got one since the database was made. */
 bool idx_schema_add_columns(Db *db, Err *err);
+/* Brings what stands around the tables from an older version to ours: indexes, views, terms. Inside a transaction; the caller notes the version. */
+bool idx_schema_upgrade(Db *db, int64_t version, Err *err);
+/* The terms of every row of a level that is there. */
+bool idx_schema_write_terms(Db *db, DcmLevel level, Err *err);
+/* Those of the lists that are kept with the studies. */
+bool idx_schema_write_list_terms(Db *db, Err *err);
 /* Takes away our tables and views inside a transaction; what else is in the database stays. */
 bool idx_schema_drop(Db *db, Err *err);
 

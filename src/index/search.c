@@ -100,10 +100,10 @@ static const char **uid_values(Arena *arena, Span value, size_t *count)
     return list;
 }
 
-static bool exact_condition(IdxSql *sql, const IdxAttribute *a, const DcmElement *key, Err *err)
+static bool exact_condition(IdxSql *sql, const IdxAttribute *a, Span value, Err *err)
 {
     size_t count;
-    const char **values = uid_values(sql->arena, key->value, &count);
+    const char **values = uid_values(sql->arena, value, &count);
     const IdxTable *table = &idx_tables[a->level];
     return idx_sql_among(sql, arena_printf(sql->arena, "%s.%s", table->alias, a->column), values, count, err);
 }
@@ -222,6 +222,82 @@ static size_t term_patterns(Span folded, bool name, TermPattern out[IDX_PATTERN_
     return n;
 }
 
+/* -- what a key looks for -- */
+
+struct IdxLook {
+    const IdxAttribute
+        *a; /* whose terms or column are searched: the study's list for Modality and SOP Class UID */
+    Span value;
+    int64_t rows;
+    TermPattern *patterns;
+    size_t pattern_count;
+    DcmTimeRange *ranges;
+    size_t range_count;
+    bool odd;    /* some rows' dates are in no column */
+    bool pieces; /* patterns that are beginnings or parts of terms: of one row they cannot be asked */
+};
+typedef struct IdxLook Look;
+
+enum { MANY = IDX_FEW + 1 };
+
+/* The number that `sql` counts, with one or two texts for its parameters. */
+static bool count_rows(Db *db, const char *sql, Span first, Span second, int64_t *count, Err *err)
+{
+    bool row = false;
+    DbStatement *s = db_prepare(db, sql, err);
+    if (!s)
+        return false;
+    db_bind_text(s, first);
+    if (second.n)
+        db_bind_text(s, second);
+    bool ok = db_step(s, &row, err);
+    *count = ok && row ? db_int(s, 0) : 0;
+    db_done(s);
+    return ok;
+}
+
+/* How many terms a pattern finds; those that have a part in common are not counted. */
+static bool count_terms(Arena *arena, Db *db, const IdxAttribute *a, const TermPattern *p, int64_t *count,
+                        Err *err)
+{
+    bool equal = p->kind == TERM_EQUAL;
+    if (p->kind == TERM_CONTAINS) {
+        *count = IDX_FEW;
+        return true;
+    }
+    const char *sql = arena_printf(
+        arena, "SELECT count(*) FROM (SELECT 1 FROM term WHERE attribute = %lld AND %s LIMIT %d) t",
+        (long long)a->tag, equal ? "value = ?" : "value >= ? AND value <= ?", MANY);
+    Span last = {NULL, 0};
+    if (!equal)
+        last = span_cstr(arena_printf(arena, "%.*s" IDX_TERM_LAST, SPAN_FMT(p->text)));
+    return count_rows(db, sql, p->text, last, count, err);
+}
+
+static bool look_for_terms(Look *look, Arena *arena, Db *db, Err *err)
+{
+    TermPattern patterns[IDX_PATTERN_VALUES_MAX];
+    Buf folded;
+    buf_init(&folded, 0);
+    idx_term_fold(span_rtrim(look->value), &folded);
+    Span kept = arena_span(arena, buf_span(&folded));
+    buf_free(&folded);
+    size_t n = term_patterns(kept, idx_is_name(look->a->tag), patterns);
+    look->patterns = arena_alloc(arena, (n + 1) * sizeof *patterns);
+    look->pattern_count = n;
+    for (size_t i = 0; i < n; i++) {
+        int64_t count = 0;
+        look->patterns[i] = patterns[i];
+        look->pieces |= patterns[i].kind != TERM_EQUAL;
+        if (look->rows < MANY && !count_terms(arena, db, look->a, &patterns[i], &count, err))
+            return false;
+        look->rows += count;
+    }
+    return true;
+}
+
+/* -- terms -- */
+
 static void one_term(IdxSql *sql, const IdxAttribute *a, const TermPattern *p)
 {
     static const char *const conditions[] = {[TERM_EQUAL] = "value = ?",
@@ -235,24 +311,30 @@ static void one_term(IdxSql *sql, const IdxAttribute *a, const TermPattern *p)
         idx_sql_text(sql, span_cstr(arena_printf(sql->arena, "%.*s" IDX_TERM_LAST, SPAN_FMT(p->text))));
 }
 
-/* False when the key cannot be narrowed. */
-static bool term_condition(IdxSql *sql, const IdxAttribute *a, const DcmElement *key)
+/* The rows that have one of the terms. */
+static void rows_of_terms(IdxSql *sql, const Look *look)
 {
-    TermPattern patterns[IDX_PATTERN_VALUES_MAX];
-    Buf folded;
-    buf_init(&folded, 0);
-    idx_term_fold(span_rtrim(key->value), &folded);
-    size_t n = term_patterns(buf_span(&folded), idx_is_name(a->tag), patterns);
-    if (n) {
-        const IdxTable *table = &idx_tables[a->level];
-        buf_printf(&sql->text, "%s.%s IN (", table->alias, table->id);
-        for (size_t i = 0; i < n; i++)
-            one_term(sql, a, &patterns[i]);
-        buf_printf(&sql->text, "SELECT id FROM term WHERE attribute = %lld AND value = '" IDX_TERM_ODD "')",
-                   (long long)a->tag);
+    const IdxTable *table = &idx_tables[look->a->level];
+    buf_printf(&sql->text, "%s.%s IN (", table->alias, table->id);
+    for (size_t i = 0; i < look->pattern_count; i++)
+        one_term(sql, look->a, &look->patterns[i]);
+    buf_printf(&sql->text, "SELECT id FROM term WHERE attribute = %lld AND value = '" IDX_TERM_ODD "')",
+               (long long)look->a->tag);
+}
+
+/* Has the row one of the terms? All of them are whole values. (Not EXISTS: PostgreSQL makes a join of that, in an order of its own.) */
+static void terms_of_row(IdxSql *sql, const Look *look)
+{
+    const IdxTable *table = &idx_tables[look->a->level];
+    const char *one = arena_printf(
+        sql->arena, "SELECT 1 FROM term t WHERE t.attribute = %lld AND t.id = %s.%s AND t.value = ",
+        (long long)look->a->tag, table->alias, table->id);
+    buf_append_cstr(&sql->text, "(");
+    for (size_t i = 0; i < look->pattern_count; i++) {
+        buf_printf(&sql->text, "%s? UNION ALL ", one);
+        idx_sql_text(sql, look->patterns[i].text);
     }
-    buf_free(&folded);
-    return n > 0;
+    buf_printf(&sql->text, "%s'" IDX_TERM_ODD "' LIMIT 1) = 1", one);
 }
 
 /* -- dates -- */
@@ -269,21 +351,28 @@ static bool has_odd(Db *db, const IdxAttribute *a, bool *out, Err *err)
     return ok;
 }
 
+static Span first_day(DcmTimeRange range, char day[9])
+{
+    if (range.from == INT64_MIN)
+        return SPAN("0");
+    dcm_da_format(range.from, day);
+    return span_cstr(day);
+}
+
+static Span last_day(DcmTimeRange range, char day[9])
+{
+    if (range.to == INT64_MAX)
+        return SPAN("99999999");
+    dcm_da_format(range.to, day);
+    return span_cstr(day);
+}
+
 static void date_bounds(IdxSql *sql, const char *column, DcmTimeRange range)
 {
     char day[9];
-    buf_printf(&sql->text, "(%s IS NOT NULL", column);
-    if (range.from != INT64_MIN) {
-        dcm_da_format(range.from, day);
-        buf_printf(&sql->text, " AND %s >= ?", column);
-        idx_sql_text(sql, span_cstr(day));
-    }
-    if (range.to != INT64_MAX) {
-        dcm_da_format(range.to, day);
-        buf_printf(&sql->text, " AND %s <= ?", column);
-        idx_sql_text(sql, span_cstr(day));
-    }
-    buf_append_cstr(&sql->text, ")");
+    buf_printf(&sql->text, "(%s >= ? AND %s <= ?)", column, column);
+    idx_sql_text(sql, first_day(range, day));
+    idx_sql_text(sql, last_day(range, day));
 }
 
 /* The values of a date key, when all of them are dates or ranges. */
@@ -300,59 +389,46 @@ static size_t date_ranges(Span value, DcmTimeRange out[IDX_PATTERN_VALUES_MAX])
     return n;
 }
 
-static bool range_condition(IdxSql *sql, Db *db, const IdxAttribute *a, const DcmElement *key, bool *narrowed,
-                            Err *err)
+static bool look_for_dates(Look *look, Arena *arena, Db *db, Err *err)
 {
+    const IdxAttribute *a = look->a;
     DcmTimeRange ranges[IDX_PATTERN_VALUES_MAX];
-    const IdxTable *table = &idx_tables[a->level];
-    bool odd = false;
-    size_t n = date_ranges(key->value, ranges);
-    *narrowed = n > 0;
-    if (!n)
-        return true;
-    if (!has_odd(db, a, &odd, err))
-        return false;
-    char *column = arena_printf(sql->arena, "%s.%s", table->alias, a->column);
-    bool several = n > 1 || odd;
-    buf_append_cstr(&sql->text, several ? "(" : "");
+    size_t n = date_ranges(look->value, ranges);
+    if (!n || !has_odd(db, a, &look->odd, err))
+        return !n;
+    const char *sql =
+        arena_printf(arena, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s >= ? AND %s <= ? LIMIT %d) t",
+                     idx_tables[a->level].name, a->column, a->column, MANY);
+    look->ranges = arena_alloc(arena, n * sizeof *ranges);
+    look->range_count = n;
     for (size_t i = 0; i < n; i++) {
-        buf_append_cstr(&sql->text, i ? " OR " : "");
-        date_bounds(sql, column, ranges[i]);
+        char from[9], to[9];
+        int64_t count = 0;
+        look->ranges[i] = ranges[i];
+        if (look->rows < MANY &&
+            !count_rows(db, sql, first_day(ranges[i], from), last_day(ranges[i], to), &count, err))
+            return false;
+        look->rows += count;
     }
-    if (odd)
+    return true;
+}
+
+static void rows_of_dates(IdxSql *sql, const Look *look)
+{
+    const IdxAttribute *a = look->a;
+    const IdxTable *table = &idx_tables[a->level];
+    char *column = arena_printf(sql->arena, "%s.%s", table->alias, a->column);
+    bool several = look->range_count > 1 || look->odd;
+    buf_append_cstr(&sql->text, several ? "(" : "");
+    for (size_t i = 0; i < look->range_count; i++) {
+        buf_append_cstr(&sql->text, i ? " OR " : "");
+        date_bounds(sql, column, look->ranges[i]);
+    }
+    if (look->odd)
         buf_printf(&sql->text,
                    " OR %s.%s IN (SELECT id FROM term WHERE attribute = %lld AND value = '" IDX_TERM_ODD "')",
                    table->alias, table->id, (long long)a->tag);
     buf_append_cstr(&sql->text, several ? ")" : "");
-    return true;
-}
-
-/* -- lists kept with the study -- */
-
-static bool among_condition(IdxSql *sql, const char *column, Span value)
-{
-    Span values[IDX_PATTERN_VALUES_MAX], one;
-    size_t n = 0;
-    bool more = true;
-    while (span_split(&value, '\\', &one, &more)) {
-        one = span_trim(one);
-        if (!one.n)
-            continue;
-        if (n == IDX_PATTERN_VALUES_MAX || one.n > IDX_LIST_VALUE_MAX || memchr(one.p, 0, one.n) ||
-            memchr(one.p, '*', one.n) || memchr(one.p, '?', one.n))
-            return false;
-        values[n++] = one;
-    }
-    if (!n)
-        return false;
-    /* Characters have up to four bytes. */
-    buf_printf(&sql->text, "(length(%s) > %d", column, (IDX_LIST_TEXT_MAX - 2 * IDX_LIST_VALUE_MAX) / 4);
-    for (size_t i = 0; i < n; i++) {
-        buf_printf(&sql->text, " OR %s('\\' || %s || '\\', ?) > 0", sql->dialect->find, column);
-        idx_sql_text(sql, span_cstr(arena_printf(sql->arena, "\\%.*s\\", SPAN_FMT(values[i]))));
-    }
-    buf_append_cstr(&sql->text, ")");
-    return true;
 }
 
 /* -- plain columns -- */
@@ -366,79 +442,108 @@ static bool is_plain(Span s)
 }
 
 /* The column says all there is to say unless it holds several values or was cut. */
-static bool equal_condition(IdxSql *sql, const IdxAttribute *a, Span value)
+static void equal_condition(IdxSql *sql, const IdxAttribute *a, Span value)
 {
     value = span_trim(value);
-    if (!is_plain(value))
-        return false;
     char *column = arena_printf(sql->arena, "%s.%s", idx_tables[a->level].alias, a->column);
     buf_printf(&sql->text, "(%s = ? OR %s(%s, '\\') > 0 OR length(%s) >= %d)", column, sql->dialect->find,
                column, column, a->chars);
     idx_sql_text(sql, value);
-    return true;
 }
 
 /* -- one key -- */
 
-static const char *list_column(const IdxAttribute *a)
+/* The list kept with the study that answers for Modality and SOP Class UID. */
+static const IdxAttribute *list_of(const IdxAttribute *a)
 {
     bool classes = a->tag == DCM_SOPClassUID || a->tag == DCM_SOPClassesInStudy;
-    return classes ? "s.sop_classes_in_study" : "s.modalities_in_study";
+    return idx_attribute(classes ? DCM_SOPClassesInStudy : DCM_ModalitiesInStudy, DCM_LEVEL_STUDY);
 }
 
-static bool condition(IdxSql *sql, Db *db, const IdxAttribute *a, const DcmElement *key,
-                      const DcmMatchOptions *options, bool *narrowed, Err *err)
+bool idx_look(Arena *arena, Db *db, const IdxAttribute *a, const DcmElement *key,
+              const DcmMatchOptions *options, IdxLook **out, Err *err)
 {
+    Look *look = arena_alloc(arena, sizeof *look);
+    *look = (Look){.a = a->search == IDX_AMONG ? list_of(a) : a, .value = key->value};
+    bool narrows = false, ok = true;
     switch (a->search) {
     case IDX_EXACT:
-        *narrowed = true;
-        return exact_condition(sql, a, key, err);
-    case IDX_TERM:
-        *narrowed = term_condition(sql, a, key);
-        return true;
-    case IDX_RANGE:
-        return range_condition(sql, db, a, key, narrowed, err);
+        look->rows = 1;
+        narrows = true;
+        break;
     case IDX_AMONG:
-        *narrowed =
-            (key->vr == DCM_VR_UI || !options->fold_text) && among_condition(sql, list_column(a), key->value);
-        return true;
+    case IDX_TERM:
+        ok = look_for_terms(look, arena, db, err);
+        narrows = look->pattern_count > 0;
+        break;
+    case IDX_RANGE:
+        ok = look_for_dates(look, arena, db, err);
+        narrows = look->range_count > 0;
+        break;
     case IDX_EQUAL:
-        *narrowed = !options->fold_text && equal_condition(sql, a, key->value);
-        return true;
+        look->rows = MANY;
+        narrows = !options->fold_text && is_plain(span_trim(key->value));
+        break;
     case IDX_SCAN:
         break;
     }
-    *narrowed = false;
+    *out = narrows ? look : NULL;
+    return ok;
+}
+
+/* Studies are in the order of their dates anyway. */
+static bool is_in_order(const Look *look, DcmLevel level)
+{
+    return look->range_count && look->a->level == DCM_LEVEL_STUDY && level >= DCM_LEVEL_STUDY;
+}
+
+int64_t idx_look_cost(const IdxLook *look, DcmLevel level)
+{
+    enum { SORTING = 4 };
+    bool few = look->rows <= IDX_FEW;
+    return few && is_in_order(look, level) ? look->rows / SORTING : look->rows;
+}
+
+static bool condition(IdxSql *sql, const Look *look, bool gather, Err *err)
+{
+    if (look->a->search == IDX_EXACT)
+        return exact_condition(sql, look->a, look->value, err);
+    if (look->a->search == IDX_EQUAL)
+        equal_condition(sql, look->a, look->value);
+    else if (look->range_count)
+        rows_of_dates(sql, look);
+    else if (gather)
+        rows_of_terms(sql, look);
+    else
+        terms_of_row(sql, look);
     return true;
 }
 
-/* The table a condition speaks of: the study's for Modality and SOP Class UID. */
-static DcmLevel condition_level(const IdxAttribute *a)
+/* Opens a condition on `level` for one on a level below it: rows are gathered from below, or looked at from above. */
+static void open_below(IdxSql *sql, DcmLevel level, const Look *look, bool gather)
 {
-    return a->search == IDX_AMONG ? DCM_LEVEL_STUDY : a->level;
+    const IdxTable *own = &idx_tables[level], *of = &idx_tables[look->a->level], *next = own + 1;
+    if (gather) {
+        buf_printf(&sql->text, "%s.%s IN (SELECT %s.%s FROM %s %s WHERE ", own->alias, own->id, of->alias,
+                   own->id, of->name, of->alias);
+        return;
+    }
+    buf_printf(&sql->text, "(SELECT 1 FROM %s %s", next->name, next->alias);
+    for (const IdxTable *t = next + 1; t <= of; t++)
+        buf_printf(&sql->text, "%s %s %s ON %s.%s = %s.%s", sql->dialect->in_order, t->name, t->alias,
+                   t->alias, (t - 1)->id, (t - 1)->alias, (t - 1)->id);
+    buf_printf(&sql->text, " WHERE %s.%s = %s.%s AND ", next->alias, own->id, own->alias, own->id);
 }
 
-bool idx_narrow(IdxSql *sql, Db *db, DcmLevel level, const IdxAttribute *a, const DcmElement *key,
-                const DcmMatchOptions *options, Err *err)
+bool idx_narrow(IdxSql *sql, DcmLevel level, const IdxLook *look, bool drives, Err *err)
 {
-    DcmLevel of = condition_level(a);
-    bool below = of > level, narrowed = false;
-    const char *id = idx_tables[level].id;
-    size_t start = sql->text.n, params = sql->count;
+    bool below = look->a->level > level, gather = drives || look->pieces || look->a->search == IDX_EXACT;
     buf_append_cstr(&sql->text, " AND ");
     if (below)
-        buf_printf(&sql->text, "%s.%s IN (SELECT %s FROM %s %s WHERE ", idx_tables[level].alias, id, id,
-                   idx_tables[of].name, idx_tables[of].alias);
-    if (!condition(sql, db, a, key, options, &narrowed, err))
+        open_below(sql, level, look, gather);
+    if (!condition(sql, look, gather, err))
         return false;
-    if (below)
-        buf_append_cstr(&sql->text, ")");
-    if (narrowed) {
-        sql->selective |= a->search == IDX_EXACT || a->search == IDX_TERM || below ||
-                          (a->search == IDX_RANGE && of == DCM_LEVEL_PATIENT);
-        return true;
-    }
-    sql->text.n = start;
-    sql->count = params;
+    buf_append_cstr(&sql->text, !below ? "" : gather ? ")" : " LIMIT 1) = 1");
+    sql->selective |= gather && !is_in_order(look, level);
     return true;
 }

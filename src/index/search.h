@@ -21,8 +21,9 @@ enum {
     IDX_LIST_MAX = 10000, /* UIDs in one key or selection */
     IDX_LIST_TEXT_MAX =
         4000, /* bytes of modalities_in_study and sop_classes_in_study; values beyond are not added */
-    IDX_LIST_VALUE_MAX = 64,    /* of one of their values */
-    IDX_PATTERN_VALUES_MAX = 64 /* values in one key outside UI */
+    IDX_LIST_VALUE_MAX = 64,     /* of one of their values */
+    IDX_PATTERN_VALUES_MAX = 64, /* values in one key outside UI */
+    IDX_FEW = 2000
 };
 
 /* -- terms of a row, for ingest -- */
@@ -32,6 +33,9 @@ bool idx_terms(const DcmDataset *row, DcmLevel level, IdxTermVisit visit, void *
 /* Writes or removes the terms of a row's data set. */
 bool idx_terms_write(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
 bool idx_terms_remove(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
+/* The same for the values of a list that is kept with a study. `all` = the list has every value there is, none was too long for it. */
+bool idx_list_terms_write(Db *db, DcmTag list, Span values, bool all, int64_t study, Err *err);
+bool idx_list_terms_remove(Db *db, DcmTag list, Span values, int64_t study, Err *err);
 
 /* -- conditions -- */
 typedef struct IdxParam {
@@ -47,8 +51,7 @@ typedef struct IdxSql {
     Buf text;
     IdxParam *params;
     size_t count, capacity;
-    bool
-        selective; /* a condition is there that few rows meet as a rule, by an index: identifiers, terms, dates of birth */
+    bool selective; /* a condition is there whose rows are gathered, in no order */
 } IdxSql;
 
 void idx_sql_init(IdxSql *sql, const DbDialect *dialect, Arena *arena);
@@ -61,10 +64,18 @@ DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, DbUse use, Err *err);
 bool idx_sql_among(IdxSql *sql, const char *column, const char *const *values, size_t count, Err *err);
 
 /*
- * Appends " AND <condition>" for a key, where one is possible. `keys` are in UTF-8; `attribute` is the key's row for a query at
- * `level`. Tables of `level` and above are there under their aliases.
+ * A key that columns or terms can narrow by. How many rows have what it looks for is counted, up to IDX_FEW: the narrowest key of a query
+ * then drives it, its rows being gathered and sorted, while the others are looked at row by row. When all keys let many rows
+ * through, none drives: rows are passed by in the order of the answer, which begins at once.
  */
-bool idx_narrow(IdxSql *sql, Db *db, DcmLevel level, const IdxAttribute *attribute, const DcmElement *key,
-                const DcmMatchOptions *options, Err *err);
+typedef struct IdxLook IdxLook;
+
+/* *out = NULL where the key cannot narrow; in the arena, which `key` must outlive. `attribute` is the key's row for a query at its level. */
+bool idx_look(Arena *arena, Db *db, const IdxAttribute *attribute, const DcmElement *key,
+              const DcmMatchOptions *options, IdxLook **out, Err *err);
+/* What it takes to gather its rows for a query at `level`; more than IDX_FEW = they are many. */
+int64_t idx_look_cost(const IdxLook *look, DcmLevel level);
+/* Appends " AND <condition>" to a query at `level`. The tables of `level` and above are there under their aliases. */
+bool idx_narrow(IdxSql *sql, DcmLevel level, const IdxLook *look, bool drives, Err *err);
 
 #endif

@@ -457,14 +457,20 @@ static void lite_watch(Db *base, bool (*stopped)(void *ctx), void *ctx)
 
 /* -- schema -- */
 
+static bool set_version(Db *db, Err *err)
+{
+    char sql[96];
+    snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;", IDX_APPLICATION_ID,
+             IDX_SCHEMA_VERSION);
+    return lite_exec(db, sql, err);
+}
+
 static bool create(Db *db, Err *err)
 {
     Buf sql;
     buf_init(&sql, 0);
     idx_sql_schema(&sql, &db_sqlite.dialect);
-    buf_printf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;", IDX_APPLICATION_ID,
-               IDX_SCHEMA_VERSION);
-    bool ok = lite_exec(db, buf_cstr(&sql), err);
+    bool ok = lite_exec(db, buf_cstr(&sql), err) && set_version(db, err);
     buf_free(&sql);
     return ok;
 }
@@ -490,7 +496,8 @@ static bool create_or_migrate(Db *db, Err *err)
             "index: %s was made by a newer program (schema %lld, this one knows %d); use that one, or "
             "move the file away and rebuild the index with 'manage data index'",
             db->source->name, (long long)version, IDX_SCHEMA_VERSION);
-    return idx_schema_add_columns(db, err);
+    return idx_schema_add_columns(db, err) &&
+           (version == IDX_SCHEMA_VERSION || (idx_schema_upgrade(db, version, err) && set_version(db, err)));
 }
 
 static bool lite_open_schema(Db *db, Err *err)

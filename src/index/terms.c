@@ -114,14 +114,40 @@ static bool run_with_term(void *ctx, const IdxAttribute *a, Span term, Err *err)
     return db_run(s, err);
 }
 
+static const char insert_term[] =
+    "INSERT INTO term (attribute, value, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+static const char delete_term[] = "DELETE FROM term WHERE attribute = ? AND value = ? AND id = ?";
+
 bool idx_terms_write(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err)
 {
-    TermRow ctx = {db, id, "INSERT INTO term (attribute, value, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"};
+    TermRow ctx = {db, id, insert_term};
     return idx_terms(row, level, run_with_term, &ctx, err);
 }
 
 bool idx_terms_remove(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err)
 {
-    TermRow ctx = {db, id, "DELETE FROM term WHERE attribute = ? AND value = ? AND id = ?"};
+    TermRow ctx = {db, id, delete_term};
     return idx_terms(row, level, run_with_term, &ctx, err);
+}
+
+static bool list_terms(TermRow *ctx, DcmTag list, Span values, bool odd, Err *err)
+{
+    const IdxAttribute *a = idx_attribute(list, DCM_LEVEL_STUDY);
+    Buf folded;
+    buf_init(&folded, 0);
+    idx_term_fold(values, &folded);
+    bool ok = visit_pieces(buf_span(&folded), a, false, run_with_term, ctx, err) &&
+              (!odd || run_with_term(ctx, a, SPAN(IDX_TERM_ODD), err));
+    buf_free(&folded);
+    return ok;
+}
+
+bool idx_list_terms_write(Db *db, DcmTag list, Span values, bool all, int64_t study, Err *err)
+{
+    return list_terms(&(TermRow){db, study, insert_term}, list, values, !all, err);
+}
+
+bool idx_list_terms_remove(Db *db, DcmTag list, Span values, int64_t study, Err *err)
+{
+    return list_terms(&(TermRow){db, study, delete_term}, list, values, true, err);
 }

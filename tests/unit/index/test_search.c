@@ -148,7 +148,7 @@ static void lists_stream(void **state)
                      LIST("Seq Scan"));
         assert_steps(f, steps(f, DCM_LEVEL_IMAGE, nothing), LIST("ix_study_newest", "Incremental Sort"),
                      LIST("Seq Scan"));
-        assert_steps(f, steps(f, DCM_LEVEL_STUDY, keys), LIST("ix_study_newest", "Index Cond: ((date_study"),
+        assert_steps(f, steps(f, DCM_LEVEL_STUDY, keys), LIST("ix_study_newest", "Index Cond: (((date_study"),
                      LIST("Seq Scan", "Sort"));
         assert_steps(f, steps(f, DCM_LEVEL_SERIES, keys), LIST("ix_study_newest", "Incremental Sort"),
                      LIST("Seq Scan"));

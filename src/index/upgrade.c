@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From an older version of the schema to ours, forward only. 1 had no terms of the columns that describe (sex, institution, maker …)
+ * and of the lists kept with a study, and found no series by its date.
+ */
+#include "index/row.h"
+#include "index/schema.h"
+#include "index/search.h"
+
+#include "dicom/tags.h"
+
+bool idx_schema_write_terms(Db *db, DcmLevel level, Err *err)
+{
+    const IdxTable *table = &idx_tables[level];
+    Arena *arena = arena_new(0);
+    bool row = true;
+    Buf sql;
+    buf_init(&sql, 0);
+    buf_append_cstr(&sql, "SELECT ");
+    idx_sql_columns(&sql, level);
+    buf_printf(&sql, " FROM %s %s", table->name, table->alias);
+    DbStatement *s = db_prepare_for(db, buf_cstr(&sql), DB_ROWS, err);
+    bool ok = s != NULL;
+    while (ok && (ok = db_step(s, &row, err)) && row) {
+        arena_reset(arena);
+        const DcmDataset *attributes = idx_row_read(s, 0, arena, level, false, err);
+        ok = attributes && idx_terms_write(db, attributes, level, db_int(s, 0), err);
+    }
+    db_done(s);
+    buf_free(&sql);
+    arena_free(arena);
+    return ok;
+}
+
+/* A list as long as this may lack values. */
+static bool is_whole(Span list)
+{
+    return list.n < IDX_LIST_TEXT_MAX - IDX_LIST_VALUE_MAX;
+}
+
+bool idx_schema_write_list_terms(Db *db, Err *err)
+{
+    DbStatement *s = db_prepare_for(
+        db, "SELECT study_id, modalities_in_study, sop_classes_in_study FROM study", DB_ROWS, err);
+    bool ok = s != NULL, row = true;
+    while (ok && (ok = db_step(s, &row, err)) && row) {
+        int64_t study = db_int(s, 0);
+        Span modalities = db_text(s, 1), classes = db_text(s, 2);
+        ok = idx_list_terms_write(db, DCM_ModalitiesInStudy, modalities, is_whole(modalities), study, err) &&
+             idx_list_terms_write(db, DCM_SOPClassesInStudy, classes, is_whole(classes), study, err);
+    }
+    db_done(s);
+    return ok;
+}
+
+static bool make_indexes(Db *db, Err *err)
+{
+    Buf sql;
+    buf_init(&sql, 0);
+    buf_append_cstr(&sql, "DROP VIEW IF EXISTS tools_modality; DROP VIEW IF EXISTS tools_speed;");
+    idx_sql_indexes(&sql, db_dialect(db));
+    bool ok = db_exec(db, buf_cstr(&sql), err);
+    buf_free(&sql);
+    return ok;
+}
+
+bool idx_schema_upgrade(Db *db, int64_t version, Err *err)
+{
+    bool ok = make_indexes(db, err);
+    for (int level = 0; ok && version < 2 && level < DCM_LEVEL_IMAGE; level++)
+        ok = idx_schema_write_terms(db, (DcmLevel)level, err);
+    return ok && (version >= 2 || idx_schema_write_list_terms(db, err));
+}
