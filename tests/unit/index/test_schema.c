@@ -113,6 +113,33 @@ static void opening_again_keeps_what_is_there(void **state)
     assert_string_equal(sql_text(f, "PRAGMA user_version"), "2");
 }
 
+/* Version 1 had fewer terms and no index of the dates of series; a list of a study could be too long for its column. */
+static void an_older_version_is_brought_up_to_date(void **state)
+{
+    Fixture *f = *state;
+    static const char terms[] =
+        "SELECT group_concat(line) FROM (SELECT CAST(attribute AS TEXT) || '=' || value AS "
+        "line FROM term ORDER BY attribute, value) t";
+    store(f,
+          object_of(f->arena, DCM_PatientID, "P", DCM_PatientName, "Doe^Jane", DCM_PatientSex, "F",
+                    DCM_StudyInstanceUID, "1.1", DCM_InstitutionName, "Clinic", DCM_StudyDate,
+                    "20200101\\20210101", DCM_SeriesInstanceUID, "1.1.1", DCM_Modality, "CT", DCM_StationName,
+                    "CT01", DCM_SOPClassUID, "1.2.840.10008.5.1.4.1.1.2", DCM_SOPInstanceUID, "1.1.1.1", 0));
+    const char *before = sql_text(f, terms);
+    assert_non_null(strstr(before, "=clinic"));
+    assert_non_null(strstr(before, "=ct01"));
+    assert_non_null(strstr(before, "524385=ct"));
+    idx_close(f->index);
+    sql_text(f, "DELETE FROM term WHERE attribute <> 1048592");
+    sql_text(f, "DROP INDEX ix_series_date");
+    sql_text(f, on_postgres(f) ? "UPDATE schema_version SET version = 1" : "PRAGMA user_version = 1");
+    ASSERT_OK(f, fixture_open(f));
+    assert_string_equal(sql_text(f, terms), before);
+    assert_string_equal(
+        sql_text(f, on_postgres(f) ? "SELECT max(version) FROM schema_version" : "PRAGMA user_version"), "2");
+    sql_text(f, "DROP INDEX ix_series_date");
+}
+
 static void a_column_that_is_missing_is_added(void **state)
 {
     Fixture *f = *state;
@@ -289,11 +316,17 @@ static void a_folder_that_is_not_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(columns_of_the_base_schema),          TEST(times_of_a_row),
-        TEST(opening_again_keeps_what_is_there),   TEST(a_column_that_is_missing_is_added),
-        TEST(a_newer_version_is_refused),          TEST(the_database_of_another_program_is_refused),
-        TEST(what_is_no_database_is_refused),      TEST(a_damaged_page_is_an_error_with_advice),
-        TEST(a_locked_database_says_who_locks_it), TEST(a_lock_while_running_fails_begin_only),
+        TEST(columns_of_the_base_schema),
+        TEST(times_of_a_row),
+        TEST(opening_again_keeps_what_is_there),
+        TEST(an_older_version_is_brought_up_to_date),
+        TEST(a_column_that_is_missing_is_added),
+        TEST(a_newer_version_is_refused),
+        TEST(the_database_of_another_program_is_refused),
+        TEST(what_is_no_database_is_refused),
+        TEST(a_damaged_page_is_an_error_with_advice),
+        TEST(a_locked_database_says_who_locks_it),
+        TEST(a_lock_while_running_fails_begin_only),
         TEST(a_folder_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
