@@ -224,8 +224,8 @@ static bool make_index(ArcFileScan *s, Err *err)
         return err_errno(err, errno, "cannot make a folder for the search in the files in %s",
                          s->wish.temp_path);
     snprintf(path, sizeof path, "%s/index", folder);
-    s->index =
-        idx_open(&(IdxSettings){.sqlite_path = path, .scratch = true, .readers = 1, .readers_more = 1}, err);
+    s->index = idx_open(
+        &(IdxSettings){.sqlite_path = path, .scratch = true, .readers = 1, .no_more_readers = true}, err);
     bool ok = s->index && open_connections(s->index, err);
     unlink(path);
     rmdir(folder);

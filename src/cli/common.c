@@ -96,9 +96,10 @@ ScuPeer cli_peer(const Settings *settings, const char *host, int64_t port, const
 bool cli_check_engines(const Settings *settings, Err *err)
 {
     if (strcmp(settings->storage_method, "FS"))
-        return err_set(err, ERR_UNSUPPORTED,
-                       "%s: storage_method: %s is not supported by this build; set it to FS", settings->file,
-                       settings->storage_method);
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "%s: storage_method: %s is not supported: objects are kept as files in a folder; set it to FS",
+            settings->file, settings->storage_method);
     return true;
 }
 
@@ -132,6 +133,7 @@ static IdxSettings index_settings(const Settings *settings, bool server)
                                    .password = settings->db_password};
     index.readers = server ? (size_t)settings->db_pool_size : READERS;
     index.readers_more = (size_t)settings->db_pool_overflow;
+    index.no_more_readers = server && !settings->db_pool_overflow;
     index.reader_age_ms = settings->db_pool_recycle * 1000;
     index.reader_timeout_ms = settings->db_pool_timeout * 1000;
     return index;

@@ -57,7 +57,8 @@ bool idx_ready(Index *index, Err *err)
 static void set_pool(Index *index, const IdxSettings *settings)
 {
     index->idle_max = settings->readers ? settings->readers : IDX_READERS_DEFAULT;
-    index->readers_max = settings->readers_more ? index->idle_max + settings->readers_more : IDX_READERS_MAX;
+    bool bounded = settings->readers_more || settings->no_more_readers;
+    index->readers_max = bounded ? index->idle_max + settings->readers_more : IDX_READERS_MAX;
     if (index->idle_max > index->readers_max)
         index->idle_max = index->readers_max;
     index->idle = zeroed(index->idle_max, sizeof(Db *));

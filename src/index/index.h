@@ -45,6 +45,7 @@ typedef struct IdxSettings {
     int64_t busy_timeout_ms; /* waiting for another process's lock */
     size_t readers;          /* reading connections kept open, 0 = 8; more are opened on demand */
     size_t readers_more;     /* how many more at one time; 0 = up to 128 together */
+    bool no_more_readers;    /* but no more than `readers` at one time */
     IdxEngine engine;
     IdxPostgres postgres;
     int64_t reader_age_ms;     /* older connections are not kept; 0 = any age */

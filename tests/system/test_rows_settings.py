@@ -149,7 +149,7 @@ def test_what_has_no_effect_is_told(stopped_archive, key, value, word):
     assert key in stopped_archive.server.output() and "WARNING" in stopped_archive.server.output()
 
 
-@pytest.mark.parametrize("key, value", [("storage_method", "HDFS"), ("storage_method", "HBASE")])
+@pytest.mark.parametrize("key, value", [("storage_method", "HDFS"), ("storage_method", "HBASE"), ("storage_method", "MIXED")])
 def test_what_this_build_cannot_do_is_refused_by_check_and_start(stopped_archive, key, value):
     stopped_archive.set(key, value)
     for command in (("settings", "check"), ("runserver",)):
