@@ -227,13 +227,13 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
 {
     const Settings *s = cli->settings;
     Err err = {0};
+    WebServer *web = NULL;
+    if (s->api_start && !(web = api_start(cli->arena, s, archive, &err)))
+        return cli_fail(cli, "%s", err.text);
     ScpSettings settings = server_settings(s, console);
     ScpServer *server = scp_start(&settings, archive, &err);
-    if (!server)
-        return cli_fail(cli, "%s", err.text);
-    WebServer *web = NULL;
-    if (s->api_start && !(web = api_start(cli->arena, s, archive, &err))) {
-        scp_stop(server, 0);
+    if (!server) {
+        web_stop(web, 0);
         return cli_fail(cli, "%s", err.text);
     }
     bool away = arc_index_is_away(archive, &err);
