@@ -68,6 +68,7 @@ typedef struct ArcIncoming {
     const char *transfer_syntax;          /* the data set is encoded in it; kept byte for byte */
     const char *sop_class, *sop_instance; /* as announced; NULL = as the data set says */
     const char *source_ae;                /* calling AE title; goes into the file meta; NULL = none */
+    const char *study;                    /* the object must be of this study, else A900; NULL = any */
 } ArcIncoming;
 
 typedef enum ArcOutcome {

@@ -115,6 +115,7 @@ ArcIngest *arc_ingest_begin(Archive *archive, const ArcIncoming *incoming, Err *
         .sop_class = copy(ingest, incoming->sop_class),
         .sop_instance = copy(ingest, incoming->sop_instance),
         .source_ae = copy(ingest, incoming->source_ae),
+        .study = copy(ingest, incoming->study),
     };
     ingest->other_class = ingest->incoming.sop_class;
     ingest->job.file.begin_us = clock_wall_us();
@@ -209,6 +210,9 @@ static bool understand(ArcIngest *ingest, Err *err)
         *err = problem;
         return refuse_bad(ingest, err);
     }
+    const char *study = ingest->incoming.study;
+    if (study && strcmp(study, file->study) != 0)
+        return err_set(err, ERR_MISMATCH, "the object is of study %s, not of %s", file->study, study);
     file->transfer_syntax = ingest->incoming.transfer_syntax;
     file->storage_method = "FS";
     file->source_ae = ingest->incoming.source_ae;

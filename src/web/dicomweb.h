@@ -27,6 +27,11 @@ extern const HttpRoute web_frame_routes[];
 extern const size_t web_frame_route_count;
 extern const HttpRoute web_bulkdata_routes[];
 extern const size_t web_bulkdata_route_count;
+/* Store, §10.5. */
+extern const HttpRoute web_store_routes[];
+extern const size_t web_store_route_count;
+/* What the pool WebContext.committers does. */
+void web_store_commit(void *ctx, void *item);
 
 /* What the answer is to be: parses Accept and ?accept=, chooses among the offers. False: 400 or 406 was answered. *media may be NULL afterwards (nothing was
    said). */

@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FRAME_CACHE = 256 }; /* objects whose frames are remembered */
+enum {
+    FRAME_CACHE = 256, /* objects whose frames are remembered */
+    COMMITTERS = 16,   /* objects of STOW requests that are made durable at a time */
+};
 
 const HttpRoute web_own_routes[] = {
     {"GET", "/", HTTP_ANYBODY, {.end = web_front_page}, "This page", .answers = "200 text/html"},
@@ -112,6 +115,7 @@ static void add_dicomweb(WebServer *server)
         {s->dicomweb_root, web_retrieve_routes, web_retrieve_route_count, &server->standard},
         {s->dicomweb_root, web_frame_routes, web_frame_route_count, &server->standard},
         {s->dicomweb_root, web_bulkdata_routes, web_bulkdata_route_count, &server->standard},
+        {s->dicomweb_root, web_store_routes, web_store_route_count, &server->standard},
         {"/qidors", web_search_routes, web_search_route_count, &server->sphere},
         {"/wadors", web_metadata_routes, web_metadata_route_count, &server->sphere},
         {"/wadors", web_retrieve_routes, web_retrieve_route_count, &server->sphere},
@@ -128,9 +132,11 @@ WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
     if (!server)
         abort();
     server->settings = *settings;
-    server->context = (WebContext){.settings = &server->settings,
-                                   .archive = archive,
-                                   .frames = arc_frame_cache_new(archive, FRAME_CACHE)};
+    server->context =
+        (WebContext){.settings = &server->settings,
+                     .archive = archive,
+                     .frames = arc_frame_cache_new(archive, FRAME_CACHE),
+                     .committers = pool_new(COMMITTERS, 2 * COMMITTERS, web_store_commit, NULL)};
     server->began_ms = clock_ms();
     HttpSettings http = settings->http;
     http.finished = finished;
@@ -159,6 +165,7 @@ void web_stop(WebServer *server, int64_t grace_ms)
     if (!server)
         return;
     http_stop(server->http, grace_ms);
+    pool_finish(server->context.committers);
     arc_frame_cache_free(server->context.frames);
     free(server);
 }

@@ -13,6 +13,7 @@
 
 #include "archive/archive.h"
 #include "archive/frames.h"
+#include "base/queue.h"
 #include "web/http.h"
 
 typedef struct WebServer WebServer;
@@ -38,6 +39,7 @@ typedef struct WebContext {
     const WebSettings *settings;
     Archive *archive;
     ArcFrameCache *frames;
+    Pool *committers; /* objects of STOW requests wait there to be durable */
 } WebContext;
 
 #endif
