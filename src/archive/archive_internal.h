@@ -163,6 +163,8 @@ void spool_free(Spool *spool);
 bool spool_is_away(Spool *spool, Err *why);
 /* A call to the index failed: is that something that objects wait out? Then the database is away from now on. */
 bool spool_takes(Spool *spool, const Err *err);
+/* Is it something that may be otherwise later, and not the object's own fault? */
+bool spool_may_pass(const Err *why);
 /* Notes the names of objects. Durable on return. */
 bool spool_add(Spool *spool, const char *const *names, size_t n, Err *err);
 size_t spool_waiting(const Spool *spool);

@@ -14,14 +14,21 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { THREADS = 2, REPORT_MS = 30000, PAUSE_MS = 1000, LOOK_MS = 100, NOTE_NAME = 48 };
+enum {
+    THREADS = 2,
+    REPORT_MS = 30000,
+    PAUSE_FIRST_MS = 500,
+    PAUSE_MAX_MS = 60000,
+    LOOK_MS = 100,
+    NOTE_NAME = 48
+};
 
 struct Healing {
     Archive *archive;
     pthread_t thread;
-    atomic_bool stop;
+    atomic_bool stop, halt; /* of the thread, of the pass */
     Deadline report;
-    bool missed; /* the database was away for some of them */
+    bool missed; /* the database was away, or had no room */
 };
 
 /* -- the note -- */
@@ -102,9 +109,9 @@ static bool is_needed(Archive *archive, bool *out, Err *err)
 static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Err *why)
 {
     Healing *h = ctx;
-    if (why && idx_is_away(why)) {
+    if (why && (idx_is_away(why) || why->code == ERR_NO_SPACE || why->code == ERR_REFUSED)) {
         h->missed = true;
-        spool_takes(h->archive->spool, why);
+        atomic_store(&h->halt, true);
     } else if (why) {
         archive_notice(h->archive, LOG_WARNING, "a file in the data folder is not indexed: %s", why->text);
     }
@@ -120,10 +127,13 @@ static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Er
 static bool pass(Healing *h)
 {
     Archive *archive = h->archive;
-    ArcIndexing wish = {.threads = THREADS, .stop = &h->stop, .step = step, .ctx = h};
+    ArcIndexing wish = {.threads = THREADS, .stop = &h->halt, .step = step, .ctx = h};
     ArcIndexed done;
     Err err;
     h->missed = false;
+    atomic_store(&h->halt, false);
+    if (atomic_load(&h->stop))
+        return false;
     h->report = deadline_in(REPORT_MS);
     archive_notice(archive, LOG_WARNING,
                    "the index is not known to have all objects of %s; looking through them, while the server "
@@ -146,13 +156,15 @@ static void *healing_main(void *ctx)
 {
     Healing *h = ctx;
     bool needed = true, sure = false;
+    int64_t pause = PAUSE_FIRST_MS;
     while (spool_await_index(h->archive->spool, &h->stop)) {
         Err err;
         if (!sure)
             sure = is_needed(h->archive, &needed, &err);
         if (sure && (!needed || pass(h)))
             break;
-        Deadline deadline = deadline_in(PAUSE_MS);
+        Deadline deadline = deadline_in(pause);
+        pause = 2 * pause < PAUSE_MAX_MS ? 2 * pause : PAUSE_MAX_MS;
         while (!atomic_load(&h->stop) && !deadline_passed(deadline))
             clock_sleep_ms(LOOK_MS);
     }
@@ -175,6 +187,7 @@ void healing_stop(Healing *h)
     if (!h)
         return;
     atomic_store(&h->stop, true);
+    atomic_store(&h->halt, true);
     pthread_join(h->thread, NULL);
     free(h);
 }

@@ -75,6 +75,12 @@ bool spool_takes(Spool *spool, const Err *err)
     return true;
 }
 
+bool spool_may_pass(const Err *why)
+{
+    return idx_is_away(why) || why->code == ERR_NO_SPACE || why->code == ERR_IO || why->code == ERR_LIMIT ||
+           why->code == ERR_REFUSED;
+}
+
 static void is_back(Spool *spool)
 {
     pthread_mutex_lock(&spool->lock);
@@ -214,7 +220,8 @@ typedef struct Batch {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t settled;
     size_t under_way, indexed, failed;
-    bool again; /* the database went away: all of them come again */
+    bool again; /* the database went away or has no room: all of them come again */
+    Err why;    /* then */
 } Batch;
 
 typedef struct Item {
@@ -249,13 +256,15 @@ static void item_settled(Job *job)
 {
     Item *item = (Item *)job;
     Batch *batch = item->batch;
-    bool away = !job->ok && idx_is_away(&job->err);
-    if (!job->ok && !away)
+    bool again = !job->ok && spool_may_pass(&job->err);
+    if (!job->ok && !again)
         report_failed(batch->spool, item->name, &job->err);
     pthread_mutex_lock(&batch->lock);
-    batch->again = batch->again || away;
+    if (again && !batch->again)
+        batch->why = job->err;
+    batch->again = batch->again || again;
     batch->indexed += job->ok;
-    batch->failed += !job->ok && !away;
+    batch->failed += !job->ok && !again;
     if (--batch->under_way == 0)
         pthread_cond_broadcast(&batch->settled);
     pthread_mutex_unlock(&batch->lock);
@@ -319,6 +328,8 @@ static bool run_batch(Spool *spool, bool *again)
     if (!wait_settled(batch))
         return false;
     *again = batch->again;
+    if (batch->again && batch->why.code && !idx_is_away(&batch->why))
+        archive_notice(spool->archive, LOG_ERROR, "what waits cannot be indexed now: %s", batch->why.text);
     spool->indexed += *again ? 0 : batch->indexed;
     spool->failed += *again ? 0 : batch->failed;
     pthread_cond_destroy(&batch->settled);
@@ -327,7 +338,8 @@ static bool run_batch(Spool *spool, bool *again)
     return true;
 }
 
-static void catch_up(Spool *spool)
+/* False when something has to come again later. */
+static bool catch_up(Spool *spool)
 {
     bool again = false;
     while (!again && spool_waiting(spool) && !atomic_load(&spool->stop)) {
@@ -335,15 +347,16 @@ static void catch_up(Spool *spool)
             archive_notice(spool->archive, LOG_ERROR,
                            "the index does not answer; what waits is indexed at the next start");
             atomic_store(&spool->stop, true);
-            return;
+            return false;
         }
         batch_ended(spool, !again);
     }
     if (again || spool_waiting(spool) || !(spool->indexed + spool->failed))
-        return;
+        return !again;
     archive_notice(spool->archive, LOG_INFO, "%zu objects that waited are indexed, %zu could not be",
                    spool->indexed, spool->failed);
     spool->indexed = spool->failed = 0;
+    return true;
 }
 
 static void *spool_main(void *ctx)
@@ -352,16 +365,17 @@ static void *spool_main(void *ctx)
     int64_t pause = PAUSE_FIRST_MS;
     while (!atomic_load(&spool->stop)) {
         Err err;
+        bool well;
         if (!atomic_load(&spool->away)) {
-            catch_up(spool);
-            idle(spool);
-            pause = PAUSE_FIRST_MS;
-        } else if (knock(spool, &err)) {
+            well = catch_up(spool);
+            if (well)
+                idle(spool);
+        } else if ((well = knock(spool, &err))) {
             is_back(spool);
-        } else {
-            pause_for(spool, pause);
-            pause = 2 * pause < PAUSE_MAX_MS ? 2 * pause : PAUSE_MAX_MS;
         }
+        if (!well)
+            pause_for(spool, pause);
+        pause = well ? PAUSE_FIRST_MS : 2 * pause < PAUSE_MAX_MS ? 2 * pause : PAUSE_MAX_MS;
     }
     return NULL;
 }

@@ -376,6 +376,31 @@ static void test_one_bad_row(void **state)
     assert_false(arc_index_is_away(archive, NULL));
 }
 
+/* It is back, but has no room: what waits goes on waiting until it has. */
+static void test_no_room_when_it_is_back(void **state)
+{
+    if (!server)
+        skip();
+    Spec one = filled("1.2.3.4.2", 2), two = filled("1.2.3.4.3", 3);
+    on_server("CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS "
+              "$$BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END$$");
+    on_server("CREATE TRIGGER no_room BEFORE INSERT ON file_storage_metadata_dicom FOR EACH ROW "
+              "EXECUTE FUNCTION no_room()");
+    go_away();
+    store_spec(&one);
+    store_spec(&two);
+    come_back();
+    Deadline deadline = deadline_in(60000);
+    while (!was_noticed("what waits cannot be indexed now") && !deadline_passed(deadline))
+        clock_sleep_ms(5);
+    assert_true(was_noticed("its disk is full"));
+    assert_int_equal(arc_ingest_waiting(archive), 2);
+    on_server("DROP TRIGGER no_room ON file_storage_metadata_dicom");
+    until_caught_up();
+    assert_stored_spec(&one);
+    assert_stored_spec(&two);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_outlasting, drop_outlasting)
 
 int main(void)
@@ -384,7 +409,7 @@ int main(void)
         TEST(test_objects_wait),        TEST(test_policies_while_away), TEST(test_replaced_elsewhere),
         TEST(test_kept_both_elsewhere), TEST(test_over_a_restart),      TEST(test_waiting_files_vanish),
         TEST(test_without_leave),       TEST(test_no_journal),          TEST(test_many_senders),
-        TEST(test_hanging_server),      TEST(test_one_bad_row),
+        TEST(test_hanging_server),      TEST(test_one_bad_row),         TEST(test_no_room_when_it_is_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
