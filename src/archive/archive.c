@@ -15,7 +15,7 @@
 enum { GROUP_DEFAULT = 64, GROUP_LIMIT = 1024, READERS = 4, BUSY_MS = 30000, CLOSE_WAIT_MS = 60000 };
 enum { BRIEF_CONNECT_MS = 2000, BRIEF_STATEMENT_MS = 3000, BRIEF_LOCK_MS = 500 };
 
-void archive_notice(Archive *archive, int level, const char *format, ...)
+void archive_log(Archive *archive, const char *logger, int level, const char *format, ...)
 {
     if (!archive->settings.notice)
         return;
@@ -24,7 +24,7 @@ void archive_notice(Archive *archive, int level, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    archive->settings.notice(archive->settings.notice_ctx, level, ARC_LOGGER, text);
+    archive->settings.notice(archive->settings.notice_ctx, level, logger, text);
 }
 
 void archive_ingest_began(Archive *archive)

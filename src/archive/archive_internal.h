@@ -13,7 +13,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define ARC_LOGGER "pacs.file_dicom"
+#define ARC_LOGGER          "pacs.file_dicom"
+#define ARC_LOGGER_DATABASE "pacs.database"
 
 /* -- layout.c: names of objects in the store -- */
 /* PatientID/Study/Series/Instance, safe for any input; see layout.c. Lives in the arena. */
@@ -209,8 +210,11 @@ struct Archive {
     atomic_uint file_scans;
 };
 
-void archive_notice(Archive *archive, int level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#define archive_notice(archive, level, ...) archive_log((archive), ARC_LOGGER, (level), __VA_ARGS__)
+#define archive_database_notice(archive, level, ...)                                                         \
+    archive_log((archive), ARC_LOGGER_DATABASE, (level), __VA_ARGS__)
+void archive_log(Archive *archive, const char *logger, int level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* The index on connections of its own, for a thread beside the committer that asks one thing and goes: with little patience, and failing
    when the database is away. */
 Index *archive_open_index_briefly(Archive *archive, Err *err);

@@ -69,9 +69,9 @@ bool spool_takes(Spool *spool, const Err *err)
     pthread_cond_broadcast(&spool->changed);
     pthread_mutex_unlock(&spool->lock);
     if (news)
-        archive_notice(spool->archive, LOG_ERROR,
-                       "the database is away; objects are kept and will be indexed when it is back. %s",
-                       err->text);
+        archive_database_notice(
+            spool->archive, LOG_ERROR,
+            "the database is away; objects are kept and will be indexed when it is back. %s", err->text);
     return true;
 }
 
@@ -87,8 +87,8 @@ static void is_back(Spool *spool)
     atomic_store(&spool->away, false);
     pthread_cond_broadcast(&spool->changed);
     pthread_mutex_unlock(&spool->lock);
-    archive_notice(spool->archive, LOG_WARNING, "the database is back; %zu objects wait to be indexed",
-                   spool_waiting(spool));
+    archive_database_notice(spool->archive, LOG_WARNING,
+                            "the database is back; %zu objects wait to be indexed", spool_waiting(spool));
 }
 
 bool spool_await_index(Spool *spool, const atomic_bool *stop)
@@ -241,10 +241,10 @@ static void item_free(Item *item)
 static void report_failed(Spool *spool, const char *name, const Err *why)
 {
     if (why->code == ERR_NOT_FOUND)
-        archive_notice(spool->archive, LOG_WARNING, "an object that waited to be indexed is gone: %s",
-                       why->text);
+        archive_database_notice(spool->archive, LOG_WARNING,
+                                "an object that waited to be indexed is gone: %s", why->text);
     else
-        archive_notice(
+        archive_database_notice(
             spool->archive, LOG_ERROR,
             "an object that waited cannot be indexed (%s); it stays under %s, 'manage data index' tries "
             "again",
@@ -329,7 +329,8 @@ static bool run_batch(Spool *spool, bool *again)
         return false;
     *again = batch->again;
     if (batch->again && batch->why.code && !idx_is_away(&batch->why))
-        archive_notice(spool->archive, LOG_ERROR, "what waits cannot be indexed now: %s", batch->why.text);
+        archive_database_notice(spool->archive, LOG_ERROR, "what waits cannot be indexed now: %s",
+                                batch->why.text);
     spool->indexed += *again ? 0 : batch->indexed;
     spool->failed += *again ? 0 : batch->failed;
     pthread_cond_destroy(&batch->settled);
@@ -344,8 +345,8 @@ static bool catch_up(Spool *spool)
     bool again = false;
     while (!again && spool_waiting(spool) && !atomic_load(&spool->stop)) {
         if (!run_batch(spool, &again)) {
-            archive_notice(spool->archive, LOG_ERROR,
-                           "the index does not answer; what waits is indexed at the next start");
+            archive_database_notice(spool->archive, LOG_ERROR,
+                                    "the index does not answer; what waits is indexed at the next start");
             atomic_store(&spool->stop, true);
             return false;
         }
@@ -353,8 +354,8 @@ static bool catch_up(Spool *spool)
     }
     if (again || spool_waiting(spool) || !(spool->indexed + spool->failed))
         return !again;
-    archive_notice(spool->archive, LOG_INFO, "%zu objects that waited are indexed, %zu could not be",
-                   spool->indexed, spool->failed);
+    archive_database_notice(spool->archive, LOG_INFO, "%zu objects that waited are indexed, %zu could not be",
+                            spool->indexed, spool->failed);
     spool->indexed = spool->failed = 0;
     return true;
 }

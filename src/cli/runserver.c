@@ -3,7 +3,7 @@
  * `manage runserver`: the archive served over DICOM until SIGINT or SIGTERM.
  *
  * Signals are blocked in every thread and waited for in this one, so that a stop is orderly: no new associations, running
- * operations finish (for STOP_GRACE_MS), the index is up to date, exit code 0.
+ * operations finish (for STOP_GRACE_MS), the index is up to date, exit code 0. SIGHUP opens the log files again.
  */
 #include "base/clock.h"
 #include "base/file.h"
@@ -16,7 +16,6 @@
 #include "scp/scp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,10 +42,10 @@ static const Option options[] = {
 typedef struct Console {
     const Settings *settings;
     int verbosity;
-    int journal; /* file descriptor, -1 = none */
+    LogFile *journal; /* NULL = none */
 } Console;
 
-/* "YYYY-MM-DD | study | series | instance"; one write per line, so that lines of several threads do not mix. */
+/* "YYYY-MM-DD | study | series | instance" */
 static void write_journal(const Console *console, const ScpEvent *event)
 {
     char when[32], entry[256];
@@ -54,7 +53,7 @@ static void write_journal(const Console *console, const ScpEvent *event)
     int n = snprintf(entry, sizeof entry, "%.10s | %s | %s | %s\n", when, event->study,
                      event->series ? event->series : "", event->instance ? event->instance : "");
     Err err = {0};
-    if (!file_write_all(console->journal, entry, (size_t)n, &err))
+    if (!log_file_write(console->journal, entry, (size_t)n, &err))
         log_warning("pacs.event_sphere", "UID journal: %s", err.text);
 }
 
@@ -62,7 +61,7 @@ static void show_event(void *ctx, const ScpEvent *event)
 {
     const Console *console = ctx;
     bool received = !strcmp(event->action, "CSTORE") && event->committed && event->success;
-    if (received && event->study && console->journal >= 0)
+    if (received && event->study && console->journal)
         write_journal(console, event);
     Block block = {.service = "SCP",
                    .action = event->action,
@@ -164,9 +163,19 @@ static void wanted_signals(sigset_t *set)
     sigaddset(set, SIGHUP);
 }
 
-/* At verbosity 2, how much waits for the index, every save_delay seconds when it changed. */
-static int wait_for_stop(const Cli *cli, int verbosity, Archive *archive, const sigset_t *signals)
+static void reopen_logs(const Console *console)
 {
+    log_reopen();
+    if (console->journal)
+        log_file_reopen(console->journal);
+    log_info("pacs.event_sphere", "log files were opened again (SIGHUP)");
+}
+
+/* SIGHUP comes from who moved the log files; or from a terminal that has gone, and with it who watched the server. At
+   verbosity 2, how much waits for the index, every save_delay seconds when it changed. */
+static int wait_for_stop(const Cli *cli, const Console *console, Archive *archive, const sigset_t *signals)
+{
+    bool had_terminal = isatty(STDIN_FILENO);
     double period = cli->settings->db_save_delay > 0.1 ? cli->settings->db_save_delay : 0.1;
     struct timespec wait = {.tv_sec = (time_t)period,
                             .tv_nsec = (long)((period - (double)(time_t)period) * 1e9)};
@@ -175,6 +184,10 @@ static int wait_for_stop(const Cli *cli, int verbosity, Archive *archive, const 
     for (;;) {
         fflush(stdout);
         int number = sigtimedwait(signals, NULL, &wait);
+        if (number == SIGHUP && (!had_terminal || isatty(STDIN_FILENO))) {
+            reopen_logs(console);
+            continue;
+        }
         if (number > 0)
             return number;
         if (number < 0 && errno != EAGAIN && errno != EINTR)
@@ -183,27 +196,34 @@ static int wait_for_stop(const Cli *cli, int verbosity, Archive *archive, const 
             away = !away;
             printf("# Thread database save\t%s\n", away ? "OFF" : "ON");
         }
-        size_t waiting = verbosity >= 2 ? arc_ingest_waiting(archive) : shown;
+        size_t waiting = console->verbosity >= 2 ? arc_ingest_waiting(archive) : shown;
         if (waiting != shown)
             printf("=========== SIZE QUEUE %s : %zu\n", cli->settings->aet, waiting);
         shown = waiting;
     }
 }
 
-static int open_journal(const Settings *s, Err *err)
+/* A hundred megabytes are two thirds of a million objects; twenty such files are kept beside the current one. */
+static bool open_journal(const Settings *s, LogFile **out, Err *err)
 {
+    enum { JOURNAL_BYTES = 100000000, JOURNAL_FILES = 20 };
     if (!s->log_create_file_uid)
-        return -1;
+        return true;
     char *path = file_join(s->log_path_folder, s->log_file_name_uid);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-    if (fd < 0)
-        err_errno(err, errno, "cannot open the UID journal %s", path);
+    LogFileSettings journal = {.path = path, .max_bytes = JOURNAL_BYTES, .keep = JOURNAL_FILES};
+    *out = log_file_open(&journal, err);
     free(path);
-    return fd;
+    return *out || err_wrap(err, "UID journal");
+}
+
+static void log_remark(void *ctx, LogLevel level, const char *text)
+{
+    log_write(level, "settings", "%s", text);
 }
 
 static void log_settings(Cli *cli)
 {
+    settings_remarks(cli->arena, cli->settings, cli->origins, log_remark, NULL);
     for (size_t i = 0; i < settings_key_count; i++)
         log_debug("settings", "%s = %s", settings_keys[i].path,
                   settings_value_text(cli->arena, cli->settings, &settings_keys[i]));
@@ -244,11 +264,14 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     else
         printf("Starting thread_db_save\n");
     show_banner(s, scp_port(server), !away, web != NULL);
+    if (!away)
+        log_info("pacs.database", "the index is open: engine=%s at %s", s->db_engine,
+                 strcmp(s->db_engine, "sqlite") ? s->db_ip : s->db_filepath);
     log_info("pacs.event_sphere", "server started ae=%s port=%u data=%s", s->aet, scp_port(server),
              s->fs_path);
     notify_manager("READY=1");
 
-    int number = wait_for_stop(cli, console->verbosity, archive, signals);
+    int number = wait_for_stop(cli, console, archive, signals);
     notify_manager("STOPPING=1");
     printf("\nDICOM Server %s has been stopped\n", s->aet);
     fflush(stdout);
@@ -270,8 +293,7 @@ static int run(Cli *cli, const void *args)
 
     Err err = {0};
     Console console = {.settings = cli->settings, .verbosity = cli_verbosity(cli, a->verbosity)};
-    console.journal = open_journal(cli->settings, &err);
-    if (err.code)
+    if (!open_journal(cli->settings, &console.journal, &err))
         return cli_fail(cli, "%s", err.text);
     int code;
     Archive *archive = cli_serve_archive(cli->settings, &err);
@@ -284,8 +306,7 @@ static int run(Cli *cli, const void *args)
     } else {
         code = cli_fail(cli, "%s", err.text);
     }
-    if (console.journal >= 0)
-        close(console.journal);
+    log_file_close(console.journal);
     return code;
 }
 

@@ -3,6 +3,7 @@
 #include "cli/settings.h"
 
 #include "base/file.h"
+#include "base/log_format.h"
 #include "base/yaml.h"
 
 #include <ctype.h>
@@ -224,6 +225,12 @@ static void take_list(Loader *loader, const SettingsKey *key, const YamlNode *no
     *(TextList *)((char *)loader->settings + key->at) = list;
 }
 
+static const char *last_part(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? dot + 1 : path;
+}
+
 static void take_value(Loader *loader, const SettingsKey *key, const YamlNode *node)
 {
     SettingsOrigin *origin = &loader->origins[key - settings_keys];
@@ -234,9 +241,12 @@ static void take_value(Loader *loader, const SettingsKey *key, const YamlNode *n
                              origin->line));
         return;
     }
-    if (node->kind == YAML_NULL)
-        return; /* as if it were not there */
+    if (node->kind == YAML_NULL) { /* as if it were not there */
+        origin->null_line = node->line;
+        return;
+    }
     origin->line = node->line;
+    origin->alias = key->alias && !strcmp(last_part(key->alias), node->key);
     if (node->kind == YAML_LIST && key->type == SET_LIST)
         take_list(loader, key, node);
     else if (node->kind != YAML_SCALAR)
@@ -283,12 +293,6 @@ static size_t distance(const char *a, const char *b)
         }
     }
     return row[n];
-}
-
-static const char *last_part(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot ? dot + 1 : path;
 }
 
 /* The key most like a wrong one; NULL when none is near. One whose last part is the same counts as near. */
@@ -370,6 +374,21 @@ static void check_pdu_size(Loader *loader)
                 "ae_params.pdu_size", "allowed is 0 (the program's own choice), or 4096 and more");
 }
 
+/* A layout that is none would be noticed only on the day that the default log is needed. */
+static void check_layouts(Loader *loader)
+{
+    const struct {
+        const char *key, *text;
+    } layouts[] = {{"log.formatter", loader->settings->log_formatter},
+                   {"log.formatter_color", loader->settings->log_formatter_color}};
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+        Err err = {0};
+        if (!log_format_compile(loader->arena, &(LogFormatText){.format = layouts[i].text}, &err))
+            problem(loader, (Place){.line = loader->origins[find_key(layouts[i].key) - settings_keys].line},
+                    layouts[i].key, err.text);
+    }
+}
+
 const Settings *settings_load(Arena *arena, const char *folder, SettingsOrigin *origins, Buf *problems)
 {
     Settings *settings = arena_alloc(arena, sizeof *settings);
@@ -394,6 +413,8 @@ const Settings *settings_load(Arena *arena, const char *folder, SettingsOrigin *
     take_environment(&loader);
     check_mandatory(&loader);
     check_pdu_size(&loader);
+    if (!loader.failed)
+        check_layouts(&loader);
     return loader.failed ? NULL : settings;
 }
 
@@ -403,6 +424,18 @@ static const char *list_text(Arena *arena, const TextList *list)
     for (size_t i = 0; i < list->count; i++)
         text = arena_printf(arena, "%s%s%s", text, i ? ", " : "", list->items[i]);
     return text;
+}
+
+/* "http://user:word@host/" without user and word. */
+static const char *without_credentials(Arena *arena, const char *text)
+{
+    const char *host = strstr(text, "://");
+    if (!host)
+        return text;
+    host += strlen("://");
+    size_t n = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', n);
+    return at ? arena_printf(arena, "%.*s********%s", (int)(host - text), text, at) : text;
 }
 
 const char *settings_value_text(Arena *arena, const Settings *settings, const SettingsKey *key)
@@ -425,7 +458,7 @@ const char *settings_value_text(Arena *arena, const Settings *settings, const Se
         break;
     }
     const char *text = *(const char *const *)at;
-    return key->secret && *text ? "********" : text;
+    return key->secret && *text ? "********" : without_credentials(arena, text);
 }
 
 bool settings_list_has(const TextList *list, const char *item)

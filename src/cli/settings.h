@@ -98,12 +98,13 @@ typedef enum SettingsType {
 
 typedef struct SettingsKey {
     const char *path;     /* "db.params.port" */
-    const char *alias;    /* another spelling that is understood; NULL = none */
+    const char *alias;    /* another spelling that is understood, with a hint; NULL = none */
     const char *env;      /* overrides the file; NULL = none */
     const char *fallback; /* as text; a list by commas; NULL = the key is mandatory */
     const char *choices;  /* separated by blanks */
     SettingsType type;
     bool secret;
+    bool recent; /* SPHERE's files do not have it: nothing is said when it is left out */
     int64_t min, max;
     size_t at; /* offset in Settings */
 } SettingsKey;
@@ -113,13 +114,20 @@ extern const size_t settings_key_count;
 
 /* Where a value came from: file line, environment, or the fallback. One for each key, in the order of the table. */
 typedef struct SettingsOrigin {
-    int line; /* > 0: of the file */
+    int line;      /* > 0: of the file */
+    int null_line; /* > 0: the key stands there without a value */
+    bool alias;    /* by its other spelling */
     bool environment;
 } SettingsOrigin;
 
 /* Reads folder/app/settings.yml and the environment. NULL when something is wrong: then `problems` has a line for each thing.
    `origins` (may be NULL) has room for settings_key_count. */
 const Settings *settings_load(Arena *arena, const char *folder, SettingsOrigin *origins, Buf *problems);
+
+/* Calls `tell` for what is no problem but worth knowing: WARNING for a key that is in use but has no value, INFO for a spelling. */
+typedef void (*SettingsTell)(void *ctx, LogLevel level, const char *text);
+void settings_remarks(Arena *arena, const Settings *settings, const SettingsOrigin *origins,
+                      SettingsTell tell, void *ctx);
 
 /* The value of a key as text for people; a secret as stars when it is set. */
 const char *settings_value_text(Arena *arena, const Settings *settings, const SettingsKey *key);

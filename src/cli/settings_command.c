@@ -25,7 +25,7 @@ static const char *origin_text(const Cli *cli, size_t i)
     const SettingsOrigin *origin = &cli->origins[i];
     if (origin->environment)
         return arena_printf(cli->arena, "environment %s", settings_keys[i].env);
-    return origin->line ? arena_printf(cli->arena, "line %d", origin->line) : "fallback";
+    return origin->line ? arena_printf(cli->arena, "app/settings.yml:%d", origin->line) : "fallback";
 }
 
 static void show_json(const Cli *cli, Buf *out)
@@ -43,6 +43,13 @@ static void show_json(const Cli *cli, Buf *out)
     buf_append_cstr(out, "\n");
 }
 
+static void print_remark(void *ctx, LogLevel level, const char *text)
+{
+    size_t *count = ctx;
+    ++*count;
+    printf("%s\n", text);
+}
+
 /* What loading does not see: each value is allowed, but this build cannot do what it says. */
 static int check(Cli *cli)
 {
@@ -55,6 +62,7 @@ static int check(Cli *cli)
     size_t n = cli_settings_without_effect(cli->settings, idle);
     for (size_t i = 0; i < n; i++)
         printf("%s: %s\n", cli->settings->file, idle[i]);
+    settings_remarks(cli->arena, cli->settings, cli->origins, print_remark, &n);
     if (!n)
         printf("%s: no problem found\n", cli->settings->file);
     return EXIT_OK;

@@ -76,6 +76,13 @@ bool scp_interrupted(ScpAssociation *a, const NetCommand *request, bool *over);
 #define SCP_LOG_EVENT       "pacs.event_sphere"
 #define SCP_LOG_TRANSACTION "pacs.transaction_dicom"
 #define SCP_LOG_FILE        "pacs.file_dicom"
-#define SCP_LOG_DATABASE    "pacs.database"
+#define SCP_LOG_NETWORK     "pynetdicom"       /* what is below the services */
+#define SCP_LOG_FAULT       "pacs.code_python" /* of the program itself */
+
+/* Where a failure is logged: a fault of ours is not lost among what peers do wrong. */
+static inline const char *scp_logger(const Err *why, const char *usual)
+{
+    return why->code == ERR_INTERNAL ? SCP_LOG_FAULT : usual;
+}
 
 #endif

@@ -105,8 +105,8 @@ static void report(const Search *s, uint16_t status, int64_t began)
     char name[64], last[120];
     bool well = dcm_status_class(status) != DCM_FAILURE;
     if (!s->id.keys || s->why.code)
-        log_warning(SCP_LOG_TRANSACTION, "C-FIND from %s answered with %04X: %s", s->a->calling, status,
-                    s->why.text);
+        log_warning(scp_logger(&s->why, SCP_LOG_TRANSACTION), "C-FIND from %s answered with %04X: %s",
+                    s->a->calling, status, s->why.text);
     else
         log_info(SCP_LOG_TRANSACTION, "C-FIND from %s, %s: %" PRIu64 " matches, %" PRId64 " ms, status %04X",
                  s->a->calling, scp_identifier_name(&s->id, name), s->matches,

@@ -136,7 +136,7 @@ static void note_failure(ScpRetrieve *r, const IdxFile *file)
 static void report_failure(ScpRetrieve *r, const IdxFile *file, const Err *why)
 {
     r->why = *why;
-    log_warning(SCP_LOG_FILE, "%s: %s not sent: %s", r->name, file->sop_instance, why->text);
+    log_warning(scp_logger(why, SCP_LOG_FILE), "%s: %s not sent: %s", r->name, file->sop_instance, why->text);
     scp_event(r->a, r->request,
               (ScpEvent){.action = r->action,
                          .committed = true,

@@ -233,9 +233,9 @@ static void *connection_main(void *ctx)
     if (net)
         serve(c, net);
     else if (err.code == ERR_CLOSED)
-        log_debug(SCP_LOG_ACCESS, "connection without association: %s", err.text);
+        log_debug(SCP_LOG_NETWORK, "connection without association: %s", err.text);
     else if (err.code != ERR_REFUSED)
-        log_warning(SCP_LOG_ACCESS, "no association with %s: %s", c->from.host, err.text);
+        log_warning(scp_logger(&err, SCP_LOG_NETWORK), "no association with %s: %s", c->from.host, err.text);
     net_association_free(net);
     leave(c);
     return NULL;

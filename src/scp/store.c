@@ -76,8 +76,8 @@ static void report_stored(ScpAssociation *a, const NetCommand *request, const Ar
 static void report_refused(ScpAssociation *a, const NetCommand *request, const Err *why, int64_t began)
 {
     a->refused++;
-    log_warning(SCP_LOG_FILE, "C-STORE from %s: %s answered with %04X: %s", a->calling, request->sop_instance,
-                scp_status_of(why), why->text);
+    log_warning(scp_logger(why, SCP_LOG_FILE), "C-STORE from %s: %s answered with %04X: %s", a->calling,
+                request->sop_instance, scp_status_of(why), why->text);
     scp_event(a, request,
               (ScpEvent){.action = "CSTORE",
                          .committed = true,

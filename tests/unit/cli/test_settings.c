@@ -104,7 +104,7 @@ static void problems_name_their_place(void **state)
          "settings.yml:4: db.engine: 'oracle'; allowed is one of sqlite, postgresql"},
         {"port: 1\nAET: X\nae_params: {pdu_size: 100}\n", "settings.yml:3: ae_params.pdu_size: allowed is 0"},
         {"port: 1\nAET: X\nlog:\n  max_baytes: 1\n  max_bytes: 2\n",
-         "settings.yml:5: log.max_baytes: is here under two spellings (also in line 4)"},
+         "settings.yml:5: log.max_bytes: is here under two spellings (also in line 4)"},
         {"port: 1\nAET: X\nport: 2\n", "settings.yml:3:1: key 'port' is here twice"},
         {"port: [1\n", "settings.yml:2:"},
         {"- port\n", "settings.yml:1: settings: expected are lines"},
