@@ -11,6 +11,7 @@
  * knows whether the group is in it, the objects are published and noted in the spool.
  */
 #include "archive/archive_internal.h"
+#include "archive/figures.h"
 
 #include "base/cond.h"
 
@@ -114,8 +115,11 @@ static void publish(Committer *c, Job **group, size_t n)
             .replace = job->over != OVER_NOTHING || job->outcome == ARC_REPLACED,
         };
     }
-    if (count)
+    int64_t began = clock_ns();
+    if (count) {
         store_publish(c->archive->store, c->publish, count);
+        figures_stage("publish", began);
+    }
     for (size_t i = 0; i < count; i++)
         take_publish_result(c, c->published[i], &c->publish[i]);
 }
@@ -259,7 +263,9 @@ static void note_waiting(Committer *c, Job **group, size_t n)
 
 static void make_permanent(Committer *c, Job **group, size_t n)
 {
+    int64_t began = clock_ns();
     index_all(c, group, n);
+    figures_stage("index", began);
     note_waiting(c, group, n);
     for (size_t i = 0; i < n; i++)
         if (group[i]->plan != PLAN_NONE)

@@ -11,6 +11,7 @@
  * The sender's thread does what can be done in parallel: digests, the check for an identical object, the data's fsync.
  */
 #include "archive/archive_internal.h"
+#include "archive/figures.h"
 
 #include "dicom/part10.h"
 #include "dicom/status.h"
@@ -246,16 +247,26 @@ static void fill_stored(const ArcIngest *ingest, ArcOutcome outcome, ArcStored *
     snprintf(out->study, sizeof out->study, "%s", file->study);
 }
 
+static bool sync_data(ArcIngest *ingest, Err *err)
+{
+    int64_t began = clock_ns();
+    bool ok = store_put_sync(ingest->put, err);
+    figures_stage("sync", began);
+    return ok;
+}
+
 /* Hands over to the committer. *consumed when the committer frees the ingest. */
 static bool run_job(ArcIngest *ingest, ArcStored *out, bool *consumed, Err *err)
 {
     Job *job = &ingest->job;
+    int64_t began = clock_ns();
     job->put = ingest->put;
     ingest->put = NULL;
     if (!committer_run(ingest->archive->committer, job)) {
         *consumed = true;
         return err_set(err, ERR_TIMEOUT, "the disk or the index does not answer");
     }
+    figures_stage("commit", began);
     if (!job->ok) {
         *err = job->err;
         return our_fault(err);
@@ -275,9 +286,10 @@ bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err)
     if (ok && job_is_same(ingest->archive, &ingest->job))
         fill_stored(ingest, ARC_SAME, out);
     else
-        ok = ok && store_put_sync(ingest->put, err) && run_job(ingest, out, &consumed, err);
+        ok = ok && sync_data(ingest, err) && run_job(ingest, out, &consumed, err);
     if (!consumed)
         ingest_free(ingest);
+    figures_ingest(ok ? out : NULL);
     return ok;
 }
 

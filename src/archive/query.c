@@ -7,6 +7,7 @@
  * While the index cannot be reached, the files answer, if the settings say so.
  */
 #include "archive/archive_internal.h"
+#include "archive/figures.h"
 
 #include "dicom/status.h"
 
@@ -46,8 +47,11 @@ ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err)
     };
     Err why = {0};
     ArcQuery own = {0};
-    if (!arc_index_is_away(archive, &why))
+    if (!arc_index_is_away(archive, &why)) {
+        int64_t began = clock_ns();
         own.cursor = idx_query(archive->index, &query, &why);
+        figures_query(began);
+    }
     if (!own.cursor && archive_may_scan(archive, &why, DCM_STATUS_OUT_OF_RESOURCES))
         own.files = filequery_open(archive, ask, &why);
     if (!own.cursor && !own.files) {

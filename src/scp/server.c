@@ -12,6 +12,7 @@
 #include "scp/association.h"
 
 #include "base/clock.h"
+#include "base/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,12 +99,23 @@ static void printable(Span title, char out[17])
             *c = '?';
 }
 
+static void count_association(const char *labels)
+{
+    metric_add(metric_counter("gantry_associations_total", "Associations that peers asked for.", labels), 1);
+}
+
 static bool reject(Connection *c, NetReject reason, const char *why, NetReject *out)
 {
     *out = reason;
     log_warning(SCP_LOG_ACCESS, "association refused: %s at %s calling %s: %s", c->calling, c->from.host,
                 c->called, why);
+    count_association("result=\"rejected\"");
     return false;
+}
+
+static void show_associations(unsigned count)
+{
+    metric_set(metric_gauge("gantry_associations", "Associations that are open.", ""), count);
 }
 
 static bool take_place(Connection *c)
@@ -111,7 +123,7 @@ static bool take_place(Connection *c)
     pthread_mutex_lock(&c->server->lock);
     bool room = scp_associations(c->server) < c->server->settings.max_associations;
     if (room) {
-        atomic_fetch_add(&c->server->associations, 1);
+        show_associations(atomic_fetch_add(&c->server->associations, 1) + 1);
         c->counted = true;
     }
     pthread_mutex_unlock(&c->server->lock);
@@ -144,6 +156,7 @@ static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetRe
         return reject(c, (NetReject){NET_REJECT_TRANSIENT, NET_REJECT_BY_PRESENTATION, NET_REJECT_LIMIT}, why,
                       out);
     }
+    count_association("result=\"accepted\"");
     return true;
 }
 
@@ -216,7 +229,7 @@ static void leave(Connection *c)
     uint64_t one = 1;
     pthread_mutex_lock(&server->lock);
     if (c->counted)
-        atomic_fetch_sub(&server->associations, 1);
+        show_associations(atomic_fetch_sub(&server->associations, 1) - 1);
     c->ended = true;
     close(c->twin);
     ssize_t written = write(server->wake, &one, sizeof one);

@@ -36,9 +36,9 @@ typedef struct HttpConnection {
     char peer[64];
     pthread_mutex_t lock; /* guards what follows */
     HttpPhase phase;
-    unsigned long epoch; /* counts changes of phase */
-    bool busy;           /* a handler of ours runs: the client is not to blame for the silence */
-    bool cut;
+    unsigned long epoch;      /* counts changes of phase */
+    bool busy;                /* a handler of ours runs: the client is not to blame for the silence */
+    atomic_bool cut;          /* read without the lock, too */
     uint64_t received_before; /* bytes that had come when the phase began */
     /* the watchdog's own */
     unsigned long watched_epoch;

@@ -353,3 +353,15 @@ def test_a_stop_lets_answers_finish_and_closes_what_idles(web):
     web.archive.stop()
     assert time.monotonic() - begin < 10 * PATIENCE
     assert read_all(idle) == b""
+
+
+def test_metrics_count_what_comes_over_dicom(web, few):
+    web.archive.manage("store", "127.0.0.1", web.archive.port, "-aec", web.archive.aet, "-sp", "fs", "-pd", few)
+    web.archive.manage("store", "127.0.0.1", web.archive.port, "-aec", web.archive.aet, "-sp", "fs", "-pd", few)
+    text = web.get("/metrics").body.decode()
+    assert 'gantry_ingest_objects_total{outcome="stored"} 4' in text and 'gantry_ingest_objects_total{outcome="same"} 4' in text
+    assert re.search(r'(?m)^gantry_associations_total\{result="accepted"\} [1-9]', text) and re.search(r"(?m)^gantry_associations \d+$", text)
+    for stage in ("sync", "commit", "publish", "index"):
+        assert re.search(rf'(?m)^gantry_ingest_seconds_count{{stage="{stage}"}} [1-9]', text), stage
+    assert web.get("/dicom-web/studies?limit=1").status == 200
+    assert re.search(r"(?m)^gantry_index_query_seconds_count [1-9]", web.get("/metrics").body.decode())

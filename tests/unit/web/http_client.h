@@ -89,7 +89,7 @@ static inline const char *reply_header(const Reply *reply, const char *name)
 /* Bytes until `needle` is in, or the end. */
 static inline bool read_until(int fd, Buf *in, const char *needle)
 {
-    while (!memmem(in->p, in->n, needle, strlen(needle))) {
+    while (in->n == 0 || !memmem(in->p, in->n, needle, strlen(needle))) {
         ssize_t n = recv(fd, buf_reserve(in, 1), 1, 0);
         if (n <= 0)
             return false;
