@@ -69,6 +69,7 @@ WebServer *api_start(Arena *arena, const Settings *s, Archive *archive, Err *err
         .dicomweb_root = s->api_dicomweb_root,
         .decompress_pixels = s->api_dicomweb_decompress_pixels,
         .allow_delete = s->api_dicomweb_allow_delete,
+        .trash_path = s->trash_path,
         .retrieve_ae = s->aet,
         .query_limit = (uint64_t)s->find_limit,
         .fold_names = s->find_fold_names,

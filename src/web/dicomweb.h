@@ -27,6 +27,12 @@ extern const HttpRoute web_frame_routes[];
 extern const size_t web_frame_route_count;
 extern const HttpRoute web_bulkdata_routes[];
 extern const size_t web_bulkdata_route_count;
+/* One object by WADO-URI, §9. */
+extern const HttpRoute web_uri_routes[];
+extern const size_t web_uri_route_count;
+/* Delete and reject. */
+extern const HttpRoute web_remove_routes[];
+extern const size_t web_remove_route_count;
 /* Store, §10.5. */
 extern const HttpRoute web_store_routes[];
 extern const size_t web_store_route_count;

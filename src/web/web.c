@@ -98,6 +98,22 @@ static void finished(void *ctx, const HttpExchange *x, unsigned status, uint64_t
              *http_user(x) ? http_user(x) : "-", http_number(x));
 }
 
+/* Retrieve Capabilities, PS3.18 §8.9. */
+static const HttpRoute capability_routes[] = {
+    {"OPTIONS",
+     "",
+     HTTP_ANYBODY,
+     {.end = web_openapi},
+     "What this service can do",
+     .answers = "200 application/json"},
+    {"OPTIONS",
+     "/",
+     HTTP_ANYBODY,
+     {.end = web_openapi},
+     "What this service can do",
+     .answers = "200 application/json"},
+};
+
 static void add_dicomweb(WebServer *server)
 {
     const WebSettings *s = &server->settings;
@@ -108,13 +124,17 @@ static void add_dicomweb(WebServer *server)
         const char *prefix;
         const HttpRoute *routes;
         size_t count;
-        WebService *service;
+        void *service;
     } tables[] = {
         {s->dicomweb_root, web_search_routes, web_search_route_count, &server->standard},
         {s->dicomweb_root, web_metadata_routes, web_metadata_route_count, &server->standard},
         {s->dicomweb_root, web_retrieve_routes, web_retrieve_route_count, &server->standard},
         {s->dicomweb_root, web_frame_routes, web_frame_route_count, &server->standard},
         {s->dicomweb_root, web_bulkdata_routes, web_bulkdata_route_count, &server->standard},
+        {s->dicomweb_root, web_remove_routes, web_remove_route_count, &server->standard},
+        {s->dicomweb_root, capability_routes, 2, server},
+        {"", web_uri_routes, web_uri_route_count, &server->standard},
+        {s->dicomweb_root, web_uri_routes, web_uri_route_count, &server->standard},
         {s->dicomweb_root, web_store_routes, web_store_route_count, &server->standard},
         {"/qidors", web_search_routes, web_search_route_count, &server->sphere},
         {"/wadors", web_metadata_routes, web_metadata_route_count, &server->sphere},

@@ -24,6 +24,7 @@ typedef struct WebSettings {
     const char *dicomweb_root; /* "/dicom-web"; SPHERE's /qidors and /wadors are served beside it */
     bool decompress_pixels;
     bool allow_delete;
+    const char *trash_path;  /* where what is deleted goes */
     const char *retrieve_ae; /* our AE title: (0008,0054) */
     uint64_t query_limit;    /* most results of one search; 0 = 10,000 */
     bool fold_names;         /* names match without regard to case and accents */

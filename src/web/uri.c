@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+/*
+ * WADO-URI, PS3.18 §9: one object by ?requestType=WADO&studyUID=&seriesUID=&objectUID=, as a DICOM file. Images for display (contentType=image/…) are
+ * what "rendered" is for.
+ */
+#include "archive/dicom_file.h"
+#include "dicom/uids.h"
+#include "web/retrieve.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* The parameter, or NULL after 400. */
+static const char *needed(HttpExchange *x, const char *name)
+{
+    const char *value = http_parameter(x, name);
+    if (value && *value && strlen(value) <= DCM_UID_MAX && !strpbrk(value, "*?\\"))
+        return value;
+    http_refuse(x, 400,
+                "WADO-URI needs the parameter %s with a UID, beside requestType=WADO, studyUID, seriesUID "
+                "and objectUID",
+                name);
+    return NULL;
+}
+
+static bool find(HttpExchange *x, const WebService *service, IdxFile *out)
+{
+    Err err = {0};
+    const char *type = http_parameter(x, "requestType");
+    if (!type || strcmp(type, "WADO") != 0) {
+        http_refuse(x, 400, "WADO-URI needs the parameter requestType=WADO");
+        return false;
+    }
+    const char *study = needed(x, "studyUID"), *series = study ? needed(x, "seriesUID") : NULL;
+    const char *object = series ? needed(x, "objectUID") : NULL;
+    if (!object)
+        return false;
+    bool found = idx_instance(arc_index(service->web->archive), http_arena(x), object, out, &err);
+    if (found && !strcmp(out->study, study) && !strcmp(out->series, series))
+        return true;
+    if (found || err.code == ERR_NOT_FOUND)
+        http_refuse(x, 404, "object %s of this study and series is not in the archive", object);
+    else
+        http_problem(x, &err);
+    return false;
+}
+
+/* §9.1.2.1: no contentType means an image where there is one; here it is the file, as viewers ask for it. */
+static bool wants_file(HttpExchange *x)
+{
+    const char *types = http_parameter(x, "contentType");
+    if (!types || !*types || strstr(types, "application/dicom") || strstr(types, "*/*"))
+        return true;
+    http_refuse(x, 406, "this resource is available as application/dicom, not as %.80s", types);
+    return false;
+}
+
+/* §9.1.2.1.2: explicit VR little endian unless the parameter names another; "*" is what is stored. NULL after 406. */
+static const char *wanted_syntax(HttpExchange *x, const IdxFile *file)
+{
+    const char *wanted = http_parameter(x, "transferSyntax");
+    if (!wanted || !*wanted)
+        return arc_can_convert(file->transfer_syntax, DCM_UID_ExplicitVRLittleEndian)
+                   ? DCM_UID_ExplicitVRLittleEndian
+                   : file->transfer_syntax;
+    if (!strcmp(wanted, "*"))
+        return file->transfer_syntax;
+    if (arc_can_convert(file->transfer_syntax, wanted))
+        return wanted;
+    http_refuse(x, 406, "the object is stored in transfer syntax %s and cannot be had in %.64s",
+                file->transfer_syntax, wanted);
+    return NULL;
+}
+
+static ssize_t read_file(void *ctx, uint8_t *p, size_t n, Err *err)
+{
+    return arc_dicom_file_read(ctx, p, n, err);
+}
+
+static void close_file(void *ctx)
+{
+    arc_dicom_file_close(ctx);
+}
+
+static void answer_stored(HttpExchange *x, const IdxFile *file)
+{
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        http_refuse(x, 500, "the file of object %s cannot be opened", file->sop_instance);
+    else
+        http_answer_file(x, 200, "application/dicom", fd, 0, file->size);
+}
+
+static void get_object(HttpExchange *x, void *ctx)
+{
+    const WebService *service = ctx;
+    IdxFile file;
+    Err err = {0};
+    if (!find(x, service, &file) || !wants_file(x))
+        return;
+    const char *syntax = wanted_syntax(x, &file);
+    if (!syntax)
+        return;
+    if (!strcmp(syntax, file.transfer_syntax)) {
+        answer_stored(x, &file);
+        return;
+    }
+    ArcDicomFile *converted = arc_dicom_file_open(service->web->archive, &file, syntax, &err);
+    if (converted)
+        http_answer_source(x, 200, "application/dicom", &(HttpSource){read_file, close_file, converted},
+                           HTTP_LENGTH_UNKNOWN);
+    else
+        http_problem(x, &err);
+}
+
+static const char *const parameters[] = {
+    "requestType: WADO",
+    "studyUID: of the object",
+    "seriesUID: of the object",
+    "objectUID: SOP Instance UID",
+    "contentType: application/dicom",
+    "transferSyntax: UID, or * for the stored one; explicit VR little endian without it",
+    NULL,
+};
+const HttpRoute web_uri_routes[] = {
+    {.method = "GET",
+     .pattern = "/wado",
+     .role = HTTP_READ,
+     .handler = {.end = get_object},
+     .summary = "An object by WADO-URI",
+     .parameters = parameters,
+     .answers = "200 application/dicom; 206; 400; 404; 406"},
+};
+const size_t web_uri_route_count = sizeof web_uri_routes / sizeof *web_uri_routes;
