@@ -30,7 +30,8 @@ bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *insp
     char *path = store_path(archive->store, name);
     if (!path)
         return err_set(err, ERR_REFUSED, "the file's name is not one of this store");
-    bool ok = inspect_file(inspector, job->arena, path, &job->file, cancel, err);
+    bool ok =
+        inspect_file(inspector, job->arena, path, idx_last_tag(archive->index), &job->file, cancel, err);
     free(path);
     job->file.storage_method = "FS";
     job->head = inspector->dataset;

@@ -112,9 +112,9 @@ typedef struct ArcAsk {
     const DcmDataset *keys; /* the identifier; lives until arc_query_close */
     bool relational;        /* negotiated: keys of upper levels need no single value */
     DcmMatchOptions match;
-    uint64_t limit, offset; /* 0 = none */
-    bool all_attributes;
-    bool (*stopped)(void *ctx); /* as IdxQuery's */
+    uint64_t limit, offset;                   /* 0 = none */
+    bool all_attributes, extended_attributes; /* as IdxQuery's */
+    bool (*stopped)(void *ctx);               /* as IdxQuery's */
     void *stopped_ctx;
 } ArcAsk;
 

@@ -35,7 +35,8 @@ typedef struct Inspector {
     unsigned defects;
 } Inspector;
 
-void inspector_begin(Inspector *inspector, const char *transfer_syntax);
+/* `last`: the last tag that the index wants (idx_last_tag). */
+void inspector_begin(Inspector *inspector, const char *transfer_syntax, DcmTag last);
 /* A piece of the data set. What is wrong with it is kept in `why`. */
 void inspector_feed(Inspector *inspector, Span piece);
 /* No more pieces. False and err when the data set is malformed or ends early. */
@@ -47,10 +48,10 @@ bool inspector_identify(const Inspector *inspector, Arena *arena, IdxFile *file,
 void inspector_end(Inspector *inspector);
 
 /* Reads a whole file of the archive: identity, digests, structure. `file` and its strings live in `arena`. */
-bool inspect_file(Inspector *inspector, Arena *arena, const char *path, IdxFile *file,
+bool inspect_file(Inspector *inspector, Arena *arena, const char *path, DcmTag last, IdxFile *file,
                   const atomic_bool *cancel, Err *err);
 /* The same from the head of the file alone: no digests, and nothing is known of what comes behind. */
-bool inspect_head(Inspector *inspector, Arena *arena, const char *path, IdxFile *file, Err *err);
+bool inspect_head(Inspector *inspector, Arena *arena, const char *path, DcmTag last, IdxFile *file, Err *err);
 
 /* -- committer.c -- */
 typedef enum JobKind {

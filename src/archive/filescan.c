@@ -74,7 +74,8 @@ static void read_file(void *ctx, void *item)
     slot->file = (IdxFile){.storage_method = "FS"};
     slot->err = (Err){0};
     slot->ok = !atomic_load(&s->abandoned) &&
-               inspect_head(&slot->inspector, slot->arena, slot->path, &slot->file, &slot->err);
+               inspect_head(&slot->inspector, slot->arena, slot->path,
+                            s->wish.like ? idx_last_tag(s->wish.like) : 0, &slot->file, &slot->err);
     pthread_mutex_lock(&s->lock);
     slot->done = true;
     pthread_cond_signal(&s->read);
@@ -193,6 +194,7 @@ ArcFileScan *archive_scan_files(Archive *archive, const ArcFileWish *wish, Err *
     ArcFileWish own = *wish;
     own.data_path = archive->settings.data_path;
     own.temp_path = archive->settings.temp_path;
+    own.like = archive->index;
     if (!take_place(&archive->file_scans, &own, err))
         return NULL;
     ArcFileScan *scan = arc_filescan_open(&own, err);
@@ -224,8 +226,12 @@ static bool make_index(ArcFileScan *s, Err *err)
         return err_errno(err, errno, "cannot make a folder for the search in the files in %s",
                          s->wish.temp_path);
     snprintf(path, sizeof path, "%s/index", folder);
-    s->index = idx_open(
-        &(IdxSettings){.sqlite_path = path, .scratch = true, .readers = 1, .no_more_readers = true}, err);
+    s->index = idx_open(&(IdxSettings){.sqlite_path = path,
+                                       .scratch = true,
+                                       .readers = 1,
+                                       .no_more_readers = true,
+                                       .like = s->wish.like},
+                        err);
     bool ok = s->index && open_connections(s->index, err);
     unlink(path);
     rmdir(folder);

@@ -18,6 +18,7 @@
 
 typedef struct ArcFileWish {
     const char *data_path, *temp_path; /* live as long as the scan */
+    const Index *like;                 /* has the attributes that are looked at; lives longer */
     /* What has to be found; lists live as long as the scan. Instances do not narrow: any file may hold one. */
     IdxSelection only;
     bool whole_patients; /* of whom `only` has something: all their objects, for counting */

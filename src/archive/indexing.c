@@ -165,7 +165,8 @@ static void index_in_place(Run *run, const char *path)
     job_init(&item->job, JOB_ADOPT);
     item->job.again = run->again;
     item->job.release = item_settled;
-    bool ok = inspect_file(&item->inspector, item->job.arena, path, &item->job.file, run->stop, &err);
+    bool ok = inspect_file(&item->inspector, item->job.arena, path, idx_last_tag(run->archive->index),
+                           &item->job.file, run->stop, &err);
     if (!ok) {
         if (err.code != ERR_CANCELLED)
             report(run, end_of(&err), path, item->job.file.size, &err);
@@ -334,7 +335,8 @@ static bool walk_folder(Run *run, const char *folder, Err *err)
 
 static bool walk_index(Run *run, Err *err)
 {
-    IdxFiles *files = idx_select(run->archive->index, &(IdxSelection){.everything = true}, err);
+    IdxSelection all = {.everything = true, .not_since = run->wish->not_since};
+    IdxFiles *files = idx_select(run->archive->index, &all, err);
     Arena *arena = arena_new(0);
     IdxFile file = {0};
     bool ok = files != NULL;

@@ -31,6 +31,8 @@ typedef struct ArcIndexing {
         *leave_out; /* folders that are not entered, absolute, links resolved; ended by NULL. May be NULL */
     size_t threads; /* 0 = 1 */
     bool verify;
+    const char
+        *not_since; /* arc_index_again: rows made anew since this time stay (IdxSelection). May be NULL */
     bool move_in;
     const atomic_bool
         *stop; /* set from outside: what is begun is finished, then the call returns. May be NULL */

@@ -121,7 +121,7 @@ ArcIngest *arc_ingest_begin(Archive *archive, const ArcIncoming *incoming, Err *
     ingest->other_class = ingest->incoming.sop_class;
     ingest->job.file.begin_us = clock_wall_us();
     buf_init(&ingest->pending, 0);
-    inspector_begin(&ingest->inspector, ingest->incoming.transfer_syntax);
+    inspector_begin(&ingest->inspector, ingest->incoming.transfer_syntax, idx_last_tag(archive->index));
     return ingest;
 }
 

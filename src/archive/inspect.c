@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Two readers look at the bytes of an object. The scan goes over all of them and holds nothing: it says whether the data set is
- * well formed to its end. The head keeps the attributes worth indexing: below the functional groups and the pixel data, values up to
- * VALUE_MAX, HEAD_MAX bytes in all; beyond that (a structure set with megabytes of contours) it keeps what it has.
+ * well formed to its end. The head keeps the attributes worth indexing: below the functional groups (or as far as extended attributes
+ * lie) and the pixel data, values up to VALUE_MAX, HEAD_MAX bytes in all; beyond that (a structure set with megabytes of contours) it keeps what it has.
  */
 #include "archive/archive_internal.h"
 
@@ -33,10 +33,12 @@ static DcmScanWish on_element(void *ctx, const DcmScanElement *e, Err *err)
     return DCM_SCAN_SKIP;
 }
 
-void inspector_begin(Inspector *inspector, const char *transfer_syntax)
+void inspector_begin(Inspector *inspector, const char *transfer_syntax, DcmTag last)
 {
     const DcmTransferSyntax *syntax = dcm_transfer_syntax(span_cstr(transfer_syntax));
     DcmReadOptions options = {.stop_before = DCM_SharedFunctionalGroupsSequence, .max_value = VALUE_MAX};
+    if (last >= options.stop_before)
+        options.stop_before = last + 1;
     DcmScanHandler handler = {.element = on_element};
     *inspector = (Inspector){.arena = arena_new(ARENA_LIMIT)};
     inspector->head = dcm_head_new(inspector->arena, syntax, &options);
@@ -215,7 +217,7 @@ static void take_digests(FileReading *r, IdxFile *file)
     memcpy(file->content, canonical.digest, sizeof file->content);
 }
 
-bool inspect_file(Inspector *inspector, Arena *arena, const char *path, IdxFile *file,
+bool inspect_file(Inspector *inspector, Arena *arena, const char *path, DcmTag last, IdxFile *file,
                   const atomic_bool *cancel, Err *err)
 {
     *inspector = (Inspector){0};
@@ -233,7 +235,7 @@ bool inspect_file(Inspector *inspector, Arena *arena, const char *path, IdxFile 
     take_stat(&r, arena, path, file);
     if (!read_meta(&r, arena, file, &defects, err))
         goto done;
-    inspector_begin(inspector, file->transfer_syntax);
+    inspector_begin(inspector, file->transfer_syntax, last);
     inspector->defects = defects;
     ok = read_all(&r, inspector, file, cancel, err) && inspector_finish(inspector, err) &&
          inspector_identify(inspector, arena, file, err);
@@ -262,7 +264,7 @@ static bool read_head(FileReading *r, Inspector *inspector, const IdxFile *file,
     return inspector_finish(inspector, err);
 }
 
-bool inspect_head(Inspector *inspector, Arena *arena, const char *path, IdxFile *file, Err *err)
+bool inspect_head(Inspector *inspector, Arena *arena, const char *path, DcmTag last, IdxFile *file, Err *err)
 {
     *inspector = (Inspector){0};
     FileReading r = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)};
@@ -275,7 +277,7 @@ bool inspect_head(Inspector *inspector, Arena *arena, const char *path, IdxFile 
     take_stat(&r, arena, path, file);
     bool ok = read_meta(&r, arena, file, &defects, err);
     if (ok) {
-        inspector_begin(inspector, file->transfer_syntax);
+        inspector_begin(inspector, file->transfer_syntax, last);
         inspector->defects = defects;
         ok = read_head(&r, inspector, file, err) && inspector_identify(inspector, arena, file, err);
     }

@@ -42,6 +42,7 @@ ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err)
         .limit = ask->limit,
         .offset = ask->offset,
         .all_attributes = ask->all_attributes,
+        .extended_attributes = ask->extended_attributes,
         .stopped = ask->stopped,
         .stopped_ctx = ask->stopped_ctx,
     };

@@ -73,7 +73,8 @@ static bool index_again(Run *run, const ManifestEntry *entry, Err *err)
     if (!job)
         abort();
     job_init(job, JOB_ADOPT);
-    bool ok = inspect_file(&inspector, job->arena, entry->path, &job->file, NULL, err);
+    bool ok = inspect_file(&inspector, job->arena, entry->path, idx_last_tag(run->archive->index), &job->file,
+                           NULL, err);
     job->file.storage_method = "FS";
     job->head = inspector.dataset;
     job->name = "";

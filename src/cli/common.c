@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/tags.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -139,10 +140,36 @@ static IdxSettings index_settings(const Settings *settings, bool server)
     return index;
 }
 
+/* Puts the extended tags in. What is wrong with some of them is told, and the others are taken. */
+static bool take_tags(Arena *arena, const Settings *settings, IdxSettings *index, Err *err)
+{
+    Tags tags;
+    Buf problems;
+    buf_init(&problems, 0);
+    bool ok = tags_load(arena, settings->folder, &tags, &problems, err);
+    Span rest = buf_span(&problems), line;
+    bool more = true;
+    while (span_split(&rest, '\n', &line, &more))
+        if (line.n) {
+            fprintf(stderr, "WARNING: %.*s\n", SPAN_FMT(line));
+            log_warning("extended_db", "%.*s", SPAN_FMT(line));
+        }
+    buf_free(&problems);
+    if (ok) {
+        index->extended = tags_for_index(arena, &tags);
+        index->extended_count = tags.count;
+    }
+    return ok;
+}
+
 Index *cli_open_index(const Settings *settings, Err *err)
 {
-    IdxSettings index = index_settings(settings, false);
-    return cli_check_engines(settings, err) ? idx_open(&index, err) : NULL;
+    Arena *arena = arena_new(0);
+    IdxSettings wish = index_settings(settings, false);
+    bool ok = cli_check_engines(settings, err) && take_tags(arena, settings, &wish, err);
+    Index *index = ok ? idx_open(&wish, err) : NULL;
+    arena_free(arena);
+    return index;
 }
 
 static void notice(void *ctx, int level, const char *logger, const char *detail)
@@ -154,9 +181,11 @@ static Archive *open_archive(const Settings *settings, bool server, Err *err)
 {
     /* A sender gives up after half a minute, as a rule: by then it should have been told. */
     enum { SENDER_BUSY_MS = 10000, SENDER_STATEMENT_MS = 15000 };
-    if (!cli_check_engines(settings, err))
-        return NULL;
     IdxSettings index = index_settings(settings, true);
+    Arena *arena = arena_new(0);
+    Archive *archive = NULL;
+    if (!cli_check_engines(settings, err) || !take_tags(arena, settings, &index, err))
+        goto done;
     if (server) {
         index.busy_timeout_ms = SENDER_BUSY_MS;
         index.postgres.statement_timeout_ms = SENDER_STATEMENT_MS;
@@ -164,16 +193,19 @@ static Archive *open_archive(const Settings *settings, bool server, Err *err)
     ArcDuplicates duplicates = !strcmp(settings->duplicates, "keep_first")  ? ARC_KEEP_FIRST
                                : !strcmp(settings->duplicates, "keep_both") ? ARC_KEEP_BOTH
                                                                             : ARC_REPLACE;
-    return arc_open(&(ArcSettings){.data_path = settings->fs_path,
-                                   .temp_path = settings->tmp_path,
-                                   .quarantine_path = settings->quarantine_path,
-                                   .index = &index,
-                                   .duplicates = duplicates,
-                                   .check_class = true,
-                                   .outlasts_index = server,
-                                   .search_in_file = settings->search_in_file,
-                                   .notice = notice},
-                    err);
+    archive = arc_open(&(ArcSettings){.data_path = settings->fs_path,
+                                      .temp_path = settings->tmp_path,
+                                      .quarantine_path = settings->quarantine_path,
+                                      .index = &index,
+                                      .duplicates = duplicates,
+                                      .check_class = true,
+                                      .outlasts_index = server,
+                                      .search_in_file = settings->search_in_file,
+                                      .notice = notice},
+                       err);
+done:
+    arena_free(arena);
+    return archive;
 }
 
 Archive *cli_open_archive(const Settings *settings, Err *err)

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* `manage database`: the index as a whole; `check` and `find` have files of their own. */
+/* `manage database`: the index as a whole; the longer sub-commands have files of their own. */
 #include "cli/database.h"
 
-#include "archive/indexing.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "cli/output.h"
-#include "cli/progress.h"
-#include "cli/stopping.h"
 #include "index/tables.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 /* -- create -- */
@@ -114,57 +109,15 @@ static const Command clean = {
     .run = run_clean,
 };
 
-/* -- migrate -- */
-
-static void migrate_step(void *ctx, const ArcIndexed *so_far, const char *path, const Err *why)
-{
-    if (why)
-        log_warning("index_data", "%s: %s", path, why->text);
-    progress_step(ctx, so_far->seen);
-}
-
-static bool fill_again(const Cli *cli, ArcIndexed *done, Err *err)
-{
-    IdxTotals totals = {0};
-    Archive *archive = cli_open_archive(cli->settings, err);
-    bool ok = archive && idx_totals(arc_index(archive), &totals, err);
-    Progress progress = progress_start("files", totals.instances, true);
-    ArcIndexing wish = {.threads = (size_t)cli->settings->thread_number,
-                        .stop = stopping_watch(),
-                        .step = migrate_step,
-                        .ctx = &progress};
-    ok = ok && arc_index_again(archive, &wish, done, err);
-    progress_end(&progress);
-    arc_close(archive);
-    return ok;
-}
-
-static int run_migrate(Cli *cli, const void *args)
-{
-    Err err = {0};
-    ArcIndexed done = {0};
-    bool ok = fill_again(cli, &done, &err);
-    fprintf(stderr, "%" PRIu64 " of %" PRIu64 " rows filled from their files, %" PRIu64 " could not be.\n",
-            done.added, done.seen, done.junk + done.failed);
-    if (!ok)
-        return cli_fail(cli, "%s", err.text);
-    return done.junk + done.failed ? cli_fail(cli, "%" PRIu64 " files could not be read; see index_data.log",
-                                              done.junk + done.failed)
-                                   : EXIT_OK;
-}
-
-static const Command migrate = {
-    .name = "migrate",
-    .summary = "bring the tables up to date and fill new columns from the files",
-    .details = "Nothing is dropped. Every row is made again from its file; this may run while the server "
-               "runs, and again.",
-    .options = no_options,
-    .needs_archive = true,
-    .run = run_migrate,
-};
-
-static const Command *const commands[] = {
-    &create, &drop, &clean, &command_database_check, &command_database_find, &migrate, NULL};
+static const Command *const commands[] = {&create,
+                                          &drop,
+                                          &clean,
+                                          &command_database_check,
+                                          &command_database_find,
+                                          &command_database_migrate,
+                                          &command_database_extend,
+                                          &command_database_dictionary,
+                                          NULL};
 
 const Command command_database = {
     .name = "database",

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 
-extern const Command command_database_find, command_database_check;
+extern const Command command_database_find, command_database_check, command_database_migrate,
+    command_database_extend, command_database_dictionary;
 
 #endif

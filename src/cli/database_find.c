@@ -138,7 +138,8 @@ static bool may_overwrite(const Args *a)
     return answer_ask("Overwrite it?", ANSWER_NONE) == ANSWER_YES;
 }
 
-static bool find(Cli *cli, const Args *a, IdxListing *listing, const IdxListAsk *ask, Err *err)
+static bool find(Cli *cli, const Args *a, const Index *index, IdxListing *listing, const IdxListAsk *ask,
+                 Err *err)
 {
     RowsDisplay display = !strcmp(a->display, "full")      ? ROWS_FULL
                           : !strcmp(a->display, "minimal") ? ROWS_MINIMAL
@@ -146,7 +147,8 @@ static bool find(Cli *cli, const Args *a, IdxListing *listing, const IdxListAsk 
     RowsFormat format = !strcmp(a->format, "csv")    ? ROWS_CSV
                         : !strcmp(a->format, "json") ? ROWS_JSON
                                                      : ROWS_TEXT;
-    Writing w = {.rows = rows_make(cli->arena, ask->level, display, format), .single = is_single(a, ask)};
+    Writing w = {.rows = rows_make(idx_attributes_of(index), cli->arena, ask->level, display, format),
+                 .single = is_single(a, ask)};
     buf_init(&w.text, 0);
     Output output = {0};
     if (a->header && !a->append && format == ROWS_CSV)
@@ -170,7 +172,7 @@ static int run(Cli *cli, const void *args)
         return cli_fail(cli, "%s was not overwritten", a->output);
     Index *index = fill_ask(cli, a, &ask, &err) ? cli_open_index(cli->settings, &err) : NULL;
     IdxListing *listing = index ? idx_list(index, &ask, &err) : NULL;
-    bool ok = listing && find(cli, a, listing, &ask, &err);
+    bool ok = listing && find(cli, a, index, listing, &ask, &err);
     idx_list_close(listing);
     idx_close(index);
     return ok ? EXIT_OK : cli_fail(cli, "%s", err.text);

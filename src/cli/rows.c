@@ -104,10 +104,19 @@ static void add_all(Rows *rows, Arena *arena, DcmLevel level, const IdxColumn *c
     qsort(rows->fields, rows->count, sizeof *rows->fields, by_label);
 }
 
-Rows rows_make(Arena *arena, DcmLevel level, RowsDisplay display, RowsFormat format)
+static bool is_shown(const Rows *rows, size_t column)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        if (rows->fields[i].column == column)
+            return true;
+    return false;
+}
+
+Rows rows_make(const IdxAttributes *attributes, Arena *arena, DcmLevel level, RowsDisplay display,
+               RowsFormat format)
 {
     size_t n;
-    const IdxColumn *columns = idx_columns(arena, level, &n);
+    const IdxColumn *columns = idx_columns(attributes, arena, level, &n);
     Rows rows = {.format = format, .ruled = display != ROWS_KEY};
     rows.fields = arena_alloc(arena, (n + 16) * sizeof *rows.fields);
     if (format == ROWS_JSON) {
@@ -120,7 +129,7 @@ Rows rows_make(Arena *arena, DcmLevel level, RowsDisplay display, RowsFormat for
     if (display == ROWS_FULL) {
         add_shown(&rows, arena, level, columns, n, layouts[level].more, 8);
         for (size_t c = 0; c < n; c++)
-            if (columns[c].attribute && columns[c].attribute->extended)
+            if (columns[c].attribute && columns[c].attribute->extended && !is_shown(&rows, c))
                 add(&rows, arena, level, columns, c, NULL);
     }
     rows.fields[0].bare = display == ROWS_KEY || (display == ROWS_MINIMAL && level == DCM_LEVEL_STUDY);

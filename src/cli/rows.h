@@ -27,7 +27,9 @@ typedef struct Rows {
     size_t count;
 } Rows;
 
-Rows rows_make(Arena *arena, DcmLevel level, RowsDisplay display, RowsFormat format);
+/* `attributes` are those of the index whose rows are shown. */
+Rows rows_make(const IdxAttributes *attributes, Arena *arena, DcmLevel level, RowsDisplay display,
+               RowsFormat format);
 /* The header of CSV. */
 void rows_header(const Rows *rows, Buf *out);
 /* The current row of the listing. JSON: an object, of the columns that are not null, keys sorted. */

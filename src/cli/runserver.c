@@ -131,11 +131,12 @@ static ScpSettings server_settings(const Settings *s, Console *console)
                          .accept_unknown_classes = s->accept_unknown_classes,
                          .find_limit = (uint64_t)s->find_limit,
                          .find_fold_names = s->find_fold_names,
+                         .find_extended = s->send_extended_db_of_find,
                          .event = show_event,
                          .event_ctx = console};
 }
 
-static void show_banner(const Settings *s, uint16_t port, bool saving, bool web)
+static void show_banner(const Settings *s, Archive *archive, uint16_t port, bool saving, bool web)
 {
     unsigned services = services_of(s);
     Buf out;
@@ -149,10 +150,24 @@ static void show_banner(const Settings *s, uint16_t port, bool saving, bool web)
                             .get = services & SCP_GET,
                             .saving = saving,
                             .api_dicomweb = web && s->api_dicomweb_start,
+                            .extended_database = idx_extended_count(arc_index(archive)) > 0,
                             .colour = cli_colour(STDOUT_FILENO)},
                   &out);
     cli_put(stdout, &out);
     fflush(stdout);
+}
+
+/* Extended tags that are new have no values yet for what was stored before. */
+static void tell_waiting(Archive *archive)
+{
+    IdxFilling filling;
+    if (!idx_filling(arc_index(archive), &filling, NULL) || !filling.waiting)
+        return;
+    static const char text[] = "%zu of %zu extended tags are not filled for what was stored before; "
+                               "'manage database migrate' does that, also while the server runs";
+    fprintf(stderr, text, filling.waiting, filling.extended);
+    fputc('\n', stderr);
+    log_warning("extended_db", text, filling.waiting, filling.extended);
 }
 
 static void wanted_signals(sigset_t *set)
@@ -263,10 +278,12 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
                 cli->program, err.text);
     else
         printf("Starting thread_db_save\n");
-    show_banner(s, scp_port(server), !away, web != NULL);
-    if (!away)
+    show_banner(s, archive, scp_port(server), !away, web != NULL);
+    if (!away) {
+        tell_waiting(archive);
         log_info("pacs.database", "the index is open: engine=%s at %s", s->db_engine,
                  strcmp(s->db_engine, "sqlite") ? s->db_ip : s->db_filepath);
+    }
     log_info("pacs.event_sphere", "server started ae=%s port=%u data=%s", s->aet, scp_port(server),
              s->fs_path);
     notify_manager("READY=1");

@@ -9,6 +9,8 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static DcmVr vr_of(const DcmDataset *ds, const DcmElement *e)
@@ -205,6 +207,20 @@ bool dcm_real(const DcmDataset *ds, DcmTag tag, uint32_t i, double *out)
     return true;
 }
 
+/* The shortest text that reads back as the same number. */
+static void real_text(double value, bool single, Buf *out)
+{
+    char text[40];
+    int most = single ? 9 : 17;
+    for (int digits = single ? 6 : 15; digits <= most; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        double back = strtod(text, NULL);
+        if (single ? (float)back == (float)value : back == value)
+            break;
+    }
+    buf_append_cstr(out, text);
+}
+
 /* Binary value i as decimal text; AT as eight hex digits. */
 static void number_text(const DcmDataset *ds, const DcmElement *e, DcmVr vr, uint32_t i, Buf *out)
 {
@@ -214,7 +230,7 @@ static void number_text(const DcmDataset *ds, const DcmElement *e, DcmVr vr, uin
     if (vr == DCM_VR_AT)
         buf_printf(out, "%08" PRIX64, raw);
     else if (is_floating(vr))
-        buf_printf(out, "%.*g", vr == DCM_VR_FD ? 17 : 9, as_real(vr, raw));
+        real_text(as_real(vr, raw), vr == DCM_VR_FL, out);
     else if (is_signed(vr))
         buf_printf(out, "%" PRId64, sign_extend(raw, dcm_vr_info(vr)->unit));
     else

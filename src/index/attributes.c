@@ -7,40 +7,24 @@
 
 #include "dicom/tags.h"
 
-#define KEEP(level, keyword)                                                                                 \
+#define ROW(l, keyword, c, t, n, k, s)                                                                       \
     {                                                                                                        \
-        DCM_LEVEL_##level, DCM_##keyword, NULL, NULL, 0, IDX_KEPT, IDX_SCAN, false                           \
+        .level = DCM_LEVEL_##l, .tag = DCM_##keyword, .column = c, .type = t, .chars = n, .kind = k,         \
+        .search = s                                                                                          \
     }
+#define KEEP(level, keyword) ROW(level, keyword, NULL, NULL, 0, IDX_KEPT, IDX_SCAN)
 #define KEY(level, keyword, column, search)                                                                  \
-    {                                                                                                        \
-        DCM_LEVEL_##level, DCM_##keyword, column, "VARCHAR(64) NOT NULL", 64, IDX_KEY, search, false         \
-    }
+    ROW(level, keyword, column, "VARCHAR(64) NOT NULL", 64, IDX_KEY, search)
 #define TEXT(level, keyword, column, chars, search)                                                          \
-    {                                                                                                        \
-        DCM_LEVEL_##level, DCM_##keyword, column, "VARCHAR(" #chars ")", chars, IDX_TEXT, search, false      \
-    }
+    ROW(level, keyword, column, "VARCHAR(" #chars ")", chars, IDX_TEXT, search)
 #define MODALITY(level, keyword, column, chars)                                                              \
-    {                                                                                                        \
-        DCM_LEVEL_##level, DCM_##keyword, column, "VARCHAR(" #chars ")", chars, IDX_MODALITY, IDX_AMONG,     \
-            false                                                                                            \
-    }
+    ROW(level, keyword, column, "VARCHAR(" #chars ")", chars, IDX_MODALITY, IDX_AMONG)
 #define DATE(level, keyword, column, chars, search)                                                          \
-    {                                                                                                        \
-        DCM_LEVEL_##level, DCM_##keyword, column, "VARCHAR(" #chars ")", chars, IDX_DATE, search, false      \
-    }
-#define NUMBER(level, keyword, column)                                                                       \
-    {                                                                                                        \
-        DCM_LEVEL_##level, DCM_##keyword, column, "INTEGER", 0, IDX_INTEGER, IDX_SCAN, false                 \
-    }
-#define LIST(level, keyword, column)                                                                         \
-    {                                                                                                        \
-        DCM_LEVEL_##level, DCM_##keyword, column, "TEXT", 0, IDX_LIST, IDX_AMONG, false                      \
-    }
+    ROW(level, keyword, column, "VARCHAR(" #chars ")", chars, IDX_DATE, search)
+#define NUMBER(level, keyword, column) ROW(level, keyword, column, "INTEGER", 0, IDX_INTEGER, IDX_SCAN)
+#define LIST(level, keyword, column)   ROW(level, keyword, column, "TEXT", 0, IDX_LIST, IDX_AMONG)
 #define COUNT(level, keyword, column)                                                                        \
-    {                                                                                                        \
-        DCM_LEVEL_##level, DCM_##keyword, column, "INTEGER NOT NULL DEFAULT 0", 0, IDX_COUNT, IDX_SCAN,      \
-            false                                                                                            \
-    }
+    ROW(level, keyword, column, "INTEGER NOT NULL DEFAULT 0", 0, IDX_COUNT, IDX_SCAN)
 
 static const IdxAttribute attributes[] = {
     KEEP(PATIENT, ReferencedPatientSequence),
@@ -184,13 +168,15 @@ const IdxTable idx_tables[DCM_LEVEL_COUNT] = {
                          "instance_uid"},
 };
 
+const IdxAttributes idx_base_attributes = {.rows = attributes, .count = ATTRIBUTE_COUNT};
+
 /* Index of the first row that is not below (level, tag). */
-static size_t lower_bound(DcmLevel level, DcmTag tag)
+static size_t lower_bound(const IdxAttributes *set, DcmLevel level, DcmTag tag)
 {
-    size_t from = 0, to = ATTRIBUTE_COUNT;
+    size_t from = 0, to = set->count;
     while (from < to) {
         size_t middle = (from + to) / 2;
-        const IdxAttribute *a = &attributes[middle];
+        const IdxAttribute *a = &set->rows[middle];
         if (a->level < level || (a->level == level && a->tag < tag))
             from = middle + 1;
         else
@@ -199,26 +185,49 @@ static size_t lower_bound(DcmLevel level, DcmTag tag)
     return from;
 }
 
-const IdxAttribute *idx_attributes(DcmLevel level, size_t *count)
+const IdxAttribute *idx_attributes(const IdxAttributes *set, DcmLevel level, size_t *count)
 {
-    size_t first = lower_bound(level, 0);
-    *count = lower_bound((DcmLevel)(level + 1), 0) - first;
-    return &attributes[first];
+    size_t first = lower_bound(set, level, 0);
+    *count = lower_bound(set, (DcmLevel)(level + 1), 0) - first;
+    return &set->rows[first];
 }
 
-static const IdxAttribute *at_level(DcmTag tag, DcmLevel level)
+const IdxAttribute *idx_attribute_at(const IdxAttributes *set, DcmTag tag, DcmLevel level)
 {
-    size_t i = lower_bound(level, tag);
-    bool found = i < ATTRIBUTE_COUNT && attributes[i].level == level && attributes[i].tag == tag;
-    return found ? &attributes[i] : NULL;
+    size_t i = lower_bound(set, level, tag);
+    bool found = i < set->count && set->rows[i].level == level && set->rows[i].tag == tag;
+    return found ? &set->rows[i] : NULL;
 }
 
-const IdxAttribute *idx_attribute(DcmTag tag, DcmLevel level)
+/* The deepest row at `level` or above of the base table, or of those that were added to it. */
+static const IdxAttribute *at_or_above(const IdxAttributes *set, DcmTag tag, DcmLevel level, bool added)
 {
-    const IdxAttribute *found = NULL;
-    for (int l = (int)level; !found && l >= 0; l--)
-        found = at_level(tag, (DcmLevel)l);
-    for (int l = (int)level + 1; !found && l < DCM_LEVEL_COUNT; l++)
-        found = at_level(tag, (DcmLevel)l);
+    for (int l = (int)level; l >= 0; l--) {
+        const IdxAttribute *a = idx_attribute_at(set, tag, (DcmLevel)l);
+        if (a && a->added == added)
+            return a;
+    }
+    return NULL;
+}
+
+static const IdxAttribute *below(const IdxAttributes *set, DcmTag tag, DcmLevel level, bool added)
+{
+    for (int l = (int)level + 1; l < DCM_LEVEL_COUNT; l++) {
+        const IdxAttribute *a = idx_attribute_at(set, tag, (DcmLevel)l);
+        if (a && a->added == added)
+            return a;
+    }
+    return NULL;
+}
+
+const IdxAttribute *idx_attribute(const IdxAttributes *set, DcmTag tag, DcmLevel level)
+{
+    const IdxAttribute *found = at_or_above(set, tag, level, false);
+    if (!found && set->extended)
+        found = at_or_above(set, tag, level, true);
+    if (!found)
+        found = below(set, tag, level, false);
+    if (!found && set->extended)
+        found = below(set, tag, level, true);
     return found;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The one table of indexed attributes. Schema, rows, query keys and answers derive from it: adding an attribute is adding a row.
+ * An open index has a table of its own: the base table, and the extended attributes that the user's settings ask for (extended.h). It does
+ * not change while the index is open.
  *
  * Each level has a table of its own. An attribute either has a column there (those that SPHERE has, and those that are
  * sorted or searched by) or is kept with the others in the row's `attributes`, a data set in explicit VR little endian,
@@ -12,6 +14,9 @@
 
 #include "dicom/level.h"
 #include "dicom/tag.h"
+#include "dicom/vr.h"
+
+#include <stddef.h>
 
 typedef enum IdxColumnKind {
     IDX_KEPT,     /* no column: in `attributes` */
@@ -42,16 +47,38 @@ typedef struct IdxAttribute {
     int chars;          /* longest text, in characters; 0 = any */
     IdxColumnKind kind;
     IdxSearch search;
-    bool extended; /* asked for by the user's settings, not part of the base schema */
+    bool extended; /* asked for by the user's settings */
+    bool added;    /* and not in the base table */
+    DcmVr
+        vr; /* of what the column holds, where the user's settings made it; else DCM_VR_NONE: the dictionary says it */
+    /* Nested: the sequences it lies in, from the top; the column has the value of their first items. NULL = at the top. */
+    const DcmTag *parents;
+    size_t parent_count;
+    bool has_nested; /* a sequence that nested attributes of this level lie in … */
+    bool trimmed;    /* … and of which only they are kept */
 } IdxAttribute;
 
-/* The rows of one level, in order of tag. */
-const IdxAttribute *idx_attributes(DcmLevel level, size_t *count);
+/* In order of level, tag; of several with the same tag those at the top first, then nested ones as the user listed them. The first
+   of them is the one that the tag means in a query. */
+typedef struct IdxAttributes {
+    const IdxAttribute *rows;
+    size_t count;
+    size_t extended; /* how many of the rows are */
+    DcmTag last;     /* the highest tag at the top of a data set among the extended ones; 0 = none */
+} IdxAttributes;
+
+extern const IdxAttributes idx_base_attributes;
+
+/* The rows of one level. */
+const IdxAttribute *idx_attributes(const IdxAttributes *set, DcmLevel level, size_t *count);
+/* The row of just this level. */
+const IdxAttribute *idx_attribute_at(const IdxAttributes *set, DcmTag tag, DcmLevel level);
 /*
  * The row that decides about a key in a query at `level`: the deepest one at that level or above, else the shallowest below;
- * NULL when the attribute is not indexed. (Protocol Name is an attribute of series, and SPHERE has it with the study as well.)
+ * NULL when the attribute is not indexed. (Protocol Name is an attribute of series, and SPHERE has it with the study as well.) A row that
+ * was added decides only where the base table has none at the level or above: what PatientID means does not change.
  */
-const IdxAttribute *idx_attribute(DcmTag tag, DcmLevel level);
+const IdxAttribute *idx_attribute(const IdxAttributes *set, DcmTag tag, DcmLevel level);
 
 /* The tables, by level. */
 typedef struct IdxTable {

@@ -3,6 +3,7 @@
  * Rows of a query. Each level of a row is read once for as long as its id stays the same: a patient's data set and whether it
  * matches serve all its studies. Nothing is gathered; the connection's transaction makes the answers those of one moment.
  */
+#include "index/nested.h"
 #include "index/plan.h"
 #include "index/row.h"
 
@@ -102,7 +103,7 @@ static bool match_levels(IdxCursor *c, DbStatement *s, DcmLevel from, DcmLevel t
     for (int level = (int)from; *matches && level <= (int)to; level++) {
         if (!c->plan.decide[level].count)
             continue;
-        if (!take_level(c, s, idx_plan_column(from, (DcmLevel)level), (DcmLevel)level, err))
+        if (!take_level(c, s, idx_plan_column(&c->plan, from, (DcmLevel)level), (DcmLevel)level, err))
             return false;
         *matches = c->level[level].matches;
     }
@@ -119,7 +120,7 @@ static bool match_children(IdxCursor *c, bool *matches, Err *err)
     c->children = idx_sql_prepare(&plan->children, c->db, DB_LOOK, err);
     if (!c->children)
         return false;
-    db_bind_int(c->children, db_int(c->rows, idx_plan_column(DCM_LEVEL_PATIENT, plan->level)));
+    db_bind_int(c->children, db_int(c->rows, idx_plan_column(plan, DCM_LEVEL_PATIENT, plan->level)));
     bool row = true, ok = true;
     *matches = false;
     while (!*matches && (ok = db_step(c->children, &row, err)) && row)
@@ -178,18 +179,46 @@ static void copy_asked(DcmDataset *to, const DcmDataset *from, const DcmElement 
     if (found && found->vr == DCM_VR_SQ && key->vr == DCM_VR_SQ)
         copy_items(to, from, found, key);
     else if (found)
-        dcm_copy(to, from, found);
+        idx_copy(to, from, found);
     else if (key->vr == DCM_VR_SQ)
         dcm_put_sequence(to, key->tag);
     else
         dcm_put(to, key->tag, key->vr, (Span){NULL, 0});
 }
 
-static void copy_all(DcmDataset *to, const DcmDataset *from)
+/* What the row has; nested attributes are in their sequences. */
+static void copy_all(DcmDataset *to, const DcmDataset *from, const IdxAttributes *set, DcmLevel level)
 {
-    for (size_t i = 0; i < from->count; i++)
-        if (from->elements[i].tag != DCM_SpecificCharacterSet)
+    for (size_t i = 0; i < from->count; i++) {
+        const IdxAttribute *a = idx_attribute_at(set, from->elements[i].tag, level);
+        if (from->elements[i].tag != DCM_SpecificCharacterSet && !(a && a->parents))
             dcm_copy(to, from, &from->elements[i]);
+    }
+}
+
+static void copy_or_empty(DcmDataset *to, const DcmDataset *from, DcmTag tag, DcmVr vr)
+{
+    const DcmElement *found = dcm_find(from, tag);
+    if (found)
+        idx_copy(to, from, found);
+    else
+        dcm_put(to, tag, vr, (Span){NULL, 0});
+}
+
+/* As SPHERE has it: those of the level; with studies, who the patient is. */
+static void copy_extended(const IdxCursor *c, DcmDataset *to)
+{
+    const IdxPlan *plan = &c->plan;
+    size_t n;
+    const IdxAttribute *a = idx_attributes(plan->attributes, plan->level, &n);
+    for (size_t i = 0; i < n; i++)
+        if (a[i].extended && (i == 0 || a[i].tag != a[i - 1].tag))
+            copy_or_empty(to, c->level[plan->level].attributes, a[i].tag, a[i].vr);
+    if (plan->level == DCM_LEVEL_STUDY) {
+        const DcmDataset *patient = c->level[DCM_LEVEL_PATIENT].attributes;
+        copy_or_empty(to, patient, DCM_PatientName, DCM_VR_PN);
+        copy_or_empty(to, patient, DCM_PatientBirthDate, DCM_VR_DA);
+    }
 }
 
 static DcmDataset *answer(const IdxCursor *c, Arena *arena)
@@ -201,13 +230,15 @@ static DcmDataset *answer(const IdxCursor *c, Arena *arena)
         const DcmDataset *from = c->level[level].attributes;
         const DcmElement *unique = dcm_find(from, dcm_level_unique_key((DcmLevel)level));
         if (plan->all_attributes)
-            copy_all(out, from);
+            copy_all(out, from, plan->attributes, (DcmLevel)level);
         else if (unique)
             dcm_copy(out, from, unique);
     }
+    if (plan->extended_attributes)
+        copy_extended(c, out);
     for (size_t i = 0; i < plan->keys->count; i++) {
         const DcmElement *key = &plan->keys->elements[i];
-        const IdxAttribute *a = idx_attribute(key->tag, plan->level);
+        const IdxAttribute *a = idx_attribute(plan->attributes, key->tag, plan->level);
         if (dcm_match_is_key(key->tag) && DCM_TAG_GROUP(key->tag) > 2)
             copy_asked(out, a && a->level <= plan->level ? c->level[a->level].attributes : NULL, key);
     }
@@ -227,10 +258,10 @@ bool idx_next(IdxCursor *c, Arena *arena, IdxRow *out, Err *err)
         return true;
     c->given++;
     for (int level = 0; level <= (int)c->plan.level; level++)
-        if (!take_level(c, c->rows, idx_plan_column(DCM_LEVEL_PATIENT, (DcmLevel)level), (DcmLevel)level,
-                        err))
+        if (!take_level(c, c->rows, idx_plan_column(&c->plan, DCM_LEVEL_PATIENT, (DcmLevel)level),
+                        (DcmLevel)level, err))
             return false;
-    int charset = idx_plan_column(DCM_LEVEL_PATIENT, c->plan.level) + 1;
+    int charset = idx_plan_column(&c->plan, DCM_LEVEL_PATIENT, c->plan.level) + 1;
     out->attributes = answer(c, arena);
     out->stored_charset = arena_span_cstr(arena, db_text(c->rows, charset));
     out->unsupported_key = c->plan.unsupported_key;

@@ -60,6 +60,11 @@ const DbDialect *db_dialect(const Db *db)
     return &db->driver->dialect;
 }
 
+const IdxAttributes *db_attributes(const Db *db)
+{
+    return db->source->attributes;
+}
+
 Db *db_open(DbSource *source, DbMode mode, Err *err)
 {
     Db *db = source->driver->open(source, mode, err);

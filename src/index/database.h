@@ -15,13 +15,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "index/attributes.h"
 #include "index/index.h"
 
 typedef struct DbDriver DbDriver;
 /* Where the database is, and how it went when we last tried to reach it; shared by all connections. */
 typedef struct DbSource {
     const DbDriver *driver;
-    char *name; /* for error texts */
+    char *name;                      /* for error texts */
+    const IdxAttributes *attributes; /* whose columns there are; set before the first connection */
 } DbSource;
 typedef struct Db {
     const DbDriver *driver;
@@ -50,6 +52,8 @@ typedef struct DbDialect {
     bool returning;             /* INSERT says the new id itself */
     const char *forget_version; /* what is left to do after our tables have been dropped */
     const char *has_column;     /* a row comes back when table ? has column ? */
+    const char
+        *text_column; /* and one with its length (0 = any) when it holds text; NULL: columns take any text */
 } DbDialect;
 /* Appends `text` with {id}, {find} … replaced by the dialect's words. */
 void db_expand(const DbDialect *dialect, const char *text, Buf *out);
@@ -58,6 +62,7 @@ DbSource *db_source_new(const IdxSettings *settings, Err *err);
 void db_source_free(DbSource *source); /* NULL is fine */
 const DbDialect *db_source_dialect(const DbSource *source);
 const DbDialect *db_dialect(const Db *db);
+const IdxAttributes *db_attributes(const Db *db);
 
 /* The writer creates a file that is absent. */
 Db *db_open(DbSource *source, DbMode mode, Err *err);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Opening, the pool of reading connections, and the figures that are one row. */
+#include "index/extended.h"
+#include "index/filled.h"
 #include "index/internal.h"
 #include "index/schema.h"
 
@@ -16,8 +18,8 @@ static void make_statements(Index *index)
         Buf insert, update;
         buf_init(&insert, 0);
         buf_init(&update, 0);
-        idx_sql_insert(&insert, (DcmLevel)level, db_source_dialect(index->source));
-        idx_sql_update(&update, (DcmLevel)level);
+        idx_sql_insert(&insert, index->attributes, (DcmLevel)level, db_source_dialect(index->source));
+        idx_sql_update(&update, index->attributes, (DcmLevel)level);
         index->insert_sql[level] = strdup(buf_cstr(&insert));
         index->update_sql[level] = strdup(buf_cstr(&update));
         buf_free(&insert);
@@ -46,7 +48,7 @@ bool idx_ready(Index *index, Err *err)
     bool ok = atomic_load(&index->ready);
     if (!ok) {
         Db *db = db_open(index->source, DB_WRITER, err);
-        ok = db && db_open_schema(db, err);
+        ok = db && db_open_schema(db, err) && idx_filled_settle(db, err);
         db_close(db);
         atomic_store(&index->ready, ok);
     }
@@ -69,11 +71,20 @@ static void set_pool(Index *index, const IdxSettings *settings)
 
 Index *idx_open(const IdxSettings *settings, Err *err)
 {
-    DbSource *source = db_source_new(settings, err);
-    if (!source)
+    Arena *arena = arena_new(0);
+    const IdxAttributes *attributes =
+        settings->like ? settings->like->attributes
+                       : idx_attributes_make(arena, settings->extended, settings->extended_count, err);
+    DbSource *source = attributes ? db_source_new(settings, err) : NULL;
+    if (!source) {
+        arena_free(arena);
         return NULL;
+    }
     Index *index = zeroed(1, sizeof *index);
+    source->attributes = attributes;
     index->source = source;
+    index->attributes = attributes;
+    index->arena = arena;
     set_pool(index, settings);
     index->scratch = arena_new(0);
     for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
@@ -115,6 +126,7 @@ void idx_close(Index *index)
     pthread_mutex_destroy(&index->opening);
     free(index->idle);
     db_source_free(index->source);
+    arena_free(index->arena);
     free(index);
 }
 

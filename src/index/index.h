@@ -25,6 +25,7 @@
 #include "dicom/dataset.h"
 #include "dicom/level.h"
 #include "dicom/match.h"
+#include "dicom/vr.h"
 
 typedef struct Index Index;
 
@@ -40,6 +41,31 @@ typedef struct IdxPostgres {
     int64_t statement_timeout_ms; /* 0 = 60 s; also the longest wait for the next rows of an answer */
 } IdxPostgres;
 
+enum {
+    IDX_PARENTS_MAX = 8,                    /* sequences around an extended attribute */
+    IDX_EXTENDED_MAX = 256,                 /* extended attributes of one level */
+    IDX_COLUMN_NAME_MAX = 63,               /* PostgreSQL's limit */
+    IDX_COLUMN_CHARS_MAX = 10 * 1000 * 1000 /* PostgreSQL's limit of VARCHAR is a little above */
+};
+
+/* An attribute that is indexed because the user wants it: a column of the level's table, a key and a return key of queries. */
+typedef struct IdxExtended {
+    DcmLevel level;
+    DcmTag tag;
+    DcmTag parents[IDX_PARENTS_MAX]; /* nested: the sequences it lies in, from the top */
+    size_t parent_count;
+    DcmVr vr;
+    const char *column; /* letters, digits and '_' */
+    int chars;          /* longest text of the column; 0 = any */
+} IdxExtended;
+
+/* Can `one` be indexed besides those of the list? The error says why not and what to do, but not which attribute. */
+bool idx_extended_check(const IdxExtended *list, size_t count, const IdxExtended *one, Err *err);
+/* Has the table of its level a column of this name, of something else than `one`? */
+bool idx_column_is_taken(const IdxExtended *list, size_t count, const IdxExtended *one);
+/* The column that the base table has for an attribute (not a nested one) of this level; NULL = none. */
+const char *idx_base_column(DcmTag tag, DcmLevel level);
+
 typedef struct IdxSettings {
     const char *sqlite_path;
     int64_t busy_timeout_ms; /* waiting for another process's lock */
@@ -53,7 +79,10 @@ typedef struct IdxSettings {
     /* A database that cannot be reached does not fail idx_open; each call then tries again, with growing pauses, and fails with an error
        that idx_is_away knows until it is there. */
     bool may_be_away;
-    bool scratch; /* SQLite: made for the moment, nothing in it has to outlive the process */
+    bool scratch;                /* SQLite: made for the moment, nothing in it has to outlive the process */
+    const IdxExtended *extended; /* each passes idx_extended_check. Copied */
+    size_t extended_count;
+    const Index *like; /* in place of a list: those of this index, which is closed later. NULL = none */
 } IdxSettings;
 
 /* Opens, creates or migrates. */
@@ -108,6 +137,8 @@ typedef struct IdxQuery {
     uint64_t limit, offset; /* 0 = none */
     bool
         all_attributes; /* return everything the index has of the level, asked or not (QIDO includefield=all) */
+    /* Return the extended attributes of the level, asked or not; at STUDY PatientName and PatientBirthDate as well. */
+    bool extended_attributes;
     /* Asked now and then while rows are looked at; true ends the query with ERR_CANCELLED. NULL = never. Lives until idx_cursor_free. */
     bool (*stopped)(void *ctx);
     void *stopped_ctx;
@@ -139,6 +170,8 @@ typedef struct IdxSelection {
     const char *const *instances;
     size_t instance_count;
     bool everything;
+    const char *
+        not_since; /* not those whose row was made anew at or after this time (idx_filling_begin); NULL = all */
 } IdxSelection;
 
 typedef struct IdxFiles IdxFiles;
@@ -157,6 +190,27 @@ typedef struct IdxTotals {
     uint64_t patients, studies, series, instances, bytes;
 } IdxTotals;
 bool idx_totals(Index *index, IdxTotals *out, Err *err);
+
+/*
+ * Which columns have been filled for everything that is stored. A column that is new is not, nor one of which an index that does not have
+ * the attribute has written rows. The fill itself is the archive's: it puts every object again.
+ */
+typedef struct IdxFilling {
+    size_t extended; /* extended attributes in all … */
+    size_t waiting;  /* … and those whose columns are not filled */
+    bool base;       /* so are columns of the base table */
+    bool begun;      /* a fill for just these attributes was begun and not finished */
+} IdxFilling;
+/* The last tag (of those at the top of a data set) that the index looks at in an object. */
+DcmTag idx_last_tag(const Index *index);
+/* How many extended attributes the index has, without asking the database. */
+size_t idx_extended_count(const Index *index);
+bool idx_filling(Index *index, IdxFilling *out, Err *err);
+/* Begins a fill, or goes on with the one that was begun unless `again`: *since is its beginning, in the arena. Rows made anew since then
+   need not be made again (IdxSelection.not_since). In a transaction of its own, as idx_filling_end. */
+bool idx_filling_begin(Index *index, Arena *arena, bool again, const char **since, Err *err);
+/* Everything is filled. */
+bool idx_filling_end(Index *index, Err *err);
 
 /* The studies of a list in the table study_list, each once, in their order; number 0 = the newest list. ERR_NOT_FOUND when there is none. */
 bool idx_study_list(Index *index, Arena *arena, int64_t number, const char ***studies, size_t *count,

@@ -6,7 +6,9 @@
  * What the parents say: a new object fills what a study or series does not say yet; an object that is sent again
  * replaces what it says otherwise; a patient's row follows the object that came last. Empty values replace nothing.
  */
+#include "index/filled.h"
 #include "index/internal.h"
+#include "index/nested.h"
 #include "index/row.h"
 #include "index/schema.h"
 #include "index/search.h"
@@ -70,7 +72,7 @@ static void fingerprint(const Put *p, DcmLevel level, uint64_t out[2])
 {
     Buf bytes;
     buf_init(&bytes, 0);
-    idx_row_bytes(p->head, level, &bytes);
+    idx_row_bytes(p->index->attributes, p->head, level, &bytes);
     XXH128_hash_t hash =
         XXH3_128bits_withSeed(bytes.p ? bytes.p : (const uint8_t *)"", bytes.n, p->index->seed);
     buf_free(&bytes);
@@ -84,7 +86,7 @@ static void fingerprint(const Put *p, DcmLevel level, uint64_t out[2])
 static DcmDataset *row_of(const Put *p, DcmLevel level)
 {
     const char *const uids[] = {NULL, p->file->study, p->file->series, p->file->sop_instance};
-    DcmDataset *row = idx_row_of_object(p->arena, p->head, level);
+    DcmDataset *row = idx_row_of_object(p->arena, p->index->attributes, p->head, level);
     if (level != DCM_LEVEL_PATIENT)
         dcm_put_utf8(row, dcm_level_unique_key(level), uids[level]);
     else if (!dcm_find(row, DCM_PatientID))
@@ -289,19 +291,20 @@ static bool find_parent(Put *p, DcmLevel level, int64_t above, int64_t *id, Err 
 }
 
 /* Takes over what `new` says into `old`. True when that changed anything. */
-static bool merge(DcmDataset *old, const DcmDataset *new, DcmLevel level, bool override)
+static bool merge(const IdxAttributes *set, DcmDataset *old, const DcmDataset *new, DcmLevel level,
+                  bool override)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     bool changed = false;
     for (size_t i = 0; i < n; i++) {
         const DcmElement *says = dcm_find(new, a[i].tag), *had = dcm_find(old, a[i].tag);
-        if (!says || !(says->value.n || says->item_count))
+        if (!says || a[i].parents || !(says->value.n || says->item_count))
             continue;
         bool empty = !had || !(had->value.n || had->item_count);
         if (!empty && (!override || idx_row_same(had, says)))
             continue;
-        dcm_copy(old, new, says);
+        idx_copy(old, new, says);
         changed = true;
     }
     return changed;
@@ -315,7 +318,9 @@ static bool update_parent(Put *p, DcmLevel level, bool override, Err *err)
     DcmDataset *row = before ? idx_row_load(db, p->arena, level, id, err) : NULL;
     if (!row)
         return false;
-    if (!merge(row, row_of(p, level), level, override))
+    bool changed = merge(p->index->attributes, row, row_of(p, level), level, override);
+    /* A fill: what `attributes` had before may have a column now. */
+    if (!changed && !(p->resent && p->index->attributes->extended))
         return true;
     if (level == DCM_LEVEL_STUDY)
         change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT, .id = p->id[DCM_LEVEL_PATIENT], .relist = true});
@@ -496,7 +501,10 @@ bool idx_begin(Index *index, Err *err)
     if (changed)
         forget_parents(index);
     index->in_transaction = true;
-    return true;
+    if (!changed || idx_filled_disown(index->writer, err))
+        return true;
+    idx_rollback(index);
+    return false;
 }
 
 static void end_transaction(Index *index)

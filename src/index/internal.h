@@ -28,6 +28,8 @@ typedef struct IdxParent {
 
 struct Index {
     DbSource *source;
+    Arena *arena; /* of `attributes` */
+    const IdxAttributes *attributes;
 
     /* -- the schema is there and of our version: looked at under `opening`, once -- */
     pthread_mutex_t opening;

@@ -48,10 +48,15 @@ static const struct {
 };
 enum { BOOKKEEPING_MAX = sizeof bookkeeping[0] / sizeof bookkeeping[0][0] };
 
-const IdxColumn *idx_columns(Arena *arena, DcmLevel level, size_t *count)
+const IdxAttributes *idx_attributes_of(const Index *index)
+{
+    return index->attributes;
+}
+
+const IdxColumn *idx_columns(const IdxAttributes *attributes, Arena *arena, DcmLevel level, size_t *count)
 {
     size_t n, at = 0;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(attributes, level, &n);
     IdxColumn *columns = arena_alloc(arena, (1 + n + BOOKKEEPING_MAX) * sizeof *columns);
     columns[at++] = (IdxColumn){.name = idx_tables[level].id, .number = true};
     for (size_t i = 0; i < n; i++)
@@ -114,11 +119,11 @@ IdxListing *idx_list(Index *index, const IdxListAsk *ask, Err *err)
     *listing = (IdxListing){.index = index, .arena = arena_new(0)};
     const IdxTable *own = &idx_tables[ask->level];
     size_t n;
-    const IdxColumn *columns = idx_columns(listing->arena, ask->level, &n);
+    const IdxColumn *columns = idx_columns(index->attributes, listing->arena, ask->level, &n);
     IdxSql sql;
     idx_sql_init(&sql, db_source_dialect(index->source), listing->arena);
     for (size_t i = 0; i < n; i++)
-        buf_printf(&sql.text, "%s%s.%s", i ? ", " : "SELECT ", own->alias, columns[i].name);
+        buf_printf(&sql.text, "%s%s.\"%s\"", i ? ", " : "SELECT ", own->alias, columns[i].name);
     from_tree(&sql.text, ask->count && by < ask->level ? by : ask->level, ask->level);
     bool ok = condition(&sql, ask, err);
     buf_printf(&sql.text, " ORDER BY %s.%s", own->alias, own->id);

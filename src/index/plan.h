@@ -14,13 +14,14 @@ typedef struct IdxKeyList {
 
 typedef struct IdxPlan {
     Arena *arena;
+    const IdxAttributes *attributes;
     DcmLevel level;
     DcmMatchOptions match;
     const DcmDataset *keys; /* the query's, in UTF-8 */
     IdxKeyList decide
         [DCM_LEVEL_COUNT]; /* keys with a value, by the level whose row decides; those below `level` by a child */
     DcmLevel deepest;      /* the lowest level that has keys to decide; `level` when there are none below */
-    bool all_attributes, unsupported_key;
+    bool all_attributes, extended_attributes, unsupported_key;
     bool first_matters; /* rows come in the order of an index, few are passed over */
     uint64_t limit, offset;
     IdxSql rows;     /* `level` and above: idx_sql_columns of each, from PATIENT down */
@@ -31,6 +32,6 @@ typedef struct IdxPlan {
 bool idx_plan_make(IdxPlan *plan, Arena *arena, Db *db, const IdxQuery *query, Err *err);
 void idx_plan_done(IdxPlan *plan);
 /* Position of the first column of a level in a row of `rows` (from = PATIENT) or `children` (from = level + 1). */
-int idx_plan_column(DcmLevel from, DcmLevel level);
+int idx_plan_column(const IdxPlan *plan, DcmLevel from, DcmLevel level);
 
 #endif

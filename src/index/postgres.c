@@ -568,7 +568,10 @@ const DbDriver db_postgres = {
                 .returning = true,
                 .forget_version = "DROP TABLE IF EXISTS schema_version;",
                 .has_column = "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass(?) AND "
-                              "attname = ? AND attnum > 0 AND NOT attisdropped"},
+                              "attname = ? AND attnum > 0 AND NOT attisdropped",
+                .text_column = "SELECT CASE WHEN atttypmod > 4 THEN atttypmod - 4 ELSE 0 END FROM "
+                               "pg_catalog.pg_attribute WHERE attrelid = to_regclass(?) AND attname = ? AND "
+                               "NOT attisdropped AND atttypid IN ('varchar'::regtype, 'text'::regtype)"},
     .source_new = source_new,
     .source_free = source_free,
     .open = pg_open,

@@ -94,7 +94,7 @@ static bool change_tables(Db *db, Err *err)
     buf_append_cstr(&sql,
                     "DROP VIEW IF EXISTS tools_modality; DROP VIEW IF EXISTS tools_speed;"
                     "ALTER TABLE file_storage_metadata_dicom ALTER COLUMN file_path TYPE VARCHAR(4096);");
-    idx_sql_complete(&sql, db_dialect(db));
+    idx_sql_complete(&sql, db);
     buf_append_cstr(&sql, drop_narrow_keys);
     number_rows(&sql);
     idx_sql_around(&sql, db_dialect(db));

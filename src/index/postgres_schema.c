@@ -74,7 +74,7 @@ static bool create(Db *db, Err *err)
 {
     Buf sql;
     buf_init(&sql, 0);
-    idx_sql_schema(&sql, db_dialect(db));
+    idx_sql_schema(&sql, db);
     bool ok = pg_exec(db, buf_cstr(&sql), err) && set_version(db, IDX_SCHEMA_VERSION, err);
     buf_free(&sql);
     return ok;
@@ -89,7 +89,7 @@ static bool take_over(Db *db, Err *err)
         return err_set(err, ERR_UNSUPPORTED,
                        "index: %s has tables of another program; give the index a schema of its own",
                        db_name(db));
-    return pg_adopt(db, err) && set_version(db, IDX_SCHEMA_VERSION, err);
+    return pg_adopt(db, err) && idx_schema_add_columns(db, err) && set_version(db, IDX_SCHEMA_VERSION, err);
 }
 
 static bool create_or_migrate(Pg *pg, Err *err)

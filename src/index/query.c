@@ -41,7 +41,7 @@ static void sort_keys(IdxPlan *plan)
         const DcmElement *key = &plan->keys->elements[i];
         if (!has_value(plan, key))
             continue;
-        const IdxAttribute *a = idx_attribute(key->tag, plan->level);
+        const IdxAttribute *a = idx_attribute(plan->attributes, key->tag, plan->level);
         if (a)
             add_key(plan, a->level, key);
         else
@@ -49,21 +49,21 @@ static void sort_keys(IdxPlan *plan)
     }
 }
 
-int idx_plan_column(DcmLevel from, DcmLevel level)
+int idx_plan_column(const IdxPlan *plan, DcmLevel from, DcmLevel level)
 {
     int column = 0;
     for (int l = (int)from; l < (int)level; l++)
-        column += idx_sql_column_count((DcmLevel)l);
+        column += idx_sql_column_count(plan->attributes, (DcmLevel)l);
     return column;
 }
 
 /* SELECT the columns of the levels `from` to `to`. */
-static void select_levels(Buf *sql, DcmLevel from, DcmLevel to)
+static void select_levels(Buf *sql, const IdxAttributes *set, DcmLevel from, DcmLevel to)
 {
     buf_append_cstr(sql, "SELECT ");
     for (int l = (int)from; l <= (int)to; l++) {
         buf_append_cstr(sql, l > (int)from ? ", " : "");
-        idx_sql_columns(sql, (DcmLevel)l);
+        idx_sql_columns(sql, set, (DcmLevel)l);
     }
 }
 
@@ -105,7 +105,7 @@ static bool look_at_keys(IdxPlan *plan, Db *db, IdxLook **looks, size_t *count, 
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         for (size_t i = 0; i < plan->decide[level].count; i++) {
             const DcmElement *key = plan->decide[level].keys[i];
-            const IdxAttribute *a = idx_attribute(key->tag, plan->level);
+            const IdxAttribute *a = idx_attribute(plan->attributes, key->tag, plan->level);
             IdxLook *look;
             if (!idx_look(plan->arena, db, a, key, &plan->match, &look, err))
                 return false;
@@ -168,7 +168,7 @@ static bool make_rows(IdxPlan *plan, Db *db, Err *err)
     plan->first_matters = !sql->selective;
     Buf conditions = sql->text;
     buf_init(&sql->text, 0);
-    select_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
+    select_levels(&sql->text, plan->attributes, DCM_LEVEL_PATIENT, plan->level);
     if (sql->selective || plan->level == DCM_LEVEL_PATIENT)
         join_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
     else
@@ -191,12 +191,12 @@ static bool make_children(IdxPlan *plan, Db *db, Err *err)
     IdxSql *sql = &plan->children;
     DcmLevel first = (DcmLevel)(plan->level + 1);
     const IdxTable *parent = &idx_tables[plan->level];
-    select_levels(&sql->text, first, plan->deepest);
+    select_levels(&sql->text, plan->attributes, first, plan->deepest);
     join_levels(&sql->text, first, plan->deepest);
     for (int level = (int)first; level <= (int)plan->deepest; level++) {
         const IdxKeyList *list = &plan->decide[level];
         for (size_t i = 0; i < list->count; i++) {
-            const IdxAttribute *a = idx_attribute(list->keys[i]->tag, plan->level);
+            const IdxAttribute *a = idx_attribute(plan->attributes, list->keys[i]->tag, plan->level);
             IdxLook *look = NULL;
             if (a->search == IDX_EXACT &&
                 (!idx_look(plan->arena, db, a, list->keys[i], &plan->match, &look, err) ||
@@ -213,8 +213,10 @@ bool idx_plan_make(IdxPlan *plan, Arena *arena, Db *db, const IdxQuery *query, E
     *plan = (IdxPlan){.arena = arena,
                       .level = query->level,
                       .deepest = query->level,
+                      .attributes = db_attributes(db),
                       .match = query->match,
                       .all_attributes = query->all_attributes,
+                      .extended_attributes = query->extended_attributes,
                       .limit = query->limit,
                       .offset = query->offset};
     plan->keys = keys_in_utf8(arena, query->keys);

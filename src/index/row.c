@@ -9,8 +9,10 @@
 #include "dicom/tags.h"
 #include "dicom/value.h"
 #include "dicom/write.h"
+#include "index/nested.h"
 #include "index/schema.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -121,21 +123,55 @@ static bool is_indexable(const DcmElement *e)
 
 /* -- object to row -- */
 
-DcmDataset *idx_row_of_object(Arena *arena, const DcmDataset *object, DcmLevel level)
+/* Of a sequence what nested attributes need, when that is all that is kept or it is too large as a whole. */
+static const DcmElement *trimmed(Arena *arena, const IdxAttributes *set, const DcmDataset *object,
+                                 const IdxAttribute *a, DcmDataset **holder)
+{
+    const DcmElement *e = NULL;
+    static const IdxItems wishes[] = {IDX_ALL_ITEMS, IDX_FIRST_ITEMS};
+    for (size_t i = 0; i < 2 && !is_indexable(e); i++) {
+        *holder = dcm_dataset_new(arena);
+        dcm_put(*holder, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
+        idx_nested_copy(*holder, object, set, a, wishes[i]);
+        e = dcm_find(*holder, a->tag);
+        if (!e)
+            return NULL;
+    }
+    return e;
+}
+
+/* A private element that came without its VR has that of its definition. */
+static DcmElement as_defined(const DcmElement *e, const IdxAttribute *a)
+{
+    DcmElement out = *e;
+    if (e->vr == DCM_VR_UN && a->vr != DCM_VR_NONE && DCM_TAG_IS_PRIVATE(e->tag))
+        out.vr = a->vr;
+    return out;
+}
+
+DcmDataset *idx_row_of_object(Arena *arena, const IdxAttributes *set, const DcmDataset *object,
+                              DcmLevel level)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     DcmDataset *row = dcm_dataset_new(arena);
     dcm_put(row, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++) {
-        const DcmElement *e = is_kept_by_ingest(&a[i]) ? NULL : dcm_find(object, a[i].tag);
+        if (is_kept_by_ingest(&a[i]) || a[i].parents)
+            continue;
+        const DcmElement *e = dcm_find(object, a[i].tag);
+        DcmDataset *piece = NULL;
+        if (e && e->items && (a[i].trimmed || (a[i].has_nested && !is_indexable(e))))
+            e = trimmed(arena, set, object, &a[i], &piece);
         if (!is_indexable(e))
             continue;
         /* Text may grow threefold in UTF-8. */
         sum += 3 * weight(e, IDX_VALUE_MAX, 0);
-        if (sum <= IDX_ATTRIBUTES_MAX)
-            dcm_copy(row, object, e);
+        if (sum > IDX_ATTRIBUTES_MAX)
+            continue;
+        DcmElement defined = as_defined(e, &a[i]);
+        idx_copy(row, piece ? piece : object, &defined);
     }
     return row;
 }
@@ -153,17 +189,17 @@ static void add_bytes(const DcmElement *e, int depth, Buf *out)
     }
 }
 
-void idx_row_bytes(const DcmDataset *object, DcmLevel level, Buf *out)
+void idx_row_bytes(const IdxAttributes *set, const DcmDataset *object, DcmLevel level, Buf *out)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     const DcmElement *charset = dcm_find(object, DCM_SpecificCharacterSet);
     buf_u8(out, object->big_endian);
     if (charset)
         add_bytes(charset, 0, out);
     for (size_t i = 0; i < n; i++) {
-        const DcmElement *e = is_kept_by_ingest(&a[i]) ? NULL : dcm_find(object, a[i].tag);
-        if (is_indexable(e))
+        const DcmElement *e = is_kept_by_ingest(&a[i]) || a[i].parents ? NULL : dcm_find(object, a[i].tag);
+        if (e && (a[i].has_nested || is_indexable(e)))
             add_bytes(e, 0, out);
     }
 }
@@ -187,11 +223,12 @@ static Cell text_cell(Arena *arena, const IdxAttribute *a, const DcmElement *e, 
     bool good = idx_is_text(text);
     if (!good)
         text = text_of(arena, text);
-    Span cut = idx_cut(text, a->chars);
+    int chars = a->chars ? a->chars : INT_MAX;
+    Span cut = idx_cut(text, chars);
     bool exact = good && cut.n == text.n;
     if (e->value.n && (!good || has_nul_inside(e))) {
         /* Marked as several values: search.c takes the column's word for single ones. */
-        cut = span_cstr(arena_printf(arena, "%.*s\\", SPAN_FMT(idx_cut(text, a->chars - 1))));
+        cut = span_cstr(arena_printf(arena, "%.*s\\", SPAN_FMT(idx_cut(text, chars - 1))));
         exact = false;
     }
     if (a->kind == IDX_MODALITY && span_eq_cstr(cut, UNKNOWN))
@@ -217,15 +254,56 @@ static Cell integer_cell(const DcmDataset *row, const IdxAttribute *a, Span text
     return (Cell){CELL_INTEGER, {NULL, 0}, number, span_eq_cstr(text, back)};
 }
 
+static bool is_integer(DcmVr vr)
+{
+    return vr == DCM_VR_US || vr == DCM_VR_SS || vr == DCM_VR_UL || vr == DCM_VR_SL || vr == DCM_VR_UV ||
+           vr == DCM_VR_SV;
+}
+
+/* Bytes that are no numbers either. */
+static Span hexadecimal(Arena *arena, const IdxAttribute *a, Span bytes)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t n = a->chars && bytes.n > (size_t)a->chars ? (size_t)a->chars : bytes.n;
+    char *text = arena_alloc(arena, 2 * n + 1);
+    for (size_t i = 0; i < n; i++) {
+        text[2 * i] = digits[bytes.p[i] >> 4];
+        text[2 * i + 1] = digits[bytes.p[i] & 15];
+    }
+    return span_of(text, 2 * n);
+}
+
+/* A column of the user's. `ds` holds the element. What the column cannot give back exactly is kept beside it. */
+static Cell users_cell(Arena *arena, const DcmDataset *ds, const IdxAttribute *a, const DcmElement *e)
+{
+    if (e->items || e->fragments)
+        return (Cell){CELL_NULL, {NULL, 0}, 0, false};
+    Span text = span_cstr(dcm_element_text_all(arena, ds, e));
+    bool exact = e->vr == a->vr && !DCM_TAG_IS_PRIVATE(a->tag);
+    if (dcm_vr_info(e->vr)->text) {
+        Cell cell = text_cell(arena, a, e, text);
+        cell.exact = cell.exact && exact;
+        return cell;
+    }
+    if (!text.n)
+        text = hexadecimal(arena, a, e->value);
+    Span cut = idx_cut(text, a->chars ? a->chars : INT_MAX);
+    exact = exact && cut.n == text.n && (is_integer(e->vr) || !e->value.n);
+    return (Cell){CELL_TEXT, cut, 0, exact};
+}
+
 static Cell cell_of(Arena *arena, const DcmDataset *row, const IdxAttribute *a, Span key)
 {
-    const DcmElement *e = dcm_find(row, a->tag);
+    const DcmDataset *holder = row;
+    const DcmElement *e = a->parents ? idx_nested_find(row, a, &holder) : dcm_find(row, a->tag);
     if (!e && a->kind == IDX_MODALITY)
         return (Cell){CELL_TEXT, SPAN(UNKNOWN), 0, true};
     if (a->kind == IDX_KEY && !e)
         return (Cell){CELL_TEXT, key, 0, true};
     if (!e)
         return (Cell){CELL_NULL, {NULL, 0}, 0, true};
+    if (a->vr != DCM_VR_NONE)
+        return users_cell(arena, holder, a, e);
     Span text = span_cstr(dcm_element_text_all(arena, row, e));
     switch (a->kind) {
     case IDX_KEY:
@@ -245,17 +323,17 @@ static Cell cell_of(Arena *arena, const DcmDataset *row, const IdxAttribute *a, 
 }
 
 /* `attributes`: what has no column, and what its column cannot hold. Empty values are not worth the room. */
-static bool keep_rest(Arena *arena, const DcmDataset *row, DcmLevel level, const Cell *cells, Span *out,
-                      Err *err)
+static bool keep_rest(Arena *arena, const IdxAttributes *set, const DcmDataset *row, DcmLevel level,
+                      const Cell *cells, Span *out, Err *err)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     DcmDataset *rest = dcm_dataset_new(arena);
     dcm_put(rest, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
     for (size_t i = 0; i < n; i++) {
-        const DcmElement *e = is_kept_by_ingest(&a[i]) ? NULL : dcm_find(row, a[i].tag);
+        const DcmElement *e = is_kept_by_ingest(&a[i]) || a[i].parents ? NULL : dcm_find(row, a[i].tag);
         if (e && (!a[i].column || !cells[i].exact) && (e->value.n || e->item_count))
-            dcm_copy(rest, row, e);
+            idx_copy(rest, row, e);
     }
     *out = (Span){NULL, 0};
     if (rest->count == 1)
@@ -283,13 +361,14 @@ bool idx_row_bind(DbStatement *statement, Arena *arena, const DcmDataset *row, D
                   Err *err)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttributes *set = db_attributes(statement->db);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     Cell *cells = arena_alloc(arena, n * sizeof *cells);
     Span rest;
     for (size_t i = 0; i < n; i++)
         if (a[i].column && !is_kept_by_ingest(&a[i]))
             cells[i] = cell_of(arena, row, &a[i], key);
-    if (!keep_rest(arena, row, level, cells, &rest, err))
+    if (!keep_rest(arena, set, row, level, cells, &rest, err))
         return false;
     db_bind_blob(statement, rest);
     for (size_t i = 0; i < n; i++)
@@ -300,6 +379,43 @@ bool idx_row_bind(DbStatement *statement, Arena *arena, const DcmDataset *row, D
 
 /* -- row to data set -- */
 
+/* "12\-7" as a binary value. Nothing when a part is no such number. */
+static void put_numbers(DcmDataset *out, const IdxAttribute *a, Span text)
+{
+    unsigned unit = dcm_vr_info(a->vr)->unit;
+    bool more = text.n > 0, ok = is_integer(a->vr) || a->vr == DCM_VR_FL || a->vr == DCM_VR_FD;
+    Span one;
+    Buf bytes;
+    buf_init(&bytes, 0);
+    while (ok && more && span_split(&text, '\\', &one, &more)) {
+        int64_t number = 0;
+        double real = 0;
+        if (is_integer(a->vr)) {
+            ok = span_to_i64(one, INT64_MIN, INT64_MAX, &number);
+        } else if ((ok = span_to_double(one, &real))) {
+            float single = (float)real;
+            if (a->vr == DCM_VR_FD)
+                memcpy(&number, &real, sizeof real);
+            else
+                memcpy(&number, &single, sizeof single);
+        }
+        for (unsigned i = 0; i < unit; i++)
+            buf_u8(&bytes, (uint8_t)((uint64_t)number >> 8 * i));
+    }
+    if (ok)
+        dcm_put(out, a->tag, a->vr, buf_span(&bytes));
+    buf_free(&bytes);
+}
+
+static void put_users_column(DcmDataset *row, const IdxAttribute *a, Span text)
+{
+    DcmDataset *out = a->parents ? idx_nested_holder(row, a) : row;
+    if (!dcm_vr_info(a->vr)->text)
+        put_numbers(out, a, text);
+    else
+        dcm_put(out, a->tag, a->vr, text);
+}
+
 static void put_column(DcmDataset *out, DbStatement *statement, int column, const IdxAttribute *a)
 {
     if (db_is_null(statement, column) && !is_kept_by_ingest(a))
@@ -309,16 +425,37 @@ static void put_column(DcmDataset *out, DbStatement *statement, int column, cons
         return;
     }
     Span text = db_text(statement, column);
+    if (a->vr != DCM_VR_NONE) {
+        put_users_column(out, a, text);
+        return;
+    }
     if (a->kind == IDX_MODALITY && span_eq_cstr(text, UNKNOWN))
         return;
     dcm_put(out, a->tag, DCM_VR_NONE, text);
+}
+
+static bool is_there(const DcmDataset *out, const IdxAttribute *a)
+{
+    const DcmDataset *holder;
+    return (a->parents ? idx_nested_find(out, a, &holder) : dcm_find(out, a->tag)) != NULL;
+}
+
+/* Keys at the top find nested attributes there. */
+static void show_nested(DcmDataset *out, const IdxAttribute *a, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const DcmDataset *holder;
+        const DcmElement *e = a[i].parents ? idx_nested_find(out, &a[i], &holder) : NULL;
+        if (e && !dcm_find(out, a[i].tag) && (i == 0 || a[i - 1].tag != a[i].tag))
+            idx_copy(out, holder, e);
+    }
 }
 
 DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLevel level, bool counts,
                          Err *err)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(db_attributes(statement->db), level, &n);
     Span rest = db_blob(statement, first + 2);
     DcmDataset *out =
         rest.n ? dcm_dataset_parse(arena, arena_span(arena, rest), NULL, NULL, err) : dcm_dataset_new(arena);
@@ -331,10 +468,12 @@ DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLev
     for (size_t i = 0; i < n; i++) {
         if (!a[i].column)
             continue;
-        if ((counts || !is_kept_by_ingest(&a[i])) && !dcm_find(out, a[i].tag))
+        if ((counts || !is_kept_by_ingest(&a[i])) && !is_there(out, &a[i]))
             put_column(out, statement, column, &a[i]);
         column++;
     }
+    if (counts)
+        show_nested(out, a, n);
     return out;
 }
 
@@ -344,7 +483,7 @@ DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *
     Buf sql;
     buf_init(&sql, 0);
     buf_append_cstr(&sql, "SELECT ");
-    idx_sql_columns(&sql, level);
+    idx_sql_columns(&sql, db_attributes(db), level);
     buf_printf(&sql, " FROM %s %s WHERE %s = ?", table->name, table->alias, table->id);
     DbStatement *s = db_prepare(db, buf_cstr(&sql), err);
     buf_free(&sql);

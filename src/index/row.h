@@ -17,15 +17,17 @@ enum {
 };
 
 /* The attributes of a level that `object` has, in UTF-8, in the arena. What ingest keeps (lists, counts) is not among them. */
-DcmDataset *idx_row_of_object(Arena *arena, const DcmDataset *object, DcmLevel level);
+DcmDataset *idx_row_of_object(Arena *arena, const IdxAttributes *set, const DcmDataset *object,
+                              DcmLevel level);
 /* A fingerprint's raw material: the bytes of the level's attributes as the object has them. */
-void idx_row_bytes(const DcmDataset *object, DcmLevel level, Buf *out);
+void idx_row_bytes(const IdxAttributes *set, const DcmDataset *object, DcmLevel level, Buf *out);
 
 /* Binds the columns of the attribute table that are not kept by ingest, behind `attributes`, which comes first. `key` is the value for the
    column of the unique key. Scratch memory comes from the arena. */
 bool idx_row_bind(DbStatement *statement, Arena *arena, const DcmDataset *row, DcmLevel level, Span key,
                   Err *err);
-/* The data set of a row that idx_sql_columns selected, its first column at `first`. `counts` = with lists and counts. */
+/* The data set of a row that idx_sql_columns selected, its first column at `first`. `counts` = with lists and counts, and with nested
+   attributes at the top as well, where keys look for them. */
 DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLevel level, bool counts,
                          Err *err);
 

@@ -9,7 +9,10 @@
  */
 #include "index/schema.h"
 
+#include "index/filled.h"
+
 #include <string.h>
+#include <strings.h>
 
 static const struct {
     const char *insertable; /* columns that ingest gives with the row */
@@ -105,15 +108,15 @@ static void column_sql(Buf *sql, const IdxAttribute *a)
     bool is_number = span_starts(type, SPAN("INTEGER"));
     if (is_number)
         type = span_sub(type, strlen("INTEGER"), type.n);
-    buf_printf(sql, "%s %s%.*s%s", a->column, is_number ? "{integer}" : "", SPAN_FMT(type),
+    buf_printf(sql, "\"%s\" %s%.*s%s", a->column, is_number ? "{integer}" : "", SPAN_FMT(type),
                is_number ? "" : "{binary_order}");
 }
 
-static void table_sql(Buf *sql, DcmLevel level)
+static void table_sql(Buf *sql, const IdxAttributes *set, DcmLevel level)
 {
     const IdxTable *table = &idx_tables[level];
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     buf_printf(sql, "CREATE TABLE %s (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, ", table->name);
     for (size_t i = 0; i < n; i++)
         if (a[i].column) {
@@ -124,12 +127,13 @@ static void table_sql(Buf *sql, DcmLevel level)
                table->id, extras[level].last);
 }
 
-void idx_sql_schema(Buf *sql, const DbDialect *dialect)
+void idx_sql_schema(Buf *sql, const Db *db)
 {
+    const DbDialect *dialect = db_dialect(db);
     Buf text;
     buf_init(&text, 0);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
-        table_sql(&text, (DcmLevel)level);
+        table_sql(&text, db_attributes(db), (DcmLevel)level);
     db_expand(dialect, buf_cstr(&text), sql);
     buf_free(&text);
     idx_sql_around(sql, dialect);
@@ -155,13 +159,13 @@ static void add_each(Buf *sql, const char *table, const char *definitions)
                    definitions);
 }
 
-void idx_sql_complete(Buf *sql, const DbDialect *dialect)
+void idx_sql_complete(Buf *sql, const Db *db)
 {
     Buf text;
     buf_init(&text, 0);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
         size_t n;
-        const IdxAttribute *a = idx_attributes((DcmLevel)level, &n);
+        const IdxAttribute *a = idx_attributes(db_attributes(db), (DcmLevel)level, &n);
         for (size_t i = 0; i < n; i++)
             if (a[i].column) {
                 buf_printf(&text, "ALTER TABLE %s ADD COLUMN IF NOT EXISTS ", idx_tables[level].name);
@@ -171,7 +175,7 @@ void idx_sql_complete(Buf *sql, const DbDialect *dialect)
         add_each(&text, idx_tables[level].name, extras[level].types);
         add_each(&text, idx_tables[level].name, "specific_character_set TEXT, attributes {blob}, ");
     }
-    db_expand(dialect, buf_cstr(&text), sql);
+    db_expand(db_dialect(db), buf_cstr(&text), sql);
     buf_free(&text);
 }
 
@@ -203,18 +207,52 @@ static bool add_column(Db *db, DcmLevel level, const IdxAttribute *a, Err *err)
     return ok;
 }
 
-/* An attribute that got a column since the database was made. */
+/* A column that is there may come from other settings, or from SPHERE: it must hold text, and as long a text as is wanted. */
+static bool fit_column(Db *db, DcmLevel level, const IdxAttribute *a, Err *err)
+{
+    bool row = false;
+    const char *table = idx_tables[level].name;
+    DbStatement *s = db_prepare(db, db_dialect(db)->text_column, err);
+    if (!s)
+        return false;
+    db_bind_cstr(s, table);
+    db_bind_cstr(s, a->column);
+    bool ok = db_step(s, &row, err);
+    int64_t chars = ok && row ? db_int(s, 0) : 0;
+    db_done(s);
+    if (ok && !row)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "index: %s: the column %s of the table %s holds no text; give the extended attribute "
+                       "another field_name",
+                       db_name(db), a->column, table);
+    if (!ok || chars == 0 || (a->chars > 0 && chars >= a->chars))
+        return ok;
+    Buf text, sql;
+    buf_init(&text, 0);
+    buf_init(&sql, 0);
+    buf_printf(&text, "ALTER TABLE %s ALTER COLUMN \"%s\" TYPE %s{binary_order}", table, a->column, a->type);
+    db_expand(db_dialect(db), buf_cstr(&text), &sql);
+    ok = db_exec(db, buf_cstr(&sql), err);
+    buf_free(&text);
+    buf_free(&sql);
+    return ok;
+}
+
 static bool add_missing_columns(Db *db, DcmLevel level, Err *err)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(db_attributes(db), level, &n);
     for (size_t i = 0; i < n; i++) {
         bool there = true;
-        if (a[i].column && !has_column(db, idx_tables[level].name, a[i].column, &there, err))
-            return false;
-        if (there)
+        if (!a[i].column)
             continue;
-        if (!add_column(db, level, &a[i], err))
+        if (!has_column(db, idx_tables[level].name, a[i].column, &there, err))
+            return false;
+        bool users = a[i].vr != DCM_VR_NONE;
+        if (there ? users && db_dialect(db)->text_column && !fit_column(db, level, &a[i], err)
+                  : !add_column(db, level, &a[i], err))
+            return false;
+        if (!there && !users && !idx_filled_not(db, err))
             return false;
     }
     return true;
@@ -226,6 +264,26 @@ bool idx_schema_add_columns(Db *db, Err *err)
         if (!add_missing_columns(db, (DcmLevel)level, err))
             return false;
     return true;
+}
+
+/* Is `name` the first word of one of the definitions, or one of the names, that ", " separates? */
+static bool lists_name(const char *list, const char *name)
+{
+    Span rest = span_cstr(list), one;
+    bool more = list != NULL;
+    while (more && span_split(&rest, ',', &one, &more)) {
+        one = span_trim(one);
+        if (span_eq_nocase(span_sub(one, 0, span_index(one, ' ')), span_cstr(name)))
+            return true;
+    }
+    return false;
+}
+
+bool idx_sql_is_bookkeeping(DcmLevel level, const char *column)
+{
+    return lists_name("d8ins, d8maj, d8del, specific_character_set, attributes", column) ||
+           strcasecmp(idx_tables[level].id, column) == 0 || lists_name(extras[level].insertable, column) ||
+           lists_name(extras[level].types, column);
 }
 
 /* Children before parents. */
@@ -259,22 +317,22 @@ static bool is_given(const IdxAttribute *a)
     return a->column && a->kind != IDX_LIST && a->kind != IDX_COUNT;
 }
 
-void idx_sql_columns(Buf *sql, DcmLevel level)
+void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level)
 {
     const IdxTable *table = &idx_tables[level];
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     buf_printf(sql, "%s.%s, %s.specific_character_set, %s.attributes", table->alias, table->id, table->alias,
                table->alias);
     for (size_t i = 0; i < n; i++)
         if (a[i].column)
-            buf_printf(sql, ", %s.%s", table->alias, a[i].column);
+            buf_printf(sql, ", %s.\"%s\"", table->alias, a[i].column);
 }
 
-int idx_sql_column_count(DcmLevel level)
+int idx_sql_column_count(const IdxAttributes *set, DcmLevel level)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     int count = 3;
     for (size_t i = 0; i < n; i++)
         count += a[i].column != NULL;
@@ -294,15 +352,15 @@ static int count_names(const char *list)
     return n;
 }
 
-void idx_sql_insert(Buf *sql, DcmLevel level, const DbDialect *dialect)
+void idx_sql_insert(Buf *sql, const IdxAttributes *set, DcmLevel level, const DbDialect *dialect)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     int parameters = 3 + count_names(extras[level].insertable);
     buf_printf(sql, "INSERT INTO %s (d8ins, specific_character_set, attributes", idx_tables[level].name);
     for (size_t i = 0; i < n; i++)
         if (is_given(&a[i])) {
-            buf_printf(sql, ", %s", a[i].column);
+            buf_printf(sql, ", \"%s\"", a[i].column);
             parameters++;
         }
     if (extras[level].insertable)
@@ -325,15 +383,15 @@ static void set_names(Buf *sql, const char *list)
     }
 }
 
-void idx_sql_update(Buf *sql, DcmLevel level)
+void idx_sql_update(Buf *sql, const IdxAttributes *set, DcmLevel level)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(set, level, &n);
     buf_printf(sql, "UPDATE %s SET d8maj = ?, specific_character_set = ?, attributes = ?",
                idx_tables[level].name);
     for (size_t i = 0; i < n; i++)
         if (is_given(&a[i]))
-            buf_printf(sql, ", %s = ?", a[i].column);
+            buf_printf(sql, ", \"%s\" = ?", a[i].column);
     if (level == DCM_LEVEL_IMAGE)
         set_names(sql, extras[level].insertable);
     buf_printf(sql, " WHERE %s = ?", idx_tables[level].id);

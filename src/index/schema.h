@@ -12,15 +12,17 @@
 
 enum { IDX_SCHEMA_VERSION = 2, IDX_APPLICATION_ID = 0x474e5452 };
 
+/* The columns of attributes are those of the index that the connection belongs to. */
+
 /* Every table, index and view of an empty database. */
-void idx_sql_schema(Buf *sql, const DbDialect *dialect);
+void idx_sql_schema(Buf *sql, const Db *db);
 /* What is not the four tables of the levels: other tables, indexes, views. */
 void idx_sql_around(Buf *sql, const DbDialect *dialect);
 /* The indexes that are missing; the views, which must not be there. */
 void idx_sql_indexes(Buf *sql, const DbDialect *dialect);
 /* Adds to four tables of SPHERE's the columns that ours have and they lack (PostgreSQL). */
-void idx_sql_complete(Buf *sql, const DbDialect *dialect);
-/* Adds columns of attributes that got one since the database was made. */
+void idx_sql_complete(Buf *sql, const Db *db);
+/* Adds columns of attributes that got one since the database was made, and widens those that are narrower than they shall be. */
 bool idx_schema_add_columns(Db *db, Err *err);
 /* Brings what stands around the tables from an older version to ours: indexes, views, terms. Inside a transaction; the caller notes the version. */
 bool idx_schema_upgrade(Db *db, int64_t version, Err *err);
@@ -32,16 +34,18 @@ bool idx_schema_write_list_terms(Db *db, Err *err);
 bool idx_schema_drop(Db *db, Err *err);
 
 /* The columns of a level's row, for idx_row_read: id, specific_character_set, attributes, then every column of the attribute table in its order. */
-void idx_sql_columns(Buf *sql, DcmLevel level);
+void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level);
 /* How many idx_sql_columns lists. */
-int idx_sql_column_count(DcmLevel level);
+int idx_sql_column_count(const IdxAttributes *set, DcmLevel level);
+/* Is this the name, in any case, of a column of the level's table that no attribute has? */
+bool idx_sql_is_bookkeeping(DcmLevel level, const char *column);
 
 /*
  * INSERT and UPDATE of a row. INSERT of patients, studies and series is for db_insert. Parameters in order: d8ins (update: d8maj), specific_character_set, attributes, every column of the attribute table
  * that is not kept by ingest, then the extras of idx_sql_extras; update: then the id. Updates of PATIENT, STUDY and SERIES have no extras.
  */
-void idx_sql_insert(Buf *sql, DcmLevel level, const DbDialect *dialect);
-void idx_sql_update(Buf *sql, DcmLevel level);
+void idx_sql_insert(Buf *sql, const IdxAttributes *set, DcmLevel level, const DbDialect *dialect);
+void idx_sql_update(Buf *sql, const IdxAttributes *set, DcmLevel level);
 /* Columns of the level that no attribute has, comma-separated. */
 const char *idx_sql_extras(DcmLevel level);
 

@@ -441,11 +441,19 @@ static bool is_plain(Span s)
     return s.n > 0;
 }
 
-/* The column says all there is to say unless it holds several values or was cut. */
+/* The column says all there is to say unless it holds several values or was cut. One of an extended attribute may be not filled yet, or have
+   been written by a server that cuts it shorter. */
 static void equal_condition(IdxSql *sql, const IdxAttribute *a, Span value)
 {
     value = span_trim(value);
-    char *column = arena_printf(sql->arena, "%s.%s", idx_tables[a->level].alias, a->column);
+    char *column = arena_printf(sql->arena, "%s.\"%s\"", idx_tables[a->level].alias, a->column);
+    if (a->vr != DCM_VR_NONE) {
+        buf_printf(&sql->text,
+                   "(%s IS NULL OR %s = substr(CAST(? AS TEXT), 1, length(%s)) OR %s(%s, '\\') > 0)", column,
+                   column, column, sql->dialect->find, column);
+        idx_sql_text(sql, value);
+        return;
+    }
     buf_printf(&sql->text, "(%s = ? OR %s(%s, '\\') > 0 OR length(%s) >= %d)", column, sql->dialect->find,
                column, column, a->chars);
     idx_sql_text(sql, value);
@@ -457,7 +465,8 @@ static void equal_condition(IdxSql *sql, const IdxAttribute *a, Span value)
 static const IdxAttribute *list_of(const IdxAttribute *a)
 {
     bool classes = a->tag == DCM_SOPClassUID || a->tag == DCM_SOPClassesInStudy;
-    return idx_attribute(classes ? DCM_SOPClassesInStudy : DCM_ModalitiesInStudy, DCM_LEVEL_STUDY);
+    return idx_attribute_at(&idx_base_attributes, classes ? DCM_SOPClassesInStudy : DCM_ModalitiesInStudy,
+                            DCM_LEVEL_STUDY);
 }
 
 bool idx_look(Arena *arena, Db *db, const IdxAttribute *a, const DcmElement *key,

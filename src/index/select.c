@@ -102,6 +102,10 @@ static bool conditions(IdxSql *sql, const IdxSelection *sel, Err *err)
     bool nothing = !sel->patient_count && !sel->study_count && !sel->series_count && !sel->instance_count;
     if (nothing && !sel->everything)
         buf_append_cstr(&sql->text, " AND false");
+    if (sel->not_since) {
+        buf_append_cstr(&sql->text, " AND (i.d8maj IS NULL OR i.d8maj < ?)");
+        idx_sql_text(sql, span_cstr(sel->not_since));
+    }
     return among(sql, "p.patient_uid", sel->patient_ids, sel->patient_count, err) &&
            among(sql, "s.study_uid", sel->studies, sel->study_count, err) &&
            among(sql, "e.series_uid", sel->series, sel->series_count, err) &&
@@ -152,7 +156,7 @@ IdxFiles *idx_select(Index *index, const IdxSelection *selection, Err *err)
 /* Where no list is below the level of the counters, they are the answer. */
 static const char *count_sql(const IdxSelection *sel)
 {
-    if (sel->instance_count)
+    if (sel->instance_count || sel->not_since)
         return "SELECT count(*), CAST(coalesce(sum(i.filesize), 0) AS BIGINT)" FROM_TREE;
     if (sel->series_count)
         return "SELECT CAST(coalesce(sum(e.number_of_series_related_instances), 0) AS BIGINT), "

@@ -469,7 +469,7 @@ static bool create(Db *db, Err *err)
 {
     Buf sql;
     buf_init(&sql, 0);
-    idx_sql_schema(&sql, &db_sqlite.dialect);
+    idx_sql_schema(&sql, db);
     bool ok = lite_exec(db, buf_cstr(&sql), err) && set_version(db, err);
     buf_free(&sql);
     return ok;
@@ -524,7 +524,7 @@ const DbDriver db_sqlite = {
                 .in_order = " CROSS JOIN",
                 .returning = false,
                 .forget_version = "PRAGMA user_version = 0;",
-                .has_column = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"},
+                .has_column = "SELECT 1 FROM pragma_table_info(?) WHERE name = ? COLLATE NOCASE"},
     .source_new = lite_source_new,
     .source_free = lite_source_free,
     .open = lite_open,

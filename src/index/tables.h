@@ -20,7 +20,9 @@ typedef struct IdxColumn {
 } IdxColumn;
 
 /* The columns of a level's table in a stable order: the id, the attributes, then bookkeeping. In the arena. */
-const IdxColumn *idx_columns(Arena *arena, DcmLevel level, size_t *count);
+const IdxColumn *idx_columns(const IdxAttributes *attributes, Arena *arena, DcmLevel level, size_t *count);
+/* The attributes of an index: the base table and what its settings added. They live as long as the index. */
+const IdxAttributes *idx_attributes_of(const Index *index);
 
 typedef struct IdxListAsk {
     DcmLevel level;            /* whose rows */

@@ -75,7 +75,7 @@ static bool is_odd_date(Span value)
 bool idx_terms(const DcmDataset *row, DcmLevel level, IdxTermVisit visit, void *ctx, Err *err)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(&idx_base_attributes, level, &n);
     Buf folded;
     buf_init(&folded, 0);
     bool ok = true;
@@ -132,7 +132,7 @@ bool idx_terms_remove(Db *db, const DcmDataset *row, DcmLevel level, int64_t id,
 
 static bool list_terms(TermRow *ctx, DcmTag list, Span values, bool odd, Err *err)
 {
-    const IdxAttribute *a = idx_attribute(list, DCM_LEVEL_STUDY);
+    const IdxAttribute *a = idx_attribute_at(&idx_base_attributes, list, DCM_LEVEL_STUDY);
     Buf folded;
     buf_init(&folded, 0);
     idx_term_fold(values, &folded);

@@ -17,7 +17,7 @@ bool idx_schema_write_terms(Db *db, DcmLevel level, Err *err)
     Buf sql;
     buf_init(&sql, 0);
     buf_append_cstr(&sql, "SELECT ");
-    idx_sql_columns(&sql, level);
+    idx_sql_columns(&sql, db_attributes(db), level);
     buf_printf(&sql, " FROM %s %s", table->name, table->alias);
     DbStatement *s = db_prepare_for(db, buf_cstr(&sql), DB_ROWS, err);
     bool ok = s != NULL;

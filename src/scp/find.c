@@ -44,6 +44,7 @@ static ArcQuery *open_query(Search *s)
                   .match = {.fold_names = settings->find_fold_names || options.fuzzy_names,
                             .fold_accents = settings->find_fold_names || options.fuzzy_names,
                             .combined_datetime = options.combined_datetime},
+                  .extended_attributes = settings->find_extended,
                   .limit = settings->find_limit ? settings->find_limit + 1 : 0,
                   .stopped = is_stopped,
                   .stopped_ctx = s};

@@ -53,6 +53,7 @@ typedef struct ScpSettings {
     const char *peers_path;      /* white-list folder */
     bool accept_unknown_classes; /* storage of SOP classes that uids.csv does not know (private ones) */
     uint64_t find_limit;         /* most answers of one C-FIND; 0 = no limit */
+    bool find_extended;          /* every match has the extended attributes of its level */
     bool find_fold_names;        /* names match without regard to case and accents */
     void (*event)(void *ctx, const ScpEvent *event);
     void *event_ctx; /* may be NULL; called from association threads */

@@ -257,7 +257,8 @@ def test_migrate_fills_rows_from_their_files(stopped_archive, few):
     with sqlite3.connect(stopped_archive.folder / "index.sqlite") as db:  # as if a column had been added
         db.execute("UPDATE series SET series_number = NULL, attributes = NULL")
         db.execute("UPDATE file_storage_metadata_dicom SET instance_number = NULL, attributes = NULL")
-    done = stopped_archive.manage("database", "migrate")
+    assert "Nothing to do" in stopped_archive.manage("database", "migrate").stderr
+    done = stopped_archive.manage("database", "migrate", "--again")
     assert "4 of 4 rows" in done.stderr
     with sqlite3.connect(stopped_archive.folder / "index.sqlite") as db:
         assert sorted(db.execute("SELECT instance_number FROM file_storage_metadata_dicom").fetchall()) == [(1,), (1,), (2,), (2,)]
@@ -266,7 +267,7 @@ def test_migrate_fills_rows_from_their_files(stopped_archive, few):
 
 def test_migrate_says_what_it_could_not_fill(stopped_archive, few):
     stopped_archive.manage("data", "index", "-d", few)
-    (few / "11.dcm").unlink()
-    done = stopped_archive.manage("database", "migrate", check=False)
-    assert done.returncode == 1 and "1 files could not be read" in done.stderr
+    (few / "11.dcm").rename(few / "away")
+    done = stopped_archive.manage("database", "migrate", "--again", check=False)
+    assert done.returncode == 1 and "3 of 4 rows" in done.stderr and "1 files could not be read" in done.stderr
     assert len(stopped_archive.manage("database", "find", "instance").stdout.split()) == 4

@@ -53,7 +53,7 @@ def test_index_find_check_and_monitor(pg, few, tmp_path):
     rows = json.loads(pg.manage("monitor", "modality", "--json").stdout)
     assert rows[0]["instances"] == 4
     pg.manage("monitor", "speed", "-d", "full")
-    assert "4 of 4 rows" in pg.manage("database", "migrate").stderr
+    assert "4 of 4 rows" in pg.manage("database", "migrate", "--again").stderr
 
 
 def test_store_query_delete_undo(pg, few):

@@ -50,8 +50,8 @@ def test_the_whole_tree_and_nothing_else(tmp_path):  # ADM-01, ADM-02, ADM-07
     assert done.stdout == done.stderr == ""
     folder = tmp_path / "deep/er/pacs"
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir()) == [
-        "app/all_dicom_elements.csv", "app/associations.yml", "app/contexts.yml", "app/logging_config.yml", "app/settings.yml",
-        "app/tags.yml", "app/white_list/example.yml", "manage", "manage.py", "version_pacs.py"]
+        "app/all_dicom_elements.csv", "app/associations.yml", "app/contexts.yml", "app/logging_config.yml", "app/main_extended_db.py",
+        "app/settings.yml", "app/tags.yml", "app/white_list/example.yml", "manage", "manage.py", "version_pacs.py"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", runpy.run_path(str(folder / "version_pacs.py"))["__version__"])
     rows = (folder / "app/all_dicom_elements.csv").read_text().splitlines()
     assert rows[0] == "Tag,Keyword,Attribute name,VR,Field name of a table,Type,Size if settings"

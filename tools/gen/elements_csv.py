@@ -3,7 +3,8 @@
 """elements_csv.py elements.csv all_dicom_elements.csv: the table of tags from which extended index columns are named.
 
 Seven columns: tag, keyword, name, VR, column name, type (String, or Text without a size), size. File meta (0002) and
-directory (0004) groups first, then the dictionary by tag.
+directory (0004) groups first, then the dictionary by tag. Names have at most 63 characters: PostgreSQL cuts longer ones there, so
+that the columns of SPHERE, which did not know it, have just these names.
 """
 import csv
 import re
@@ -15,6 +16,7 @@ SIZES = {
 }
 SIZE_OF = {vr: size for size, vrs in SIZES.items() for vr in vrs.split()}
 TEXT = {"LT", "ST", "UT"}
+LONGEST = 63
 # Columns that the index has of its own; an element of that name gets "dcm" as its second word.
 TAKEN = {"patient_id", "study_id", "series_id", "instance_id", "storage_status", "file_storage_metadata_dicom_id",
          "storage_method", "file_path", "filesize", "d8ins", "d8maj", "d8del"}
@@ -44,9 +46,9 @@ def main(source, target):
         out.writerow(["Tag", "Keyword", "Attribute name", "VR", "Field name of a table", "Type", "Size if settings"])
         for row in sorted(rows, key=order):
             tag = (row["group"] + row["element"]).upper().replace("X", "x")
-            column = column_name(row["name"])
+            column = column_name(row["name"])[:LONGEST]
             if column in seen:
-                column += "_" + tag.lower()
+                column = column[:LONGEST - 9] + "_" + tag.lower()
             seen.add(column)
             head = [tag, row["keyword"], row["name"], row["vr"], column]
             vr = row["vr"][:2]

@@ -32,7 +32,7 @@ static void keep_object(const char *path)
     IdxFile file = {0};
     Arena *arena = arena_new(0);
     Err err;
-    if (object_count < OBJECTS_MAX && inspect_head(&inspector, arena, path, &file, &err)) {
+    if (object_count < OBJECTS_MAX && inspect_head(&inspector, arena, path, 0, &file, &err)) {
         DcmDataset *kept = dcm_dataset_new(world);
         dcm_put(kept, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
         for (size_t i = 0; i < inspector.dataset->count; i++)
@@ -287,7 +287,7 @@ static DcmTag random_tag(void)
                                    DCM_StudyInstanceUID,  DCM_SeriesInstanceUID, DCM_SOPInstanceUID,
                                    DCM_ModalitiesInStudy, DCM_Modality,          DCM_StudyDescription};
     size_t n;
-    const IdxAttribute *a = idx_attributes((DcmLevel)chance(DCM_LEVEL_COUNT), &n);
+    const IdxAttribute *a = idx_attributes(&idx_base_attributes, (DcmLevel)chance(DCM_LEVEL_COUNT), &n);
     return chance(2) ? often[chance(sizeof often / sizeof *often)] : a[chance((uint32_t)n)].tag;
 }
 

@@ -9,7 +9,7 @@ static void feed_spec(Inspector *inspector, const Spec *spec, size_t piece)
     Buf bytes;
     buf_init(&bytes, 0);
     encode(spec, DCM_UID_ExplicitVRLittleEndian, &bytes);
-    inspector_begin(inspector, DCM_UID_ExplicitVRLittleEndian);
+    inspector_begin(inspector, DCM_UID_ExplicitVRLittleEndian, 0);
     for (size_t at_byte = 0; at_byte < bytes.n; at_byte += piece)
         inspector_feed(inspector, span_sub(buf_span(&bytes), at_byte, piece));
     buf_free(&bytes);
@@ -49,7 +49,7 @@ static void test_knows_uids(void **state)
     Spec spec = SPEC("1.2.3.4.5");
     buf_init(&bytes, 0);
     encode(&spec, DCM_UID_ExplicitVRLittleEndian, &bytes);
-    inspector_begin(&inspector, DCM_UID_ExplicitVRLittleEndian);
+    inspector_begin(&inspector, DCM_UID_ExplicitVRLittleEndian, 0);
     size_t n = 0;
     while (!inspector_knows_uids(&inspector) && n < bytes.n)
         inspector_feed(&inspector, span_sub(buf_span(&bytes), n++, 1));
@@ -65,7 +65,7 @@ static void test_malformed(void **state)
 {
     Inspector inspector;
     Err err = {0};
-    inspector_begin(&inspector, DCM_UID_ExplicitVRLittleEndian);
+    inspector_begin(&inspector, DCM_UID_ExplicitVRLittleEndian, 0);
     inspector_feed(&inspector, SPAN("\x08\0\x16\0UI\x10\0half"));
     assert_false(inspector_finish(&inspector, &err));
     assert_int_equal(err.code, ERR_FORMAT);
@@ -89,7 +89,7 @@ static void test_bounded(void **state)
     buf_init(&bytes, 0);
     assert_true(dcm_write(&bytes, ds, dcm_transfer_syntax(SPAN(DCM_UID_ExplicitVRLittleEndian)), &err));
     arena_free(arena);
-    inspector_begin(&inspector, DCM_UID_ExplicitVRLittleEndian);
+    inspector_begin(&inspector, DCM_UID_ExplicitVRLittleEndian, 0);
     inspector_feed(&inspector, buf_span(&bytes));
     assert_true(inspector_finish(&inspector, &err));
     assert_true(arena_used(inspector.arena) < 2 << 20);

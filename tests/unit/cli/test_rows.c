@@ -74,7 +74,7 @@ static void headers(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Buf out;
         buf_init(&out, 0);
-        Rows rows = rows_make(arena, cases[i].level, cases[i].display, ROWS_CSV);
+        Rows rows = rows_make(&idx_base_attributes, arena, cases[i].level, cases[i].display, ROWS_CSV);
         rows_header(&rows, &out);
         assert_string_equal(buf_cstr(&out), cases[i].header);
         buf_free(&out);
@@ -88,8 +88,8 @@ static void json_keys(void **state)
     Arena *arena = arena_new(0);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
         size_t n;
-        const IdxColumn *columns = idx_columns(arena, (DcmLevel)level, &n);
-        Rows rows = rows_make(arena, (DcmLevel)level, ROWS_KEY, ROWS_JSON);
+        const IdxColumn *columns = idx_columns(&idx_base_attributes, arena, (DcmLevel)level, &n);
+        Rows rows = rows_make(&idx_base_attributes, arena, (DcmLevel)level, ROWS_KEY, ROWS_JSON);
         size_t expected = 0;
         for (size_t i = 0; i < n; i++)
             expected += strncmp(columns[i].name, "d8", 2) != 0;

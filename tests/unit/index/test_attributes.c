@@ -8,7 +8,7 @@ static void rows_are_in_order_and_known(void **state)
 {
     for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
         size_t n, keys = 0;
-        const IdxAttribute *a = idx_attributes((DcmLevel)level, &n);
+        const IdxAttribute *a = idx_attributes(&idx_base_attributes, (DcmLevel)level, &n);
         assert_true(n > 20);
         for (size_t i = 0; i < n; i++) {
             assert_int_equal(a[i].level, level);
@@ -29,7 +29,7 @@ static void columns_are_different(void **state)
 {
     for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
         size_t n;
-        const IdxAttribute *a = idx_attributes((DcmLevel)level, &n);
+        const IdxAttribute *a = idx_attributes(&idx_base_attributes, (DcmLevel)level, &n);
         for (size_t i = 0; i < n; i++)
             for (size_t k = i + 1; a[i].column && k < n; k++)
                 assert_true(!a[k].column || strcmp(a[i].column, a[k].column) != 0);
@@ -52,14 +52,14 @@ static void a_key_finds_its_level(void **state)
         {DCM_ProtocolName, DCM_LEVEL_IMAGE, DCM_LEVEL_SERIES},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const IdxAttribute *a = idx_attribute(cases[i].tag, cases[i].query);
+        const IdxAttribute *a = idx_attribute(&idx_base_attributes, cases[i].tag, cases[i].query);
         assert_non_null(a);
         assert_int_equal(a->tag, cases[i].tag);
         assert_int_equal(a->level, cases[i].row);
     }
-    assert_null(idx_attribute(DCM_PixelData, DCM_LEVEL_IMAGE));
-    assert_null(idx_attribute(0, DCM_LEVEL_IMAGE));
-    assert_null(idx_attribute(0xFFFFFFFF, DCM_LEVEL_PATIENT));
+    assert_null(idx_attribute(&idx_base_attributes, DCM_PixelData, DCM_LEVEL_IMAGE));
+    assert_null(idx_attribute(&idx_base_attributes, 0, DCM_LEVEL_IMAGE));
+    assert_null(idx_attribute(&idx_base_attributes, 0xFFFFFFFF, DCM_LEVEL_PATIENT));
 }
 
 int main(void)

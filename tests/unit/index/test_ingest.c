@@ -434,7 +434,7 @@ static void compare_answer(RealFiles *r, const DcmDataset *object, const char *p
     for (size_t i = 0; i < row.attributes->count; i++) {
         const DcmElement *e = &row.attributes->elements[i];
         const DcmElement *original = dcm_find(object, e->tag);
-        const IdxAttribute *a = idx_attribute(e->tag, DCM_LEVEL_IMAGE);
+        const IdxAttribute *a = idx_attribute(&idx_base_attributes, e->tag, DCM_LEVEL_IMAGE);
         /* Parents speak for all objects of the test; the instance speaks for itself. */
         if (!a || a->level != DCM_LEVEL_IMAGE || !original || e->vr == DCM_VR_SQ)
             continue;

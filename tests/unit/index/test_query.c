@@ -168,7 +168,7 @@ static DcmDataset *entity(Arena *arena, DcmLevel level, const char *charset, con
     DcmDataset *ds = dcm_dataset_new(arena);
     dcm_put_utf8(ds, DCM_SpecificCharacterSet, charset);
     size_t n;
-    const IdxAttribute *a = idx_attributes(level, &n);
+    const IdxAttribute *a = idx_attributes(&idx_base_attributes, level, &n);
     for (size_t i = 0; i < n; i++) {
         bool twice =
             level == DCM_LEVEL_SERIES && (a[i].tag == DCM_ProtocolName || a[i].tag == DCM_InstitutionName);
@@ -373,7 +373,7 @@ static void random_key(Arena *arena, const World *w, DcmDataset *keys, DcmTag ta
 static DcmTag random_tag(void)
 {
     size_t n;
-    const IdxAttribute *a = idx_attributes((DcmLevel)chance(DCM_LEVEL_COUNT), &n);
+    const IdxAttribute *a = idx_attributes(&idx_base_attributes, (DcmLevel)chance(DCM_LEVEL_COUNT), &n);
     static const DcmTag often[] = {
         DCM_PatientName,           DCM_PatientID,      DCM_StudyDate,        DCM_ModalitiesInStudy,
         DCM_AccessionNumber,       DCM_Modality,       DCM_StudyTime,        DCM_StudyInstanceUID,
@@ -389,7 +389,7 @@ static bool matches(const World *w, int object, const DcmDataset *keys, DcmLevel
 {
     for (size_t i = 0; i < keys->count; i++) {
         const DcmElement *key = &keys->elements[i];
-        const IdxAttribute *a = idx_attribute(key->tag, level);
+        const IdxAttribute *a = idx_attribute(&idx_base_attributes, key->tag, level);
         if (a && (a->level > level) == below && !dcm_match_element(keys, key, w->candidate[object], options))
             return false;
     }
@@ -571,7 +571,7 @@ static void everything_comes_back(void **state)
 /* Every key of the standard's tables finds an object that has it, and comes back. */
 static void one_standard_key(Fixture *f, DcmLevel level, DcmTag tag, const char *keyword)
 {
-    const IdxAttribute *a = idx_attribute(tag, level);
+    const IdxAttribute *a = idx_attribute(&idx_base_attributes, tag, level);
     if (!a || a->level > level)
         fail_msg("%s is not indexed at %s", keyword, dcm_level_name(level));
     for (int i = 0; i < OBJECTS; i++) {

@@ -24,7 +24,7 @@ static void fill(Fixture *f)
 static size_t column_of(Fixture *f, DcmLevel level, const char *name)
 {
     size_t n;
-    const IdxColumn *columns = idx_columns(f->arena, level, &n);
+    const IdxColumn *columns = idx_columns(idx_attributes_of(f->index), f->arena, level, &n);
     for (size_t i = 0; i < n; i++)
         if (!strcmp(columns[i].name, name))
             return i;

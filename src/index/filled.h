@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which columns have been filled for everything that is stored (IdxFilling, index.h). Kept as notes: "filled TABLE.COLUMN" with the
+ * tags that the column stands for, "filled base", and "filling" with the attributes and the beginning of a fill that is under way.
+ *
+ * An index that writes takes away the notes of the attributes it does not have: its rows lack them. It looks when others have
+ * written since its last transaction, for only they make such notes.
+ */
+#ifndef GANTRY_INDEX_FILLED_H
+#define GANTRY_INDEX_FILLED_H
+
+#include "index/database.h"
+
+/* After the schema was opened, in a transaction of its own: where nothing is stored, everything is filled. */
+bool idx_filled_settle(Db *db, Err *err);
+/* Inside the writer's transaction. */
+bool idx_filled_disown(Db *db, Err *err);
+/* A column of the base table is new. */
+bool idx_filled_not(Db *db, Err *err);
+
+#endif
