@@ -99,6 +99,8 @@ void arc_ingest_abandon(ArcIngest *ingest);
 bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err);
 /* Objects that wait for the committer, or for the database to be back. */
 size_t arc_ingest_waiting(Archive *archive);
+/* Objects that wait for the database, by what the folder for temporary files says: without opening the archive. */
+size_t arc_waiting_in(const char *temp_path);
 
 /* -- query -- */
 

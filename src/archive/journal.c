@@ -267,3 +267,24 @@ Journal *journal_take_over(const char *folder)
     free(names);
     return journal;
 }
+
+size_t journal_left_in(const char *folder)
+{
+    struct dirent **names = NULL;
+    int n = scandir(folder, &names, is_journal, alphasort);
+    size_t left = 0;
+    for (int i = 0; i < n; i++) {
+        char *path = file_join(folder, names[i]->d_name);
+        Journal journal = {
+            .fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), .done = HEADER, .size = HEADER};
+        if (journal.fd >= 0) {
+            read_state(&journal);
+            left += journal.left;
+            close(journal.fd);
+        }
+        free(path);
+        free(names[i]);
+    }
+    free(names);
+    return left;
+}

@@ -39,5 +39,7 @@ void journal_done(Journal *journal);
 void journal_rewind(Journal *journal);
 /* Names that are not done. */
 size_t journal_left(const Journal *journal);
+/* Of all journals in a folder, whoever has them. */
+size_t journal_left_in(const char *folder);
 
 #endif

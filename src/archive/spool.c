@@ -213,6 +213,11 @@ size_t spool_waiting(const Spool *spool)
     return spool ? atomic_load(&spool->waiting) : 0;
 }
 
+size_t arc_waiting_in(const char *temp_path)
+{
+    return journal_left_in(temp_path);
+}
+
 /* -- catching up -- */
 
 typedef struct Batch {

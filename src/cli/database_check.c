@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* `manage database check`: which keys of a list does the index have? */
+#include "archive/archive.h"
 #include "cli/database.h"
 #include "cli/output.h"
 #include "cli/rows.h"
@@ -97,6 +98,15 @@ static bool check_all(Run *run, const TextList *keys, Err *err)
     return ok;
 }
 
+/* What the index does not have yet, because the database was away. */
+static void tell_waiting(const Cli *cli)
+{
+    size_t n = arc_waiting_in(cli->settings->tmp_path);
+    if (n)
+        fprintf(stderr, "%s: %zu object%s to be indexed; the server does so once the database is there\n",
+                cli->program, n, n == 1 ? " waits" : "s wait");
+}
+
 static int run(Cli *cli, const void *args)
 {
     const Args *a = args;
@@ -121,6 +131,7 @@ static int run(Cli *cli, const void *args)
     buf_free(&run.line);
     textset_free(&run.seen);
     textset_free(&run.written);
+    tell_waiting(cli);
     return ok ? EXIT_OK : cli_fail(cli, "%s", err.text);
 }
 

@@ -202,8 +202,14 @@ def test_start_before_the_database_and_stop(pg, postgres):  # RUN-04
     archive.start()
     archive.stop()
     postgres.start()
+    (archive.folder / "keys").write_text(f"{uid(6, 1)}\n")
+    check = ("database", "check", "study", archive.folder / "keys", "-m", "detailled")
+    done = archive.manage(*check)
+    assert done.stdout == f"{uid(6, 1)},0\n" and "1 object waits to be indexed" in done.stderr
     archive.start()
     assert_all_there(archive, postgres, {instance: data})
+    done = archive.manage(*check)
+    assert done.stdout == f"{uid(6, 1)},1\n" and not done.stderr
 
 
 def test_disk_full_while_they_wait(pg, postgres, tmp_path):  # DB-11
@@ -225,3 +231,20 @@ def test_disk_full_while_they_wait(pg, postgres, tmp_path):  # DB-11
         wait_until(lambda: "that waited are indexed" in log(archive), 60, "catching up")
         assert_kept(archive, kept, disk / "data", disk / "tmp")
         archive.stop()
+
+
+def test_killed_while_it_catches_up(pg, postgres):  # DB-11
+    archive, stop = pg.start(), threading.Event()
+    senders = start_senders(archive, stop)
+    until_all_go_on(senders)
+    postgres.crash()
+    until_all_go_on(senders, more=20)
+    everything = end_senders(senders, stop)
+    for times in range(1, 4):
+        postgres.start()
+        wait_until(lambda: log(archive).count("the database is back") == times, 30, "the database is back", 0.001)
+        archive.kill()
+        postgres.crash()
+        archive.start()
+    postgres.start()
+    assert_all_there(archive, postgres, everything)

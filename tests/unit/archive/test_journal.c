@@ -71,6 +71,7 @@ static void test_taken_over(void **state)
     journal_close(first);
     journal_close(second);
     assert_int_equal(count_files(""), 2);
+    assert_int_equal(journal_left_in(top), 2);
     first = journal_take_over(top);
     second = journal_take_over(top);
     assert_null(journal_take_over(top));
@@ -139,6 +140,7 @@ static void test_no_folder(void **state)
     assert_null(journal_new(at("not/there"), &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
     assert_null(journal_take_over(at("not/there")));
+    assert_int_equal(journal_left_in(at("not/there")), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, drop_folder)
