@@ -18,6 +18,7 @@ enum {
     HEAD_MAX = 32 * 1024,
     HEADERS_MAX = 100,
     BLOCK_SIZE = 256 * 1024,      /* of bodies on their way out */
+    SENDFILE_MAX = 1024 * 1024,   /* longer files come in blocks */
     WIRE_MEMORY = 128 * 1024,     /* of a connection: the longest piece of a body on its way in */
     STACK_SIZE = 2 * 1024 * 1024, /* of a connection's thread; the pages are used as they are needed */
     DROP_MAX =

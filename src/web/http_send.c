@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A kept answer becomes a response of libmicrohttpd: which bytes of it (ranges), in which coding (gzip), with which headers. A file without TLS is
- * sent by the kernel (sendfile); everything else comes block by block through one callback.
+ * A kept answer becomes a response of libmicrohttpd: which bytes of it (ranges), in which coding (gzip), with which headers. A small file without TLS is
+ * sent by the kernel (sendfile); everything else comes block by block through one callback: with large files that was measured to be faster.
  */
 #include "base/log.h"
 #include "web/http_gzip.h"
@@ -289,7 +289,8 @@ enum MHD_Result http_send(HttpExchange *x)
         a->length = (int64_t)a->body.n;
     apply_ranges(x);
     bool compressed = apply_gzip(x);
-    if (a->kind == ANSWER_FILE && x->server->settings.tls_certificate && !a->source.read)
+    bool by_blocks = x->server->settings.tls_certificate || a->length > SENDFILE_MAX;
+    if (a->kind == ANSWER_FILE && by_blocks && !a->source.read)
         become_source(x, NULL);
     add_validators(x, compressed);
     http_cors_headers(x);
