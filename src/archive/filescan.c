@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum {
     BATCH = 2000,    /* objects, then the batch ends with the patient */
@@ -65,6 +66,16 @@ struct ArcFileScan {
 
 /* -- reading, by the pool -- */
 
+/* In place of the digest of the content, which nobody has computed: it changes when the file does. */
+static void stand_in_digest(IdxFile *file)
+{
+    XXH128_canonical_t canonical;
+    XXH128_hash_t hash =
+        XXH3_128bits_withSeed(file->path, strlen(file->path), (uint64_t)file->end_us ^ file->size << 24);
+    XXH128_canonicalFromHash(&canonical, hash);
+    memcpy(file->content, canonical.digest, sizeof file->content);
+}
+
 static void read_file(void *ctx, void *item)
 {
     ArcFileScan *s = ctx;
@@ -76,6 +87,8 @@ static void read_file(void *ctx, void *item)
     slot->ok = !atomic_load(&s->abandoned) &&
                inspect_head(&slot->inspector, slot->arena, slot->path,
                             s->wish.like ? idx_last_tag(s->wish.like) : 0, &slot->file, &slot->err);
+    if (slot->ok)
+        stand_in_digest(&slot->file);
     pthread_mutex_lock(&s->lock);
     slot->done = true;
     pthread_cond_signal(&s->read);

@@ -9,7 +9,7 @@ from make_dicom import make, make_image, uid
 from part10 import read
 from postgres import AVAILABLE, Postgres
 from programs import free_port, run, wait_until
-from query import C_FIND, CANCELLED, CHARSET, LEVEL, PATIENT_ROOT, PENDING, STUDY_ROOT, QueryClient
+from query import C_FIND, C_MOVE, CANCELLED, CHARSET, LEVEL, PATIENT_ROOT, PENDING, STUDY_ROOT, QueryClient
 from test_rows_query import INSTANCE, NAME, PATIENT, SERIES, STUDY, store, text, values
 
 FEW = "1.2.826.0.1.3680043.10.1499.7"
@@ -175,6 +175,9 @@ def test_c_cancel_ends_a_search_in_files(lone):
     client.ask(C_FIND, {LEVEL: ("CS", "PATIENT"), PATIENT: ("LO", "NOBODY*")})
     client.cancel()
     assert client.receive().status == CANCELLED, "also while nothing is found"
+    client.ask(C_MOVE, {LEVEL: ("CS", "IMAGE"), INSTANCE: ("UI", "1.2.3")}, lone.aet)
+    client.cancel(C_MOVE)
+    assert client.receive().status == CANCELLED, "and before a retrieval has found its objects"
     answers, final = client.find("PATIENT", {PATIENT: ("LO", "M7")})
     assert (values(answers, PATIENT), final.status) == (["M7"], 0)
     client.release()
