@@ -182,3 +182,87 @@ def test_outside_an_archive_it_is_said_so(tmp_path):
     done = run(as_program(tmp_path, "manage"), "echo", "127.0.0.1", 1, "-aec", "X", check=False, cwd=tmp_path)
     assert done.returncode == 1
     assert "archive" in done.stderr and "sphere-admin" in done.stderr, done.stderr
+
+
+# -- the environment (CFG-02) --
+
+# variable: (key, a value and how it is shown, values that are refused)
+VARIABLES = {
+    "LOG_STREAM_LEVEL": ("log.log_stream_level", "error", "ERROR", LEVEL), "LOG_FILE_LEVEL": ("log.log_file_level", "INFO", "INFO", LEVEL),
+    "DICOM_PORT": ("port", "50000", "50000", (*NUMBER, "65536", "")), "DICOM_AET": ("AET", " OTHER ", "OTHER", ("", "SEVENTEEN_LETTERS")),
+    "THREAD_NUMBER": ("thread.number", "16", "16", (*NUMBER, "65")), "SLEEP_IN_STORE": ("sleep_in_store", "0.5", "0.5", ("x", "-1", "")),
+    "STORAGE_METHOD": ("storage_method", "fs", "FS", ("TAPE",)), "FS_DATA_PATH": ("fs.path", "./elsewhere", "./elsewhere", ()),
+    "WHITELIST_PATH": ("path_white_list", "./who", "./who", ()), "HDFS_DATA_PATH": ("hdfs.path", "./h", "./h", ()),
+    "HBASE_DATA_PATH": ("hbase.path", "./b", "./b", ()), "DB_ENGINE": ("db.engine", "SQLite", "sqlite", ("oracle",)),
+    "POSTGRE_HOST": ("db.params.ip", "db.example", "db.example", ()), "POSTGRE_PORT": ("db.params.port", "5433", "5433", (*NUMBER, "0")),
+    "POSTGRE_NAME": ("db.params.database", "images", "images", ()), "POSTGRE_SCHEMA": ("db.params.schema", "other", "other", ()),
+    "POSTGRE_LOGIN": ("db.params.login", "me", "me", ()), "POSTGRE_PASSWORD": ("db.params.password", "word", "********", ()),
+    "SQLITE_FILEPATH": ("db.params.filepath", "./i.sqlite", "./i.sqlite", ()), "API_SERVER_ENABLED": ("api.start", "no", "false", BOOL),
+    "API_SERVER_LISTENING_IP": ("api.ip", "127.0.0.2", "127.0.0.2", ()), "API_SERVER_LISTENING_PORT": ("api.port", "8080", "8080", (*NUMBER, "0")),
+    "ALLOWED_HOSTS": ("api.allowed_hosts", "a.example, b.example", "a.example, b.example", ()),
+    "API_DICOMWEB_ENABLED": ("api.dicomweb.start", "Y", "true", BOOL),
+    "API_DECOMPRESS_PIXELS": ("api.dicomweb.decompress_pixels", "t", "true", BOOL),
+    "API_JWT_VALIDATION": ("api.dicomweb.jwt_validate", "1", "true", BOOL),
+    "API_JWT_VALIDATION_URL": ("api.dicomweb.jwt_validate_url", "https://auth.example/", "https://auth.example/", ()),
+    "API_ANNOTATION_ENABLED": ("api.annotation.start", "yes", "true", BOOL),
+    "ANNOTATION_PATH": ("api.annotation.path_data", "./notes", "./notes", ()),
+}
+
+
+def test_all_variables_of_the_seed():
+    assert len(VARIABLES) == 29
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_variable_overrides_the_file(stopped_archive, variable):
+    key, value, expected, refused = VARIABLES[variable]
+    done = stopped_archive.manage("settings", "show", "--json", env={variable: value})
+    one = json.loads(done.stdout)[key]
+    assert same(stopped_archive, one["value"], expected), one
+    assert one["origin"] == f"environment {variable}"
+    for wrong in refused:
+        done = stopped_archive.manage("settings", "check", check=False, env={variable: wrong})
+        assert done.returncode == 1
+        assert re.search(rf"environment variable {variable} \({re.escape(key)}\): .*allowed is ", done.stderr), done.stderr
+
+
+# -- keys without a value (CFG-01) --
+
+def test_keys_that_are_missing_or_empty_fall_back_with_a_warning(stopped_archive):
+    """On the console and in settings.log when the server starts; `settings check` tells them; other commands are quiet."""
+    leave_out(stopped_archive, "ae_params.max_assoc")
+    leave_out(stopped_archive, "trash_path")  # SPHERE's files do not have it
+    leave_out(stopped_archive, "hdfs.number_uid")  # nothing looks at it
+    stopped_archive.set("tmp_path", "")
+    stopped_archive.set("log.create_file_uid", "~")
+    lines = stopped_archive.settings.read_text().splitlines()
+    empty = next(n for n, line in enumerate(lines, 1) if line.startswith("tmp_path:"))
+    expected = [r"settings\.yml: ae_params\.max_assoc: the key is not there; 50 is used",
+                rf"settings\.yml:{empty}: tmp_path: the key has no value; /.*/\.tmp_data is used",
+                r"settings\.yml:\d+: log\.create_file_uid: the key has no value; false is used"]
+    checked = stopped_archive.manage("settings", "check").stdout
+    assert len(checked.splitlines()) == 3, checked
+    assert stopped_archive.manage("settings", "show").stderr == ""
+    stopped_archive.start()
+    stopped_archive.stop()
+    console = (stopped_archive.folder / "server.out").read_text()
+    journal = (stopped_archive.folder / "log/settings.log").read_text()
+    for line in expected:
+        assert re.search(line, checked), checked
+        for text in (console, journal):
+            assert re.search(rf":: settings +:: WARNING  :: .*{line}", text), text
+    assert "trash_path: the" not in console + journal
+
+
+def test_a_variable_stands_for_a_key_that_is_missing(stopped_archive):
+    leave_out(stopped_archive, "port")
+    done = stopped_archive.manage("settings", "check", env={"DICOM_PORT": "50000"})
+    assert "no problem found" in done.stdout
+
+
+def test_a_section_without_keys(stopped_archive):
+    """An empty section is one whose keys are all missing."""
+    leave_out(stopped_archive, "ae_params")
+    stopped_archive.settings.write_text(stopped_archive.settings.read_text() + "\nae_params:\n")
+    checked = stopped_archive.manage("settings", "check").stdout
+    assert len(re.findall(r"ae_params\.\w+: the key is not there", checked)) == 7, checked
