@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from archive import Archive
 from programs import free_port, run
 
 
@@ -86,3 +87,14 @@ def test_a_help_page_needs_no_settings(stopped_archive):
     stopped_archive.set("port", free_port())
     stopped_archive.settings.write_text("portt: 1\n")
     assert "usage" in stopped_archive.manage("--help").stdout.lower()
+
+
+def test_two_servers_with_one_port(archive, tmp_path):
+    """The second says which port is taken, and by its exit code that it did not start; the first goes on."""
+    (tmp_path / "second").mkdir()
+    second = Archive(tmp_path / "second", aet="SECOND")
+    second.set("port", archive.port)
+    done = second.manage("runserver", check=False, timeout=20)
+    assert done.returncode == 1
+    assert f"{archive.port}" in done.stderr and "in use" in done.stderr
+    run("echoscu", "-aec", archive.aet, "127.0.0.1", archive.port)
