@@ -243,8 +243,9 @@ def test_a_database_that_goes_and_comes_back(stopped_archive, storescp, few, tmp
 def test_an_index_that_lacks_objects_is_still_the_one_that_answers(stopped_archive):
     archive = stopped_archive
     archive.set("search_in_file", True)
-    put_by_hand(archive, "UNKNOWN", uid(1), 1)
     archive.start()
+    store(archive, dict(StudyInstanceUID=uid(8)))
+    put_by_hand(archive, "UNKNOWN", uid(1), 1)
     client = client_of(archive)
-    assert client.find("STUDY", {STUDY: ("UI", "")})[0] == []
+    assert values(client.find("STUDY", {STUDY: ("UI", "")})[0], STUDY) == [uid(8)]
     client.release()
