@@ -27,7 +27,8 @@ static int make_outlasting(void **state)
         return -1;
     snprintf(path, sizeof path, "%s/index.sqlite", top);
     snprintf(schema, sizeof schema, "waiting_%d", ++number);
-    index_settings = (IdxSettings){.sqlite_path = path, .busy_timeout_ms = server ? 2000 : 100, .readers = 2};
+    index_settings =
+        (IdxSettings){.sqlite_path = path, .busy_timeout_ms = server ? 10000 : 100, .readers = 2};
     if (server) {
         index_settings.engine = IDX_POSTGRESQL;
         index_settings.postgres = (IdxPostgres){.host = server->folder,
@@ -36,8 +37,8 @@ static int make_outlasting(void **state)
                                                 .schema = schema,
                                                 .login = "gantry",
                                                 .password = SERVER_PASSWORD,
-                                                .connect_timeout_ms = 1000,
-                                                .statement_timeout_ms = 1000};
+                                                .connect_timeout_ms = 5000,
+                                                .statement_timeout_ms = 20000};
     }
     settings = (ArcSettings){
         .duplicates = ARC_REPLACE, .check_class = true, .outlasts_index = true, .index = &index_settings};
@@ -326,6 +327,8 @@ static void test_hanging_server(void **state)
     if (!server)
         skip();
     Spec before = filled("1.2.3.4.1", 1), one = filled("1.2.3.4.2", 2), two = filled("1.2.3.4.3", 2);
+    index_settings.postgres.statement_timeout_ms = 1000;
+    reopen_archive();
     store_spec(&before);
     on_server("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
     on_server("SELECT pg_reload_conf()");
@@ -362,10 +365,10 @@ static void test_one_bad_row(void **state)
               "RETURN NEW; END$$");
     on_server("CREATE TRIGGER refuse BEFORE INSERT ON file_storage_metadata_dicom FOR EACH ROW "
               "EXECUTE FUNCTION refuse()");
-    for (int i = 0; i < N; i++) {
+    for (int i = 0; i < N; i++)
         snprintf(uids[i], sizeof uids[i], "1.2.%d", i);
+    for (int i = 0; i < N; i++)
         pthread_create(&threads[i], NULL, send_one, uids[i]);
-    }
     for (int i = 0; i < N; i++) {
         void *ok;
         pthread_join(threads[i], &ok);
