@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
  * An index that is lost, or is that of another place, comes again by itself. The index has a note for each store whose objects it has, named after the store's
- * absolute path: its rows hold such paths, too. Where a server finds no such note, or an empty index beside a data folder that is not, a
- * thread looks at every object and hands what the index lacks to the committer, while the server is at work; then it sets the note. A pass that
- * was cut short begins again, and passes over what is there.
+ * absolute path: its rows hold such paths, too. Where a server finds an empty index beside a data folder that is not, or no such note and rows whose files
+ * are gone, a thread looks at every object and hands what the index lacks to the committer, while the server is at work; then it sets the note. A pass that
+ * was cut short begins again, and passes over what is there. An index without a note whose rows have files (SPHERE's, say) is taken for complete.
  */
 #include "archive/archive_internal.h"
 #include "archive/indexing.h"
+#include "dicom/tags.h"
+#include "dicom/value.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 enum {
@@ -42,41 +45,51 @@ static void note_name(const Archive *archive, char out[NOTE_NAME])
     free(root);
 }
 
-bool healing_note(Archive *archive, Err *err)
+static bool set_note(Archive *archive, const char *value, Err *err)
 {
     char name[NOTE_NAME];
     note_name(archive, name);
     Index *index = archive_open_index_briefly(archive, err);
     bool ok =
-        index && idx_begin(index, err) && idx_note_set(index, name, "indexed", err) && idx_commit(index, err);
+        index && idx_begin(index, err) && idx_note_set(index, name, value, err) && idx_commit(index, err);
     idx_close(index);
     return ok;
 }
 
-/* -- is it needed? -- */
-
-static bool has_note(Archive *archive, bool *out, Err *err)
+bool healing_note(Archive *archive, Err *err)
 {
-    char name[NOTE_NAME];
-    const char *value = "";
-    Arena *arena = arena_new(0);
-    note_name(archive, name);
-    bool ok = idx_note_get(archive->index, arena, name, &value, err);
-    *out = ok && *value;
-    arena_free(arena);
-    return ok;
+    return set_note(archive, "indexed", err);
 }
 
-static bool is_empty(Archive *archive, bool *out, Err *err)
+/* -- is it needed? -- */
+
+static bool read_note(Archive *archive, Arena *arena, const char **value, Err *err)
 {
-    Arena *arena = arena_new(0);
-    IdxQuery query = {.level = DCM_LEVEL_PATIENT, .keys = dcm_dataset_new(arena), .limit = 1};
-    IdxRow row = {0};
+    char name[NOTE_NAME];
+    note_name(archive, name);
+    return idx_note_get(archive->index, arena, name, value, err);
+}
+
+/* Is there a row, and the file of the first one that comes to hand? */
+static bool look_at_one(Archive *archive, Arena *arena, bool *row, bool *file, Err *err)
+{
+    IdxQuery query = {.level = DCM_LEVEL_STUDY, .keys = dcm_dataset_new(arena), .limit = 1};
+    IdxRow newest = {0};
     IdxCursor *cursor = idx_query(archive->index, &query, err);
-    bool ok = cursor && idx_next(cursor, arena, &row, err);
-    *out = ok && !row.attributes;
+    bool ok = cursor && idx_next(cursor, arena, &newest, err);
     idx_cursor_free(cursor);
-    arena_free(arena);
+    *row = ok && newest.attributes;
+    *file = false;
+    if (!*row)
+        return ok;
+    const char *study = dcm_text(arena, newest.attributes, DCM_StudyInstanceUID, 0);
+    IdxSelection selection = {.studies = &study, .study_count = 1};
+    IdxFile one = {0};
+    IdxFiles *files = idx_select(archive->index, &selection, err);
+    ok = files && idx_files_next(files, arena, &one, err);
+    idx_files_free(files);
+    *row = ok && one.sop_instance;
+    *file = *row && access(one.path, F_OK) == 0;
     return ok;
 }
 
@@ -86,22 +99,40 @@ static bool stop_at_first(void *ctx, const char *name, Err *err)
     return err_set(err, ERR_CANCELLED, "one is enough");
 }
 
-static bool is_needed(Archive *archive, bool *out, Err *err)
+static bool has_files(Archive *archive, bool *out, Err *err)
 {
-    bool noted, empty, files = false;
     Err why;
     *out = false;
-    if (!has_note(archive, &noted, err) || !is_empty(archive, &empty, err))
-        return false;
-    if (noted && !empty)
+    if (store_walk(archive->store, stop_at_first, out, &why) || *out)
         return true;
-    if (!store_walk(archive->store, stop_at_first, &files, &why) && !files) {
-        if (err)
-            *err = why;
+    if (err)
+        *err = why;
+    return false;
+}
+
+static bool decide(Archive *archive, Arena *arena, bool *needed, Err *err)
+{
+    const char *note = "";
+    bool row, file, files;
+    if (!read_note(archive, arena, &note, err) || !look_at_one(archive, arena, &row, &file, err))
         return false;
-    }
-    *out = files;
-    return files || noted || healing_note(archive, err);
+    if (row && strcmp(note, "indexed") == 0)
+        return true;
+    if (row && file && !*note)
+        return healing_note(archive, err);
+    if (!has_files(archive, &files, err))
+        return false;
+    *needed = files;
+    return files || *note || healing_note(archive, err);
+}
+
+static bool is_needed(Archive *archive, bool *needed, Err *err)
+{
+    Arena *arena = arena_new(0);
+    *needed = false;
+    bool ok = decide(archive, arena, needed, err);
+    arena_free(arena);
+    return ok;
 }
 
 /* -- the work -- */
@@ -139,6 +170,8 @@ static bool pass(Healing *h)
                    "the index is not known to have all objects of %s; looking through them, while the server "
                    "works",
                    archive->settings.data_path);
+    if (!set_note(archive, "begun", &err))
+        return false;
     bool ok = arc_index_folder(archive, &wish, &done, &err);
     if (!ok && err.code != ERR_CANCELLED)
         archive_notice(archive, LOG_ERROR, "the data folder cannot be indexed: %s", err.text);

@@ -128,12 +128,12 @@ static void test_not_lost(void **state)
     assert_false(was_noticed(LOOKS));
 }
 
-/* A pass that was cut short: the note is missing, some rows are there. */
+/* A pass that was cut short: some rows are there. */
 static void test_half_of_it(void **state)
 {
     store_some();
     until_noted();
-    run_sql("DELETE FROM note WHERE name LIKE 'store %'");
+    run_sql("UPDATE note SET value = 'begun' WHERE name LIKE 'store %'");
     for (int i = 0; i < OBJECTS / 2; i++) {
         char name[96];
         snprintf(name, sizeof name, "data/P1/1.2.3/1.2.3.4/1.2.3.4.%d", i);
@@ -147,6 +147,19 @@ static void test_half_of_it(void **state)
     close_for_now();
     open_archive();
     until_noticed("the index is complete: 20 files seen, 10 added, 0 not");
+    assert_all_stored();
+}
+
+/* Nobody has noted anything, and its rows have files: SPHERE's index, or that of an older version. */
+static void test_without_a_note(void **state)
+{
+    store_some();
+    until_noted();
+    run_sql("DELETE FROM note WHERE name LIKE 'store %'");
+    close_for_now();
+    open_archive();
+    until_noted();
+    assert_false(was_noticed(LOOKS));
     assert_all_stored();
 }
 
@@ -172,7 +185,7 @@ static void test_lost_and_away(void **state)
     remove_index();
     open_archive();
     until_noticed("the index is complete");
-    run_sql("DELETE FROM note WHERE name LIKE 'store %'");
+    run_sql("UPDATE note SET value = 'begun' WHERE name LIKE 'store %'");
     close_for_now();
     sqlite3 *locker = NULL;
     IdxSettings impatient = {.sqlite_path = settings.index_path, .busy_timeout_ms = 100};
@@ -256,6 +269,7 @@ int main(void)
         TEST(test_half_of_it),
         TEST(test_moved_elsewhere),
         TEST(test_lost_and_away),
+        TEST(test_without_a_note),
         TEST(test_stores_meanwhile),
         TEST(test_prune),
         TEST(test_prune_refuses_an_empty_folder),
