@@ -115,8 +115,8 @@ static bool check_host(HttpExchange *x)
                                 .x_prefix = http_request_header(x, "X-Forwarded-Prefix")};
     forwarded_read(x->arena, &headers, x->connection->peer, s->tls_certificate != NULL, s->trusted_proxies,
                    s->root, &x->forwarded);
-    if (!header)
-        return refuse(x, 400, "no Host header");
+    if (!header) /* HTTP/1.0 needs none: some health checks are that old */
+        return x->old_version || refuse(x, 400, "no Host header");
     const char *name = host_name(x->arena, header);
     if (!name)
         return refuse(x, 400, "the Host header is not a host");
@@ -201,9 +201,10 @@ static bool may_be_dropped(const HttpExchange *x)
     return http_request_length(x) <= DROP_MAX;
 }
 
-bool http_exchange_begin(HttpExchange *x, const char *method)
+bool http_exchange_begin(HttpExchange *x, const char *method, const char *version)
 {
     x->begun = true;
+    x->old_version = !strcmp(version, "HTTP/1.0");
     x->method = method;
     x->head_only = !strcmp(method, "HEAD");
     pthread_mutex_lock(&x->server->lock);

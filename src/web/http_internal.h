@@ -110,7 +110,7 @@ struct HttpExchange {
     const char *user;
     void *state;
     void (*release)(void *state);
-    bool begun, head_only;
+    bool begun, head_only, old_version;
     uint64_t received, dropped, sent;
     Answer answer;
 };
@@ -119,7 +119,7 @@ struct HttpExchange {
 HttpExchange *http_exchange_new(HttpServer *server, HttpConnection *connection, struct MHD_Connection *wire,
                                 const char *target);
 /* The head is there. False: the answer must go out at once, and the connection ends with it. */
-bool http_exchange_begin(HttpExchange *x, const char *method);
+bool http_exchange_begin(HttpExchange *x, const char *method, const char *version);
 /* False: too much is dropped, the connection ends. */
 bool http_exchange_body(HttpExchange *x, Span piece);
 void http_exchange_end(HttpExchange *x);

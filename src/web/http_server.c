@@ -162,7 +162,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *wire, const 
     HttpExchange *x = *slot;
     if (!x->begun) {
         http_phase(x->connection, PHASE_BODY);
-        return http_exchange_begin(x, method) ? MHD_YES : http_send(x);
+        return http_exchange_begin(x, method, version) ? MHD_YES : http_send(x);
     }
     if (*size) {
         bool more = http_exchange_body(x, span_of(piece, *size));

@@ -66,10 +66,10 @@ static void cut(HttpServer *server, HttpConnection *c)
     c->cut = true;
 }
 
-/* Are bytes moving fast enough? A window of waiting, then the next. */
+/* Are bytes moving fast enough? A window of waiting, then the next. Readers may think twice as long: they may be working on what they have got. */
 static bool fast_enough(const HttpServer *server, HttpConnection *c, uint64_t bytes)
 {
-    int64_t window = server->settings.slow_timeout_ms;
+    int64_t window = server->settings.slow_timeout_ms * (c->phase == PHASE_ANSWER ? 2 : 1);
     if (c->waited_ms < window)
         return true;
     bool fast = bytes - c->window_bytes >= (uint64_t)(SLOWEST_BYTES_PER_SECOND * window / 1000);
