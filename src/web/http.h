@@ -140,8 +140,8 @@ typedef struct HttpSettings {
     uint64_t max_body;                                  /* bytes; 0 = 64 GiB */
     int64_t head_timeout_ms; /* from the first byte to the end of the headers; 0 = 10 s */
     int64_t idle_timeout_ms; /* silence between requests; 0 = 60 s */
-    int64_t
-        slow_timeout_ms; /* a body that comes, or an answer that is taken, with less than 1 KiB/s over this time is cut; 0 = 30 s */
+    /* A body that comes with less than 1 KiB/s over this time is cut, an answer that is taken so slowly after twice as long; 0 = 30 s. */
+    int64_t slow_timeout_ms;
     bool gzip;
     /* May the exchange go on with this role? False: it has answered (401 with WWW-Authenticate, or 403). NULL = everybody may do everything. */
     bool (*authorize)(void *ctx, HttpExchange *x, HttpRole role);
