@@ -258,6 +258,24 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void *stop_web(void *web)
+{
+    web_stop(web, STOP_GRACE_MS);
+    return NULL;
+}
+
+/* At one time, so that neither takes new work while the other finishes. */
+static void stop_both(WebServer *web, ScpServer *server)
+{
+    pthread_t thread;
+    bool apart = web && pthread_create(&thread, NULL, stop_web, web) == 0;
+    scp_stop(server, STOP_GRACE_MS);
+    if (apart)
+        pthread_join(thread, NULL);
+    else
+        web_stop(web, STOP_GRACE_MS);
+}
+
 static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
 {
     const Settings *s = cli->settings;
@@ -294,8 +312,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     fflush(stdout);
     log_info("pacs.event_sphere", "server stops signal=%s associations=%u", strsignal(number),
              scp_associations(server));
-    web_stop(web, STOP_GRACE_MS);
-    scp_stop(server, STOP_GRACE_MS);
+    stop_both(web, server);
     return EXIT_OK;
 }
 
