@@ -3,6 +3,7 @@
 
 #include "base/span.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -49,7 +50,7 @@ void http_date_format(int64_t seconds, char out[HTTP_DATE_SIZE])
     time_t t = (time_t)seconds;
     struct tm tm;
     if (!gmtime_r(&t, &tm) || strftime(out, HTTP_DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
-        strcpy(out, "Thu, 01 Jan 1970 00:00:00 GMT");
+        snprintf(out, HTTP_DATE_SIZE, "Thu, 01 Jan 1970 00:00:00 GMT");
 }
 
 bool http_date_parse(const char *text, int64_t *seconds)

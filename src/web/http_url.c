@@ -80,9 +80,7 @@ static bool parse_path(Arena *arena, Span path, Url *out, Err *err)
         *end++ = '/';
         end = stpcpy(end, part);
     }
-    if (end == whole)
-        strcpy(whole, "/");
-    out->path = whole;
+    out->path = end == whole ? "/" : whole;
     out->parts = parts;
     return true;
 }
@@ -140,6 +138,8 @@ bool url_parse(Arena *arena, const char *target, Url *out, Err *err)
     size_t hash = span_index(s, '#');
     s = span_sub(s, 0, hash);
     size_t mark = span_index(s, '?');
-    Span query = mark == SIZE_MAX ? (Span){0} : span_sub(s, mark + 1, SIZE_MAX);
+    Span query = {0};
+    if (mark != SIZE_MAX)
+        query = span_sub(s, mark + 1, SIZE_MAX);
     return parse_path(arena, span_sub(s, 0, mark), out, err) && parse_query(arena, query, out, err);
 }

@@ -102,9 +102,8 @@ static void write_parameters(JsonWriter *w, const Line *line)
     for (const char *const *one = line->route->parameters; one && *one; one++) {
         Span text = span_cstr(*one);
         size_t colon = span_index(text, ':');
-        write_parameter(w, "query", span_sub(text, 0, colon),
-                        colon == SIZE_MAX ? (Span){0} : span_trim(span_sub(text, colon + 1, SIZE_MAX)),
-                        false);
+        Span description = colon == SIZE_MAX ? SPAN("") : span_trim(span_sub(text, colon + 1, SIZE_MAX));
+        write_parameter(w, "query", span_sub(text, 0, colon), description, false);
     }
     json_end_array(w);
 }

@@ -123,7 +123,7 @@ static inline Reply client_reply(int fd, bool head_only)
         return reply;
     }
     reply.head = strdup(buf_cstr(&in));
-    reply.status = (unsigned)atoi(reply.head + 9);
+    reply.status = (unsigned)strtoul(reply.head + 9, NULL, 10);
     buf_clear(&in);
     const char *length = reply_header(&reply, "Content-Length");
     if (head_only || reply.status == 204 || reply.status == 304 || reply.status == 100) {
