@@ -173,6 +173,9 @@ size_t spool_waiting(const Spool *spool);
 /* Until the database is there; false when *stop was set. */
 bool spool_await_index(Spool *spool, const atomic_bool *stop);
 
+/* -- query.c -- */
+IdxQuery archive_query_of(const ArcAsk *ask);
+
 /* -- filescan.c -- */
 /* A scan of this archive's files; few run at one time, others wait a little (ERR_LIMIT). */
 ArcFileScan *archive_scan_files(Archive *archive, const ArcFileWish *wish, Err *err);

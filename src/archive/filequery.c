@@ -142,14 +142,10 @@ FileQuery *filequery_open(Archive *archive, const ArcAsk *ask, Err *err)
     *q = (FileQuery){.archive = archive,
                      .arena = arena,
                      .scan = scan,
-                     .query = {.level = ask->level,
-                               .keys = ask->keys,
-                               .match = ask->match,
-                               .all_attributes = ask->all_attributes,
-                               .stopped = ask->stopped,
-                               .stopped_ctx = ask->stopped_ctx},
+                     .query = archive_query_of(ask),
                      .limit = ask->limit,
                      .offset = ask->offset};
+    q->query.limit = q->query.offset = 0; /* counted over all batches */
     return q;
 }
 

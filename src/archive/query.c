@@ -24,6 +24,21 @@ static bool model_has_level(ArcModel model, DcmLevel level)
     return model != ARC_PATIENT_STUDY_ONLY || level == DCM_LEVEL_PATIENT || level == DCM_LEVEL_STUDY;
 }
 
+IdxQuery archive_query_of(const ArcAsk *ask)
+{
+    return (IdxQuery){
+        .level = ask->level,
+        .keys = ask->keys,
+        .match = ask->match,
+        .limit = ask->limit,
+        .offset = ask->offset,
+        .all_attributes = ask->all_attributes,
+        .extended_attributes = ask->extended_attributes,
+        .stopped = ask->stopped,
+        .stopped_ctx = ask->stopped_ctx,
+    };
+}
+
 ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err)
 {
     if ((unsigned)ask->level >= DCM_LEVEL_COUNT) {
@@ -35,17 +50,7 @@ ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err)
                 dcm_level_name(ask->level));
         return NULL;
     }
-    IdxQuery query = {
-        .level = ask->level,
-        .keys = ask->keys,
-        .match = ask->match,
-        .limit = ask->limit,
-        .offset = ask->offset,
-        .all_attributes = ask->all_attributes,
-        .extended_attributes = ask->extended_attributes,
-        .stopped = ask->stopped,
-        .stopped_ctx = ask->stopped_ctx,
-    };
+    IdxQuery query = archive_query_of(ask);
     Err why = {0};
     ArcQuery own = {0};
     if (!arc_index_is_away(archive, &why)) {

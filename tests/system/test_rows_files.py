@@ -77,6 +77,21 @@ def test_counters_and_character_sets_of_files(lone):
     assert text(other[CHARSET]) == "ISO_IR 100" and other[NAME].rstrip() == "M\xfcller^Ute".encode("latin-1")
 
 
+def test_extended_tags_of_files(lone):
+    """Keys and answers that only app/tags.yml knows."""
+    thickness = 0x00180050
+    (lone.folder / "app/tags.yml").write_text("series:\n  - '00180050'\n")
+    put_by_hand(lone, "THIN", uid(6), 1, extra={thickness: ("DS", "0.625")})
+    lone.set("send_extended_db_of_find", True)
+    lone.start()
+    client = client_of(lone)
+    [one], final = client.find("SERIES", {SERIES: ("UI", ""), thickness: ("DS", "0.625")})
+    assert (text(one[SERIES]), text(one[thickness]), final.status) == (f"{uid(6)}.1", "0.625", 0)
+    [one], _ = client.find("SERIES", {STUDY: ("UI", uid(6)), SERIES: ("UI", "")})
+    assert text(one[thickness]) == "0.625", "unasked, because the settings say so"
+    client.release()
+
+
 def test_junk_and_what_lies_elsewhere_is_no_answer(lone, tmp_path):
     (lone.data / "ALONE/notes.txt").write_text("no image")
     (lone.data / "ALONE" / uid(1) / "liar").write_bytes(b"\0" * 128 + b"DICM" + os.urandom(5000))
