@@ -82,6 +82,7 @@ def former(reader, postgres):
     sphere_folder.fill(folder, postgres, sorted(path for path in images.rglob("*") if path.is_file()))
 
 
+@pytest.mark.asan
 @pytest.mark.parametrize("name", PLAYED)
 def test_the_examples_print_what_they_say(name, reader, database):
     if name == "README.md":
