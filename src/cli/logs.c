@@ -60,12 +60,30 @@ static uint32_t add_handler(LogPlan *plan, LogHandler handler)
     return UINT32_C(1) << plan->handler_count++;
 }
 
-static bool names_logger(const LogPlan *plan, const char *name)
+static LogLogger *logger_named(LogPlan *plan, const char *name)
 {
     for (size_t i = 0; i < plan->logger_count; i++)
         if (!strcmp(plan->loggers[i].name, name))
-            return true;
-    return false;
+            return &plan->loggers[i];
+    return NULL;
+}
+
+/* What fails a command prints itself (cli_fail): whatever the file says, its logger leaves the consoles alone. */
+static void spare_consoles(LogPlan *plan)
+{
+    LogLogger *own = logger_named(plan, "command_event"), *root = logger_named(plan, "");
+    if (!own && plan->logger_count < LOG_MAX_LOGGERS) {
+        own = &plan->loggers[plan->logger_count++];
+        *own = (LogLogger){.name = "command_event", .propagate = true};
+    }
+    if (!own)
+        return;
+    if (own->propagate && root)
+        own->handlers |= root->handlers;
+    own->propagate = false;
+    for (size_t i = 0; i < plan->handler_count; i++)
+        if (plan->handlers[i].to == LOG_TO_STDERR || plan->handlers[i].to == LOG_TO_STDOUT)
+            own->handlers &= ~(UINT32_C(1) << i);
 }
 
 /* The two loggers that are there without the file. */
@@ -80,7 +98,7 @@ static void add_own(const Cli *cli, LogPlan *plan, bool silenced)
                   .file = {.path = in_log_folder(cli, "settings.log"), .max_bytes = TEN_MIB, .keep = KEPT}});
     handlers |= add_handler(plan, console_handler(cli, LOG_WARNING, ""));
     for (size_t i = 0; i < LOGGING_OWN_LOGGERS; i++)
-        if (!names_logger(plan, names[i]))
+        if (!logger_named(plan, names[i]))
             plan->loggers[plan->logger_count++] =
                 (LogLogger){.name = names[i], .level = LOG_DEBUG, .handlers = handlers, .disabled = silenced};
 }
@@ -110,6 +128,7 @@ static bool start_configured(const Cli *cli, const char *file, bool data_on_stdo
     if (!logging_config_load(cli->arena, file, &terms, plan, &replace, problems))
         return false;
     add_own(cli, plan, replace);
+    spare_consoles(plan);
     Err err = {0};
     return start_files(plan, &err) || (buf_printf(problems, "%s: %s\n", file, err.text) && false);
 }

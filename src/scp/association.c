@@ -38,14 +38,20 @@ enum { OPERATIONS = sizeof operations / sizeof *operations };
 
 /* -- answering -- */
 
-/* What is too long for an Error Comment ends where its last whole clause does, if that is not near the beginning. */
+/* What is too long for an Error Comment ends where its last whole clause does; with dots behind a word when that says too little. */
 static void cut_at_clause(char *comment, size_t n)
 {
-    enum { SHORT = 24 };
-    while (n > SHORT && !(comment[n - 1] == ' ' && (comment[n - 2] == ';' || comment[n - 2] == ':')))
-        n--;
-    if (n > SHORT)
-        comment[n - 2] = 0;
+    enum { ENOUGH = 44 };
+    static const char dots[] = " ...";
+    size_t clause = n, word = n - strlen(dots);
+    while (clause > ENOUGH && !(comment[clause - 1] == ' ' && strchr(";:", comment[clause - 2])))
+        clause--;
+    while (word > ENOUGH && comment[word] != ' ')
+        word--;
+    if (clause > ENOUGH)
+        comment[clause - 2] = 0;
+    else
+        memcpy(comment + word, dots, sizeof dots);
 }
 
 void scp_set_comment(NetCommand *response, const char *text)

@@ -359,9 +359,11 @@ bool scu_judge(const ScuResult *result, const char *what, const char *peer, cons
     DcmStatusClass class = dcm_status_class(result->status);
     if (class == DCM_SUCCESS || class == DCM_WARNING)
         return true;
+    const char *text = dcm_status_text(result->status, service);
+    bool more = *result->comment && strcmp(result->comment, text) != 0;
     err_set(err, class == DCM_CANCEL ? ERR_CANCELLED : ERR_REFUSED, "%s%s%s answered 0x%04X (%s)%s%s",
-            what ? what : "", what ? ": " : "", peer, result->status,
-            dcm_status_text(result->status, service), *result->comment ? ": " : "", result->comment);
+            what ? what : "", what ? ": " : "", peer, result->status, text, more ? ": " : "",
+            more ? result->comment : "");
     if (err)
         err->dimse = result->status;
     return false;

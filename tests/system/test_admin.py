@@ -4,8 +4,9 @@ import re
 import signal
 
 import pytest
+import sphere_folder
 from archive import Archive, as_program
-from programs import Server, free_port, run, wait_until
+from programs import BINARY, Server, free_port, run, wait_until
 
 
 @pytest.fixture
@@ -172,6 +173,19 @@ def test_the_old_launcher_with_and_without_python(stopped_archive, tmp_path):
         done = run(*command, "find", "a b", "99999", "-aec", "X Y", check=False)
         assert done.returncode == 2 and "port" in done.stderr
     assert run("/usr/bin/python3", "manage.py", "settings", "check", cwd=stopped_archive.folder).stdout.startswith(str(stopped_archive.settings))
+
+
+def test_a_failure_is_said_once_whatever_the_logging_is(tmp_path):
+    """SPHERE's logging_config.yml sends every logger to the console; the journal has the failure, the console not twice."""
+    folder = sphere_folder.make_folder(tmp_path / "sphere", free_port(), 5432)
+    (folder / "manage").symlink_to(BINARY)
+    for logging in (None, "version: 1\nhandlers: {h: {class: logging.StreamHandler}}\nroot: {level: DEBUG, handlers: [h]}\n", "version: [\n"):
+        if logging:
+            (folder / "app/logging_config.yml").write_text(logging)
+        done = run(folder / "manage", "echo", "127.0.0.1", free_port(), "-aec", "NOBODY", "-v", "0", check=False)
+        assert done.returncode == 1
+        assert done.stderr.count("Connection refused") == 1, done.stderr
+    assert "Connection refused" in (folder / "log/command_event.log").read_text()
 
 
 def test_commands_are_journalled(archive):  # CLI-15

@@ -169,7 +169,7 @@ def test_a_destination_that_cannot_be_had(archive, receiver, why):
     assert counters(final) == (0, 4, 0)
     assert sorted(text(final.identifier[FAILED_LIST]).split("\\")) == instances
     assert final.comment.startswith("RECEIVER at 127.0.0.1:" if why == "nobody listens" else "")
-    assert not final.comment.endswith((":", ";")) and len(final.comment) > 20
+    assert not final.comment.endswith((":", ";")) and len(final.comment) > 40, "whole clauses, or words and dots"
     client.release()
 
 
