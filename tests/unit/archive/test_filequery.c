@@ -266,11 +266,10 @@ static void put_key(DcmDataset *keys, DcmTag tag)
         if (more && *more)
             snprintf(text + strlen(text), 64, "\\%.60s", more);
     } else if (e->vr == DCM_VR_DA && strlen(text) == 8 && chance(2)) {
-        memmove(text + (chance(2) ? 1 : 0), text, 9);
-        if (strlen(text) == 8)
-            strcat(text, "-");
-        else
-            *text = '-';
+        char day[9];
+        snprintf(day, sizeof day, "%s", text);
+        bool before = chance(2);
+        snprintf(text, TEXT, "%s%s%s", before ? "-" : "", day, before ? "" : "-");
     } else if (e->vr != DCM_VR_UI) {
         change_text(text);
     }
