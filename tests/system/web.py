@@ -53,7 +53,7 @@ class Web:
                 for piece in pieces:
                     sock.sendall(piece)
                 sock.shutdown(socket.SHUT_WR)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:
                 pass  # the server has answered and closed; what it said is still to be read
             return read_all(sock)
 
