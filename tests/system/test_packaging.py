@@ -48,7 +48,8 @@ def test_the_package_has_what_it_promises(package, unpacked):  # PKG-01
         assert f"{library} (>=" in depends or f"{library}," in depends, depends
     for name in ("usr/bin/gantry", "usr/share/man/man1/gantry.1.gz", "usr/share/man/man1/manage.1.gz", "usr/share/man/man1/sphere-admin.1.gz",
                  "usr/share/bash-completion/completions/manage", "usr/share/doc/gantry/copyright", "usr/share/doc/gantry/changelog.gz",
-                 "usr/share/doc/gantry/changelog.Debian.gz", "usr/share/doc/gantry/README.md", "usr/share/doc/gantry/examples/port-104.conf",
+                 "usr/share/doc/gantry/changelog.Debian.gz", "usr/share/doc/gantry/README.md", "usr/share/doc/gantry/operations.md",
+                 "usr/share/doc/gantry/examples/port-104.conf",
                  "usr/lib/sysusers.d/gantry.conf", "lib/systemd/system/gantry@.service"):
         assert (unpacked / name).is_file(), name
     for name in ("manage", "sphere-admin"):
@@ -67,7 +68,8 @@ def test_the_program_of_the_package_works(unpacked, tmp_path):
 
 @needs["dh"]
 def test_completion_of_the_package(unpacked):
-    script = f'source {unpacked}/usr/share/bash-completion/completions/manage; COMP_WORDS=(manage "$1" "$2"); COMP_CWORD=$3; _gantry_manage; echo "${{COMPREPLY[@]}}"'
+    words = 'COMP_WORDS=(manage "$1" "$2"); COMP_CWORD=$3; _gantry_manage; echo "${COMPREPLY[@]}"'
+    script = f"source {unpacked}/usr/share/bash-completion/completions/manage; {words}"
     assert run("bash", "-c", script, "bash", "runs", "", "1").stdout == "runserver\n"
     assert "--ae_called" in run("bash", "-c", script, "bash", "store", "--ae", "2").stdout
 
