@@ -35,10 +35,18 @@ __attribute__((unused)) static bool on_postgres(const Fixture *f)
     return f->server != NULL;
 }
 
+/* The extended attributes of every index that is opened from now on. */
+__attribute__((unused)) static const IdxExtended *fixture_extended;
+__attribute__((unused)) static size_t fixture_extended_count;
+
 /* What the tests open their index with; `path` is only SQLite's. */
 __attribute__((unused)) static IdxSettings fixture_settings(const Fixture *f)
 {
-    IdxSettings settings = {.sqlite_path = f->path, .busy_timeout_ms = 2000, .readers = 2};
+    IdxSettings settings = {.sqlite_path = f->path,
+                            .busy_timeout_ms = 2000,
+                            .readers = 2,
+                            .extended = fixture_extended,
+                            .extended_count = fixture_extended_count};
     if (f->server) {
         settings.engine = IDX_POSTGRESQL;
         settings.postgres = (IdxPostgres){.host = f->server->folder,

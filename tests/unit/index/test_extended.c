@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+/* Extended attributes: which are refused, what their table is, columns that come and widen, fills that are noted. */
+#include "fixture.h"
+
+#include "index/extended.h"
+#include "index/tables.h"
+
+#define REFERENCED DCM_ReferencedImageSequence
+
+static const IdxExtended few[] = {
+    {DCM_LEVEL_IMAGE, DCM_Rows, .vr = DCM_VR_US, .column = "rows", .chars = 16},
+    {DCM_LEVEL_IMAGE, DCM_SliceLocation, .vr = DCM_VR_DS, .column = "slice_location", .chars = 8},
+    {DCM_LEVEL_SERIES, DCM_ProtocolName, .vr = DCM_VR_LO, .column = "protocol_name", .chars = 8},
+    {DCM_LEVEL_IMAGE, DCM_CodeValue, {REFERENCED}, 1, DCM_VR_SH, "code_value", 6},
+};
+enum { FEW = sizeof few / sizeof *few };
+
+static void use(const IdxExtended *list, size_t count)
+{
+    fixture_extended = list;
+    fixture_extended_count = count;
+}
+
+static int setup_plain(void **state)
+{
+    use(NULL, 0);
+    return fixture_setup(state);
+}
+
+static void reopen(Fixture *f, const IdxExtended *list, size_t count)
+{
+    idx_close(f->index);
+    use(list, count);
+    ASSERT_OK(f, fixture_open(f));
+}
+
+static void what_is_refused(void **state)
+{
+    static const struct {
+        IdxExtended one;
+        const char *says;
+    } cases[] = {
+        {{DCM_LEVEL_STUDY, DCM_SpecificCharacterSet, .vr = DCM_VR_CS, .column = "a"}, "searched by"},
+        {{DCM_LEVEL_STUDY, DCM_TAG(0x0010, 0), .vr = DCM_VR_UL, .column = "a"}, "searched by"},
+        {{DCM_LEVEL_IMAGE, DCM_PixelData, .vr = DCM_VR_OW, .column = "a"}, "pixel data"},
+        {{DCM_LEVEL_IMAGE, DCM_CodeValue, {DCM_PixelData}, 1, DCM_VR_SH, "a", 0}, "pixel data"},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .column = "a"}, "value representation"},
+        {{DCM_LEVEL_IMAGE, REFERENCED, .vr = DCM_VR_SQ, .column = "a"}, "sequence"},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "1a"}, "column's name"},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "a\"; DROP"}, "column's name"},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = ""}, "column's name"},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS,
+          .column = "a123456789b123456789c123456789d123456789e123456789f123456789g123"},
+         "column's name"},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "a", .chars = -1}, "size"},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "Study_Date"}, NULL},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "Date_Study"}, "something else"},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "size"}, "something else"},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "ATTRIBUTES"}, "something else"},
+        {{DCM_LEVEL_IMAGE, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "end_us"}, "something else"},
+        {{DCM_LEVEL_IMAGE, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "rows"}, "something else"},
+        {{DCM_LEVEL_IMAGE, DCM_Rows, .vr = DCM_VR_US, .column = "other"}, "twice"},
+        {{DCM_LEVEL_STUDY, DCM_StudyID, .vr = DCM_VR_SH, .column = "study_id"}, "study_dcm_id"},
+        {{DCM_LEVEL_STUDY, DCM_StudyID, .vr = DCM_VR_SH, .column = "study_dcm_id"}, NULL},
+        {{DCM_LEVEL_STUDY, DCM_SeriesInstanceUID, .vr = DCM_VR_UI, .column = "a"},
+         "the key of the table series"},
+        {{DCM_LEVEL_IMAGE, DCM_CodeValue, {REFERENCED}, 1, DCM_VR_SH, "b", 0}, "twice"},
+        {{DCM_LEVEL_IMAGE, DCM_CodeValue, {DCM_SourceImageSequence}, 1, DCM_VR_SH, "b", 0}, NULL},
+        {{DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "order"}, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Err err = {0};
+        bool ok = idx_extended_check(few, FEW, &cases[i].one, &err);
+        if (ok != !cases[i].says || (!ok && !strstr(err.text, cases[i].says)))
+            fail_msg("case %zu: %s", i, err.text);
+    }
+}
+
+static void too_many_of_a_level(void **state)
+{
+    IdxExtended *many = calloc(IDX_EXTENDED_MAX, sizeof *many);
+    assert_non_null(many);
+    Err err = {0};
+    for (size_t i = 0; i < IDX_EXTENDED_MAX; i++)
+        many[i] = (IdxExtended){DCM_LEVEL_STUDY, DCM_TAG(0x0020, 0x9000 + i), .vr = DCM_VR_LO, .column = "x"};
+    IdxExtended one = {DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "a"};
+    assert_false(idx_extended_check(many, IDX_EXTENDED_MAX, &one, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    one.level = DCM_LEVEL_SERIES;
+    assert_true(idx_extended_check(many, IDX_EXTENDED_MAX, &one, &err));
+    free(many);
+}
+
+static void the_table_is_in_order_and_lookups_prefer_the_base(void **state)
+{
+    static const IdxExtended list[] = {
+        {DCM_LEVEL_IMAGE, DCM_CodeValue, {DCM_SourceImageSequence}, 1, DCM_VR_SH, "b", 6},
+        {DCM_LEVEL_IMAGE, DCM_CodeValue, {REFERENCED}, 1, DCM_VR_SH, "a", 6},
+        {DCM_LEVEL_STUDY, DCM_BodyPartExamined, .vr = DCM_VR_CS, .column = "body", .chars = 16},
+        {DCM_LEVEL_IMAGE, DCM_PatientName, .vr = DCM_VR_PN, .column = "name", .chars = 16},
+        {DCM_LEVEL_IMAGE, DCM_CodeValue, .vr = DCM_VR_SH, .column = "c", .chars = 6},
+        {DCM_LEVEL_IMAGE, DCM_TAG(0x5400, 0x0100), .vr = DCM_VR_LO, .column = "far", .chars = 6},
+    };
+    Arena *arena = arena_new(0);
+    Err err = {0};
+    const IdxAttributes *set = idx_attributes_make(arena, list, sizeof list / sizeof *list, &err);
+    assert_non_null(set);
+    for (size_t i = 1; i < set->count; i++) {
+        const IdxAttribute *a = &set->rows[i - 1], *b = &set->rows[i];
+        assert_true(a->level < b->level || (a->level == b->level && a->tag <= b->tag));
+    }
+    assert_string_equal(idx_attribute_at(set, DCM_CodeValue, DCM_LEVEL_IMAGE)->column, "c");
+    assert_string_equal((idx_attribute_at(set, DCM_CodeValue, DCM_LEVEL_IMAGE) + 1)->column, "b");
+    assert_true(idx_attribute_at(set, REFERENCED, DCM_LEVEL_IMAGE)->trimmed);
+    assert_string_equal(idx_attribute(set, DCM_BodyPartExamined, DCM_LEVEL_STUDY)->column, "body");
+    assert_int_equal(idx_attribute(set, DCM_BodyPartExamined, DCM_LEVEL_IMAGE)->level, DCM_LEVEL_SERIES);
+    assert_int_equal(idx_attribute(set, DCM_BodyPartExamined, DCM_LEVEL_PATIENT)->level, DCM_LEVEL_SERIES);
+    assert_int_equal(idx_attribute(set, DCM_PatientName, DCM_LEVEL_IMAGE)->level, DCM_LEVEL_PATIENT);
+    assert_int_equal(set->last, DCM_TAG(0x5400, 0x0100));
+    arena_free(arena);
+}
+
+static DcmDataset *object(Fixture *f, int n)
+{
+    DcmDataset *ds =
+        object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID, "1.1.1",
+                  DCM_SOPInstanceUID, arena_printf(f->arena, "1.1.1.%d", n), DCM_SliceLocation, "12.5",
+                  DCM_ProtocolName, "A long name of a protocol", 0);
+    dcm_put_u16(ds, DCM_Rows, (uint16_t)(500 + n));
+    return ds;
+}
+
+static void columns_come_and_old_rows_wait(void **state)
+{
+    Fixture *f = *state;
+    IdxFilling filling;
+    Arena *arena = f->arena;
+    const char *since, *again;
+    store(f, object(f, 1));
+    reopen(f, few, FEW);
+    ASSERT_OK(f, idx_filling(f->index, &filling, &f->err));
+    assert_true(filling.extended == FEW && filling.waiting == FEW && filling.base && !filling.begun);
+    /* What `attributes` had is found and comes back before the column is filled. */
+    DcmDataset *keys = object_of(arena, DCM_ProtocolName, "", 0);
+    dcm_put_u16(keys, DCM_Rows, 501);
+    const char *texts;
+    assert_int_equal(ask(f, DCM_LEVEL_IMAGE, keys, (DcmMatchOptions){0}, DCM_ProtocolName, &texts), 1);
+    assert_string_equal(texts, "A long name of a protocol");
+    ASSERT_OK(f, idx_filling_begin(f->index, arena, false, &since, &f->err));
+    ASSERT_OK(f, idx_filling_begin(f->index, arena, false, &again, &f->err));
+    assert_string_equal(since, again);
+    uint64_t objects, bytes;
+    const IdxSelection rest = {.everything = true, .not_since = since};
+    ASSERT_OK(f, idx_select_count(f->index, &rest, &objects, &bytes, &f->err));
+    assert_int_equal(objects, 1);
+    store(f, object(f, 1));
+    ASSERT_OK(f, idx_select_count(f->index, &rest, &objects, &bytes, &f->err));
+    assert_int_equal(objects, 0);
+    assert_string_equal(sql_text(f, "SELECT \"rows\" FROM file_storage_metadata_dicom"), "501");
+    assert_string_equal(sql_text(f, "SELECT protocol_name FROM series"), "A long n");
+    ASSERT_OK(f, idx_filling_end(f->index, &f->err));
+    ASSERT_OK(f, idx_filling(f->index, &filling, &f->err));
+    assert_true(filling.waiting == 0 && filling.base && !filling.begun);
+}
+
+static void others_who_write_without_them_take_the_notes_away(void **state)
+{
+    Fixture *f = *state;
+    IdxFilling filling;
+    reopen(f, few, FEW);
+    store(f, object(f, 1));
+    ASSERT_OK(f, idx_filling(f->index, &filling, &f->err));
+    assert_int_equal(filling.waiting, 0); /* it was empty: nothing has to be filled */
+    reopen(f, few, 1);
+    ASSERT_OK(f, idx_filling(f->index, &filling, &f->err));
+    assert_int_equal(filling.waiting, 0);
+    store(f, object(f, 2));
+    assert_string_equal(sql_text(f, "SELECT slice_location FROM file_storage_metadata_dicom WHERE "
+                                    "instance_uid = '1.1.1.2'"),
+                        "(null)");
+    reopen(f, few, FEW);
+    ASSERT_OK(f, idx_filling(f->index, &filling, &f->err));
+    assert_int_equal(filling.waiting, FEW - 1);
+    assert_string_equal(sql_text(f, "SELECT slice_location FROM file_storage_metadata_dicom WHERE "
+                                    "instance_uid = '1.1.1.1'"),
+                        "12.5");
+}
+
+static void a_column_is_widened_never_narrowed(void **state)
+{
+    Fixture *f = *state;
+    IdxExtended one = few[1];
+    reopen(f, &one, 1);
+    one.chars = 2;
+    reopen(f, &one, 1);
+    store(f, object(f, 1));
+    assert_string_equal(sql_text(f, "SELECT slice_location FROM file_storage_metadata_dicom"), "12");
+    /* What another server has cut shorter is still found. */
+    one.chars = 200;
+    reopen(f, &one, 1);
+    const DcmDataset *keys = object_of(f->arena, DCM_SliceLocation, "12.50", 0);
+    assert_int_equal(ask(f, DCM_LEVEL_IMAGE, keys, (DcmMatchOptions){0}, DCM_SliceLocation, NULL), 1);
+    if (on_postgres(f))
+        assert_string_equal(
+            sql_text(f,
+                     "SELECT character_maximum_length FROM information_schema.columns WHERE table_schema = "
+                     "current_schema() AND column_name = 'slice_location'"),
+            "200");
+    one.chars = 0;
+    reopen(f, &one, 1);
+    if (on_postgres(f))
+        assert_string_equal(sql_text(f,
+                                     "SELECT data_type FROM information_schema.columns WHERE table_schema = "
+                                     "current_schema() AND column_name = 'slice_location'"),
+                            "text");
+}
+
+static void a_column_of_another_kind_is_refused(void **state)
+{
+    Fixture *f = *state;
+    if (!on_postgres(f))
+        skip();
+    idx_close(f->index);
+    sql_text(f, "ALTER TABLE file_storage_metadata_dicom ADD COLUMN slice_location integer");
+    use(few, FEW);
+    f->index = fixture_open(f);
+    assert_null(f->index);
+    assert_non_null(strstr(f->err.text, "slice_location"));
+    assert_non_null(strstr(f->err.text, "field_name"));
+}
+
+static void a_wrong_definition_opens_nothing(void **state)
+{
+    Fixture *f = *state;
+    static const IdxExtended wrong = {DCM_LEVEL_STUDY, DCM_FlipAngle, .vr = DCM_VR_DS, .column = "a b"};
+    idx_close(f->index);
+    use(&wrong, 1);
+    f->index = fixture_open(f);
+    assert_null(f->index);
+    assert_non_null(strstr(f->err.text, "00181314"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_plain, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(too_many_of_a_level),
+        cmocka_unit_test(the_table_is_in_order_and_lookups_prefer_the_base),
+        TEST(columns_come_and_old_rows_wait),
+        TEST(others_who_write_without_them_take_the_notes_away),
+        TEST(a_column_is_widened_never_narrowed),
+        TEST(a_column_of_another_kind_is_refused),
+        TEST(a_wrong_definition_opens_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
