@@ -249,7 +249,7 @@ static unsigned final_status(const HttpExchange *x, const union MHD_ConnectionIn
 {
     if (wire && wire->http_status)
         return wire->http_status;
-    return x->connection->cut ? 408 : 499;
+    return x->connection->cut ? 408 : http_answered(x) ? x->answer.status : 499;
 }
 
 void http_exchange_finish(HttpExchange *x, bool complete)

@@ -203,6 +203,9 @@ static void log_library(void *ctx, const char *format, va_list args)
 
 /* -- start and stop -- */
 
+/* In GnuTLS's words. */
+static const char tls_versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+
 static bool read_pem(const char *path, char **out, Err *err)
 {
     Buf text;
@@ -252,6 +255,7 @@ bool http_serve(HttpServer *server, Err *err)
         return false;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate},
                                    {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key},
+                                   {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_versions},
                                    {MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
                      MHD_USE_ITC | MHD_USE_ERROR_LOG | (server->certificate ? MHD_USE_TLS : 0);
@@ -267,7 +271,7 @@ bool http_serve(HttpServer *server, Err *err)
                          MHD_OPTION_URI_LOG_CALLBACK, on_target, server,              //
                          MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, server,         //
                          MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,           //
-                         MHD_OPTION_ARRAY, server->certificate ? tls : &tls[2],       //
+                         MHD_OPTION_ARRAY, server->certificate ? tls : &tls[3],       //
                          MHD_OPTION_END);
     if (!server->daemon)
         return err_set(err, ERR_IO, "the HTTP server on %s:%u does not start%s", s->address, server->port,

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from postgres import AVAILABLE, Postgres
 from programs import PATIENCE, ROOT, SANITIZED, free_port, wait_until
 from web import Web, read_all, status_of
 
@@ -28,6 +29,28 @@ def test_health_says_what_is_wrong_or_nothing(web):
     assert health["status"] == health["index"] == health["space"] == "ok"
     assert health["free_bytes"] > 0 and health["version"]
     assert str(web.archive.folder) not in answer.body.decode()
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="PostgreSQL's programs are not installed")
+def test_health_fails_while_the_database_is_away(stopped_archive):
+    postgres = Postgres()
+    try:
+        postgres.sql("CREATE SCHEMA health")
+        postgres.use(stopped_archive, "health")
+        web = Web(stopped_archive)
+        stopped_archive.start()
+        assert web.get("/health").status == 200
+        postgres.stop()
+        answer = web.get("/health")
+        assert answer.status == 503
+        health = answer.json()
+        assert health["status"] == "failing" and "database" in health["index"] and health["space"] == "ok"
+        assert "127.0.0.1" not in answer.body.decode() and str(postgres.port) not in answer.body.decode()
+        postgres.start()
+        wait_until(lambda: web.get("/health").status == 200, 60, "the database is back")
+        stopped_archive.stop()
+    finally:
+        postgres.remove()
 
 
 def test_metrics_count_requests_by_route_method_and_status(web):
