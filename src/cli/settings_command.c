@@ -2,6 +2,7 @@
 /* `manage settings check|show`: are the settings sound, and what is in force from where. */
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/tags.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,18 @@ static void print_remark(void *ctx, LogLevel level, const char *text)
     printf("%s\n", text);
 }
 
+/* The list of extended tags belongs to the settings. *count grows by what is wrong with it. */
+static bool check_tags(const Cli *cli, size_t *count, Err *err)
+{
+    Tags tags;
+    Buf problems;
+    buf_init(&problems, 0);
+    bool ok = tags_load(cli->arena, cli->folder, &tags, &problems, err);
+    *count += ok && problems.n > 0;
+    cli_put(stdout, &problems);
+    return ok;
+}
+
 /* What loading does not see: each value is allowed, but this build cannot do what it says. */
 static int check(Cli *cli)
 {
@@ -63,6 +76,8 @@ static int check(Cli *cli)
     for (size_t i = 0; i < n; i++)
         printf("%s: %s\n", cli->settings->file, idle[i]);
     settings_remarks(cli->arena, cli->settings, cli->origins, print_remark, &n);
+    if (!check_tags(cli, &n, &err))
+        return cli_fail(cli, "%s", err.text);
     if (!n)
         printf("%s: no problem found\n", cli->settings->file);
     return EXIT_OK;

@@ -164,23 +164,45 @@ static bool is_ours(Db *db, Arena *arena, const char *name, const char *value)
     return false;
 }
 
-bool idx_filled_disown(Db *db, Err *err)
+typedef struct Notes {
+    const char **names, **values;
+    size_t count;
+    uint64_t hash;
+} Notes;
+
+static bool read_notes(Db *db, Arena *arena, Notes *out, Err *err)
 {
-    Arena *arena = arena_new(0);
     enum { MOST = DCM_LEVEL_COUNT * IDX_EXTENDED_MAX + 2 };
-    const char **foreign = arena_alloc(arena, MOST * sizeof *foreign);
-    size_t n = 0;
     bool row = true;
-    DbStatement *s = db_prepare(db, "SELECT name, value FROM note WHERE name LIKE 'fill%'", err);
+    *out = (Notes){.names = arena_alloc(arena, MOST * sizeof *out->names),
+                   .values = arena_alloc(arena, MOST * sizeof *out->values)};
+    DbStatement *s =
+        db_prepare(db, "SELECT name, value FROM note WHERE name LIKE 'fill%' ORDER BY name", err);
     bool ok = s != NULL;
-    while (ok && (ok = db_step(s, &row, err)) && row && n < MOST) {
-        const char *name = arena_span_cstr(arena, db_text(s, 0));
-        if (!is_ours(db, arena, name, arena_span_cstr(arena, db_text(s, 1))))
-            foreign[n++] = name;
+    while (ok && (ok = db_step(s, &row, err)) && row && out->count < MOST) {
+        Span name = db_text(s, 0), value = db_text(s, 1);
+        out->hash = XXH3_64bits_withSeed(name.p, name.n, out->hash);
+        out->hash = XXH3_64bits_withSeed(value.p, value.n, out->hash);
+        out->names[out->count] = arena_span_cstr(arena, name);
+        out->values[out->count++] = arena_span_cstr(arena, value);
     }
     db_done(s);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = forget(db, foreign[i], err);
+    return ok;
+}
+
+bool idx_filled_disown(Db *db, uint64_t *seen, Err *err)
+{
+    Arena *arena = arena_new(0);
+    Notes notes;
+    bool foreign = false;
+    bool ok = read_notes(db, arena, &notes, err);
+    for (size_t i = 0; ok && notes.hash != *seen && i < notes.count; i++)
+        if (!is_ours(db, arena, notes.names[i], notes.values[i])) {
+            foreign = true;
+            ok = forget(db, notes.names[i], err);
+        }
+    if (ok && !foreign)
+        *seen = notes.hash;
     arena_free(arena);
     return ok;
 }

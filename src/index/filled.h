@@ -13,8 +13,8 @@
 
 /* After the schema was opened, in a transaction of its own: where nothing is stored, everything is filled. */
 bool idx_filled_settle(Db *db, Err *err);
-/* Inside the writer's transaction. */
-bool idx_filled_disown(Db *db, Err *err);
+/* Inside the writer's transaction. *seen remembers the notes of the last look, which need no second one; 0 at first. */
+bool idx_filled_disown(Db *db, uint64_t *seen, Err *err);
 /* A column of the base table is new. */
 bool idx_filled_not(Db *db, Err *err);
 

@@ -501,7 +501,7 @@ bool idx_begin(Index *index, Err *err)
     if (changed)
         forget_parents(index);
     index->in_transaction = true;
-    if (!changed || idx_filled_disown(index->writer, err))
+    if (!changed || idx_filled_disown(index->writer, &index->notes_seen, err))
         return true;
     idx_rollback(index);
     return false;

@@ -38,7 +38,8 @@ struct Index {
     /* -- the writing thread's -- */
     Db *writer; /* NULL when it has to be opened (again) */
     bool in_transaction;
-    Arena *scratch; /* of one put */
+    uint64_t notes_seen; /* idx_filled_disown */
+    Arena *scratch;      /* of one put */
     char *insert_sql[DCM_LEVEL_COUNT], *update_sql[DCM_LEVEL_COUNT];
     IdxParent *parents[DCM_LEVEL_IMAGE]; /* IDX_CACHE_ENTRIES each, by hash */
     uint64_t seed;                       /* of the hashes: a sender cannot aim at one entry */

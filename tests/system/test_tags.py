@@ -301,14 +301,16 @@ def test_wrong_tags_are_named_and_the_others_work(archive):  # EXT-01, EXT-03
         assert re.search(rf"app/tags.yml:{line}: {re.escape(words)}", told), (words, told)
     send(archive, number(0))
     assert texts(find(archive, "IMAGE", {INSTANCE: ("UI", ""), ROWS: ("US", 100)}), INSTANCE) == [uid(7, 1, 0)]
+    assert "app/tags.yml:3: 0028FFFF: is not in" in archive.manage("settings", "check").stdout
     done = archive.manage("database", "extend", check=False)
     assert done.returncode == 1 and "10 entries" in done.stderr and "00280010" in (archive.folder / "app/extended_db.yml").read_text()
 
 
 def test_a_file_that_is_no_yaml_stops_the_start(stopped_archive):
     set_tags(stopped_archive, "instance:\n  - '00280010',\n")
-    done = stopped_archive.manage("database", "find", "study", check=False)
-    assert done.returncode == 1 and "tags.yml:2" in done.stderr
+    for command in (("database", "find", "study"), ("settings", "check")):
+        done = stopped_archive.manage(*command, check=False)
+        assert done.returncode == 1 and "tags.yml:2" in done.stderr
 
 
 def test_the_generator_asks_before_it_overwrites(stopped_archive):  # EXT-03
