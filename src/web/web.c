@@ -10,8 +10,9 @@
 #include <stdlib.h>
 
 enum {
-    FRAME_CACHE = 256, /* objects whose frames are remembered */
-    COMMITTERS = 16,   /* objects of STOW requests that are made durable at a time */
+    FRAME_CACHE = 256,         /* objects whose frames are remembered */
+    RENDERED_BYTES = 64 << 20, /* images that are remembered */
+    COMMITTERS = 16,           /* objects of STOW requests that are made durable at a time */
 };
 
 const HttpRoute web_own_routes[] = {
@@ -130,6 +131,8 @@ static void add_dicomweb(WebServer *server)
         {s->dicomweb_root, web_metadata_routes, web_metadata_route_count, &server->standard},
         {s->dicomweb_root, web_retrieve_routes, web_retrieve_route_count, &server->standard},
         {s->dicomweb_root, web_frame_routes, web_frame_route_count, &server->standard},
+        {s->dicomweb_root, web_rendered_routes, web_rendered_route_count, &server->standard},
+        {"/wadors", web_rendered_routes, web_rendered_route_count, &server->sphere},
         {s->dicomweb_root, web_bulkdata_routes, web_bulkdata_route_count, &server->standard},
         {s->dicomweb_root, web_remove_routes, web_remove_route_count, &server->standard},
         {s->dicomweb_root, capability_routes, 2, server},
@@ -156,6 +159,7 @@ WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
         (WebContext){.settings = &server->settings,
                      .archive = archive,
                      .frames = arc_frame_cache_new(archive, FRAME_CACHE),
+                     .rendered = render_cache_new(RENDERED_BYTES),
                      .committers = pool_new(COMMITTERS, 2 * COMMITTERS, web_store_commit, NULL)};
     server->began_ms = clock_ms();
     HttpSettings http = settings->http;
@@ -187,5 +191,6 @@ void web_stop(WebServer *server, int64_t grace_ms)
     http_stop(server->http, grace_ms);
     pool_finish(server->context.committers);
     arc_frame_cache_free(server->context.frames);
+    render_cache_free(server->context.rendered);
     free(server);
 }

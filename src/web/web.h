@@ -15,6 +15,7 @@
 #include "archive/frames.h"
 #include "base/queue.h"
 #include "web/http.h"
+#include "web/render_cache.h"
 
 typedef struct WebServer WebServer;
 
@@ -40,6 +41,7 @@ typedef struct WebContext {
     const WebSettings *settings;
     Archive *archive;
     ArcFrameCache *frames;
+    RenderCache *rendered;
     Pool *committers; /* objects of STOW requests wait there to be durable */
 } WebContext;
 
