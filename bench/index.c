@@ -25,8 +25,8 @@ enum {
     GROUP_FILES = 64,
     GROUP_FILL = 512,
     ROUNDS = 7,
-    ROUND_SENDERS = 800,
-    ROUND_FILES = 1600,
+    ROUND_SENDERS = 1600,
+    ROUND_FILES = 3200,
     SIZES = 3,
     QUERIES_MAX = 64,
 };

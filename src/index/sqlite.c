@@ -160,7 +160,7 @@ static bool configure(Lite *db, Err *err)
     static const char *const writer =
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
         "PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536; "
-        "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864";
+        "PRAGMA wal_autocheckpoint=12000; PRAGMA journal_size_limit=67108864";
     static const char *const scratch = "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; "
                                        "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384";
     static const char *const reader =
