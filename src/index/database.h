@@ -45,13 +45,14 @@ typedef enum DbUse {
 /* What the two kinds of SQL say differently. */
 typedef struct DbDialect {
     const char *id, *integer, *blob, *binary_order, *nulls_first, *nulls_last, *path,
-        *without_rowid;         /* DDL */
-    const char *find;           /* function: position of a text in a text */
-    const char *among;          /* " IN (…)" for a parameter that is a JSON list of texts */
-    const char *in_order;       /* a join that keeps the order of the tables */
-    bool returning;             /* INSERT says the new id itself */
-    const char *forget_version; /* what is left to do after our tables have been dropped */
-    const char *has_column;     /* a row comes back when table ? has column ? */
+        *without_rowid;            /* DDL */
+    const char *find;              /* function: position of a text in a text */
+    const char *among;             /* " IN (…)" for a parameter that is a JSON list of texts */
+    const char *gather, *gathered; /* " IN (" and ")" around a SELECT whose rows are read first */
+    const char *in_order;          /* a join that keeps the order of the tables */
+    bool returning;                /* INSERT says the new id itself */
+    const char *forget_version;    /* what is left to do after our tables have been dropped */
+    const char *has_column;        /* a row comes back when table ? has column ? */
     const char
         *text_column; /* and one with its length (0 = any) when it holds text; NULL: columns take any text */
 } DbDialect;

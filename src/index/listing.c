@@ -91,22 +91,25 @@ static void from_tree(Buf *sql, DcmLevel top, DcmLevel bottom)
     }
 }
 
+/* What few rows have by themselves is asked for as it is; the rows of lists and of modalities are read first, so that no database walks
+   through all rows for the sake of their order. */
 static bool condition(IdxSql *sql, const IdxListAsk *ask, Err *err)
 {
     const IdxTable *by = &idx_tables[ask->by_modality ? DCM_LEVEL_SERIES : ask->by];
     const IdxTable *own = &idx_tables[ask->level];
     const char *column = ask->by_modality ? "modality" : by->uid;
-    bool below = by > own;
+    bool below = by > own, gather = below || ask->by_modality || ask->count > 1;
+    const IdxTable *of = below ? own : by;
     if (!ask->count)
         return true;
-    if (below)
-        buf_printf(&sql->text, " WHERE %s.%s IN (SELECT %s FROM %s WHERE ", own->alias, own->id, own->id,
-                   by->name);
+    if (gather)
+        buf_printf(&sql->text, " WHERE %s.%s%sSELECT %s FROM %s WHERE ", of->alias, of->id,
+                   sql->dialect->gather, of->id, by->name);
     else
         buf_printf(&sql->text, " WHERE %s.", by->alias);
     if (!idx_sql_among(sql, column, ask->values, ask->count, err))
         return false;
-    buf_append_cstr(&sql->text, below ? ")" : "");
+    buf_append_cstr(&sql->text, gather ? sql->dialect->gathered : "");
     return true;
 }
 

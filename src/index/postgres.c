@@ -564,6 +564,8 @@ const DbDriver db_postgres = {
                 .without_rowid = "",
                 .find = "strpos",
                 .among = " = ANY (ARRAY(SELECT json_array_elements_text(?::json)))",
+                .gather = " = ANY (ARRAY(",
+                .gathered = "))",
                 .in_order = " JOIN",
                 .returning = true,
                 .forget_version = "DROP TABLE IF EXISTS schema_version;",

@@ -413,7 +413,23 @@ static bool look_for_dates(Look *look, Arena *arena, Db *db, Err *err)
     return true;
 }
 
+/* The rows whose date is in one of the ranges. */
 static void rows_of_dates(IdxSql *sql, const Look *look)
+{
+    const IdxAttribute *a = look->a;
+    const IdxTable *table = &idx_tables[a->level];
+    buf_printf(&sql->text, "%s.%s IN (", table->alias, table->id);
+    for (size_t i = 0; i < look->range_count; i++) {
+        buf_printf(&sql->text, "SELECT %s FROM %s WHERE ", table->id, table->name);
+        date_bounds(sql, a->column, look->ranges[i]);
+        buf_append_cstr(&sql->text, " UNION ALL ");
+    }
+    buf_printf(&sql->text, "SELECT id FROM term WHERE attribute = %lld AND value = '" IDX_TERM_ODD "')",
+               (long long)a->tag);
+}
+
+/* Is the row's date in one of the ranges? */
+static void dates_of_row(IdxSql *sql, const Look *look)
 {
     const IdxAttribute *a = look->a;
     const IdxTable *table = &idx_tables[a->level];
@@ -520,11 +536,9 @@ static bool condition(IdxSql *sql, const Look *look, bool gather, Err *err)
     if (look->a->search == IDX_EQUAL)
         equal_condition(sql, look->a, look->value);
     else if (look->range_count)
-        rows_of_dates(sql, look);
-    else if (gather)
-        rows_of_terms(sql, look);
+        (gather ? rows_of_dates : dates_of_row)(sql, look);
     else
-        terms_of_row(sql, look);
+        (gather ? rows_of_terms : terms_of_row)(sql, look);
     return true;
 }
 
@@ -546,13 +560,14 @@ static void open_below(IdxSql *sql, DcmLevel level, const Look *look, bool gathe
 
 bool idx_narrow(IdxSql *sql, DcmLevel level, const IdxLook *look, bool drives, Err *err)
 {
-    bool below = look->a->level > level, gather = drives || look->pieces || look->a->search == IDX_EXACT;
+    bool below = look->a->level > level;
+    bool gather = (drives && !is_in_order(look, level)) || look->pieces || look->a->search == IDX_EXACT;
     buf_append_cstr(&sql->text, " AND ");
     if (below)
         open_below(sql, level, look, gather);
     if (!condition(sql, look, gather, err))
         return false;
     buf_append_cstr(&sql->text, !below ? "" : gather ? ")" : " LIMIT 1) = 1");
-    sql->selective |= gather && !is_in_order(look, level);
+    sql->selective |= gather;
     return true;
 }

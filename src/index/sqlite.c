@@ -521,6 +521,8 @@ const DbDriver db_sqlite = {
                 .without_rowid = " WITHOUT ROWID",
                 .find = "instr",
                 .among = " IN (SELECT value FROM json_each(?))",
+                .gather = " IN (",
+                .gathered = ")",
                 .in_order = " CROSS JOIN",
                 .returning = false,
                 .forget_version = "PRAGMA user_version = 0;",
