@@ -24,6 +24,7 @@ enum {
     DROP_MAX =
         16 * 1024 * 1024, /* bytes of a body that nobody wants and are read, so that the answer arrives */
     SLOWEST_BYTES_PER_SECOND = 1024, /* of bodies, both ways, over settings.slow_timeout_ms */
+    CROWDED_IDLE_MS = 1000,          /* between requests, when nearly all connections are taken */
     WATCH_EVERY_MS = 250
 };
 

@@ -13,6 +13,7 @@
 #include "web/http_internal.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,6 +237,8 @@ HttpServer *http_start(const HttpSettings *settings, Err *err)
     server->listener = net_listen(s->address, s->port, err);
     if (server->listener < 0)
         goto failed;
+    /* A client that is gone before it is accepted must not hold up the accepting thread. */
+    fcntl(server->listener, F_SETFL, fcntl(server->listener, F_GETFL) | O_NONBLOCK);
     server->port = net_listen_port(server->listener);
     return server;
 failed:
@@ -319,6 +322,7 @@ void http_stop(HttpServer *server, int64_t grace_ms)
     atomic_store(&server->stopping, true);
     if (server->daemon) {
         MHD_quiesce_daemon(server->daemon);
+        shutdown(server->listener, SHUT_RDWR); /* who comes now is refused, and does not wait for nothing */
         wait_for_exchanges(server, grace_ms);
         atomic_store(&server->cutting, true);
         MHD_stop_daemon(server->daemon);

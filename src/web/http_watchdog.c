@@ -87,7 +87,13 @@ static void new_phase(const HttpServer *server, HttpConnection *c, uint64_t byte
                                                      : server->settings.idle_timeout_ms);
 }
 
-/* With the connection's lock held. */
+/* When places run out, those who hold one without asking for anything give way. With the server's lock held. */
+static bool is_crowded(const HttpServer *server)
+{
+    return server->connection_count * UINT64_C(10) >= server->settings.max_connections * UINT64_C(9);
+}
+
+/* With the server's and the connection's locks held. */
 static void watch(HttpServer *server, HttpConnection *c)
 {
     uint64_t received, acknowledged;
@@ -108,7 +114,7 @@ static void watch(HttpServer *server, HttpConnection *c)
             c->phase = PHASE_HEAD;
             new_phase(server, c, bytes);
         }
-        fine = !deadline_passed(c->deadline);
+        fine = !deadline_passed(c->deadline) && !(is_crowded(server) && c->waited_ms > CROWDED_IDLE_MS);
         break;
     case PHASE_HEAD:
         fine = !deadline_passed(c->deadline);

@@ -173,6 +173,21 @@ static void write_body(JsonWriter *w, Arena *arena, const char *consumes)
     json_end_object(w);
 }
 
+/* "get_studies_study_series": what generators of clients can make a name of. */
+static const char *operation_id(Arena *arena, const char *method, const char *path)
+{
+    char *id = arena_printf(arena, "%s%s", method, path), *end = id;
+    for (const char *p = id; *p; p++) {
+        bool plain = (*p >= '0' && *p <= '9') || ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z');
+        if (plain)
+            *end++ = *p;
+        else if ((p[1] || *p == '/') && end[-1] != '_')
+            *end++ = '_';
+    }
+    *end = 0;
+    return id;
+}
+
 static void write_operation(JsonWriter *w, Arena *arena, const Line *line)
 {
     char method[16];
@@ -186,7 +201,7 @@ static void write_operation(JsonWriter *w, Arena *arena, const Line *line)
     json_cstr(w, *line->prefix ? line->prefix + 1 : "server");
     json_end_array(w);
     json_member(w, "summary", line->route->summary);
-    json_member(w, "operationId", arena_printf(arena, "%s %s", method, line->path));
+    json_member(w, "operationId", operation_id(arena, method, line->path));
     write_parameters(w, line);
     if (line->route->consumes)
         write_body(w, arena, line->route->consumes);

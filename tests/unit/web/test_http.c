@@ -614,6 +614,34 @@ static void limits_of_connections(void **state)
     expect("GET", "/echo", "", 200, NULL);
 }
 
+/* Those who hold all connections and ask for nothing make room. */
+static void a_full_house(void **state)
+{
+    HttpSettings s = settings();
+    s.max_connections = 4;
+    http_stop(server, 0);
+    server = start(&s);
+    int fds[4];
+    for (int i = 0; i < 4; i++) {
+        fds[i] = client_connect(http_port(server));
+        client_send(fds[i], "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n");
+        Reply r = client_reply(fds[i], false);
+        assert_int_equal(r.status, 200);
+        reply_free(&r);
+    }
+    /* Until then newcomers are sent away. */
+    unsigned status = 0;
+    for (int i = 0; i < 200 && status != 200; i++) {
+        Reply r = ask("GET", "/echo", "");
+        status = r.status;
+        reply_free(&r);
+        clock_sleep_ms(50);
+    }
+    assert_int_equal(status, 200);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+}
+
 static void stops_with_work_to_do(void **state)
 {
     int fd = client_connect(http_port(server)), idle = client_connect(http_port(server));
@@ -656,6 +684,7 @@ int main(void)
         T(slow_ones_are_cut),
         T(hosts_and_proxies),
         T(limits_of_connections),
+        T(a_full_house),
         T(stops_with_work_to_do),
         T(a_port_that_is_taken),
     };
