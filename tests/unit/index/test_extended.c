@@ -163,6 +163,59 @@ static void columns_come_and_old_rows_wait(void **state)
     assert_true(filling.waiting == 0 && filling.base && !filling.begun);
 }
 
+/* As SPHERE leaves them: the column is all there is. */
+static void columns_alone_are_enough(void **state)
+{
+    Fixture *f = *state;
+    reopen(f, few, FEW);
+    store(f, object(f, 1));
+    sql_text(f, "UPDATE file_storage_metadata_dicom SET attributes = NULL, \"rows\" = '640\\-1', "
+                "slice_location = 'None', code_value = 'C1'");
+    DcmDataset *keys = object_of(f->arena, DCM_CodeValue, "C?", DCM_SliceLocation, "", 0);
+    const char *texts;
+    assert_int_equal(ask(f, DCM_LEVEL_IMAGE, keys, (DcmMatchOptions){0}, DCM_SliceLocation, &texts), 1);
+    assert_string_equal(texts, "None");
+    keys = dcm_dataset_new(f->arena);
+    dcm_put_u16(keys, DCM_Rows, 640);
+    assert_int_equal(ask(f, DCM_LEVEL_IMAGE, keys, (DcmMatchOptions){0}, DCM_Rows, NULL), 1);
+    keys = dcm_dataset_new(f->arena);
+    dcm_put_sequence(keys, REFERENCED);
+    dcm_put_utf8(dcm_add_item(keys, REFERENCED), DCM_CodeValue, "C1");
+    assert_int_equal(ask(f, DCM_LEVEL_IMAGE, keys, (DcmMatchOptions){0}, DCM_CodeValue, NULL), 1);
+    sql_text(f, "UPDATE file_storage_metadata_dicom SET \"rows\" = '[640, 1]'");
+    keys = object_of(f->arena, 0);
+    dcm_put(keys, DCM_Rows, DCM_VR_US, (Span){NULL, 0});
+    assert_int_equal(ask(f, DCM_LEVEL_IMAGE, keys, (DcmMatchOptions){0}, DCM_Rows, &texts), 1);
+    assert_string_equal(texts, "");
+}
+
+/* A nested element is found by the first item, by all items through its sequence, and follows what is sent again. */
+static void nested_attributes_follow_their_sequence(void **state)
+{
+    Fixture *f = *state;
+    reopen(f, few, FEW);
+    DcmDataset *ds = object(f, 1);
+    dcm_put_sequence(ds, REFERENCED);
+    dcm_put_utf8(dcm_add_item(ds, REFERENCED), DCM_CodeValue, "first and long");
+    dcm_put_utf8(dcm_add_item(ds, REFERENCED), DCM_CodeValue, "second");
+    store(f, ds);
+    assert_string_equal(sql_text(f, "SELECT code_value FROM file_storage_metadata_dicom"), "first ");
+    const DcmDataset *first = object_of(f->arena, DCM_CodeValue, "first and long", 0);
+    const DcmDataset *second = object_of(f->arena, DCM_CodeValue, "second", 0);
+    assert_int_equal(ask(f, DCM_LEVEL_IMAGE, first, (DcmMatchOptions){0}, DCM_CodeValue, NULL), 1);
+    assert_int_equal(ask(f, DCM_LEVEL_STUDY, first, (DcmMatchOptions){0}, DCM_CodeValue, NULL), 1);
+    assert_int_equal(ask(f, DCM_LEVEL_IMAGE, second, (DcmMatchOptions){0}, DCM_CodeValue, NULL), 0);
+    store(f, object(f, 1));
+    assert_string_equal(sql_text(f, "SELECT code_value FROM file_storage_metadata_dicom"), "(null)");
+    assert_int_equal(ask(f, DCM_LEVEL_IMAGE, first, (DcmMatchOptions){0}, DCM_CodeValue, NULL), 0);
+    /* Of a sequence too large to be kept the first item is. */
+    dcm_put_sequence(ds, REFERENCED);
+    for (int i = 0; i < 3000; i++)
+        dcm_put_utf8(dcm_add_item(ds, REFERENCED), DCM_CodeValue, arena_printf(f->arena, "item %d", i));
+    store(f, ds);
+    assert_string_equal(sql_text(f, "SELECT code_value FROM file_storage_metadata_dicom"), "item 0");
+}
+
 static void others_who_write_without_them_take_the_notes_away(void **state)
 {
     Fixture *f = *state;
@@ -249,6 +302,8 @@ int main(void)
         cmocka_unit_test(too_many_of_a_level),
         cmocka_unit_test(the_table_is_in_order_and_lookups_prefer_the_base),
         TEST(columns_come_and_old_rows_wait),
+        TEST(columns_alone_are_enough),
+        TEST(nested_attributes_follow_their_sequence),
         TEST(others_who_write_without_them_take_the_notes_away),
         TEST(a_column_is_widened_never_narrowed),
         TEST(a_column_of_another_kind_is_refused),
