@@ -158,6 +158,10 @@ Archive *arc_open(const ArcSettings *settings, Err *err)
     archive->store = store_open_directory(settings->data_path, settings->temp_path, err);
     if (archive->store && index_lies_outside(settings, err))
         archive->index = idx_open(&archive->index_settings, err);
+    /* The list of extended attributes is the caller's; the index has a copy. */
+    archive->index_settings.like = archive->index;
+    archive->index_settings.extended = NULL;
+    archive->index_settings.extended_count = 0;
     if (!archive->index) {
         archive_free(archive);
         return NULL;
