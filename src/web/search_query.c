@@ -135,8 +135,10 @@ static bool put_value(Parser *p, DcmDataset *ds, DcmTag tag, const char *name, c
                        name);
     if (!dcm_vr_info(vr)->text)
         return err_set(err, ERR_USAGE, "%s holds binary values and cannot be searched by", name);
+    /* Viewers join modalities as they join UIDs; no code string has a comma (PS3.5 §6.2). */
+    bool list = vr == DCM_VR_UI || vr == DCM_VR_CS;
     char *text = arena_strdup(p->arena, value);
-    for (char *c = text; vr == DCM_VR_UI && *c; c++)
+    for (char *c = text; list && *c; c++)
         if (*c == ',')
             *c = '\\';
     dcm_put_utf8(ds, tag, text);

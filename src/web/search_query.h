@@ -4,7 +4,7 @@
  * identifier as C-FIND has one, so that one matcher serves both.
  *
  * An attribute is named by keyword or by eight hexadecimal digits, one in a sequence by a chain with dots ("00400275.00400009",
- * "RequestAttributesSequence.00400009"). Lists of UIDs are separated by commas or backslashes.
+ * "RequestAttributesSequence.00400009"). Lists of UIDs and of codes (ModalitiesInStudy=CT,MR) are separated by commas or backslashes.
  */
 #ifndef GANTRY_WEB_SEARCH_QUERY_H
 #define GANTRY_WEB_SEARCH_QUERY_H

@@ -9,6 +9,7 @@ from make_dicom import make_image
 from part10 import read
 from peers import Dcmqrscp, Orthanc, Storescp
 from programs import BINARY, ROOT, free_port
+from web import DataWeb
 
 
 def pytest_configure():
@@ -29,6 +30,16 @@ def stopped_archive(tmp_path):
 @pytest.fixture
 def archive(stopped_archive):
     return stopped_archive.start()
+
+
+@pytest.fixture(scope="session")
+def data_web(tmp_path_factory, manifest):
+    """tests/data in an archive, over HTTP: for all tests that only read."""
+    folder = tmp_path_factory.mktemp("data_web")
+    web = DataWeb(Archive(folder), manifest)
+    yield web
+    web.archive.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

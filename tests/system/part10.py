@@ -94,15 +94,17 @@ class Part10:
 
 
 def read(path):
-    path = pathlib.Path(path)
-    raw = path.read_bytes()
+    return parse(pathlib.Path(path).read_bytes(), path)
+
+
+def parse(raw, path=""):
     at = 132 if raw[128:132] == b"DICM" else 0
     meta = {}
     while raw[at:at + 2] == b"\x02\x00":
         tag, _, length, value = header(raw, at, True, "<")
         meta[tag] = raw[value:value + length]
         at = value + length
-    return Part10(path, text(meta.get(0x00020010, b"")), raw[at:], meta)
+    return Part10(pathlib.Path(path), text(meta.get(0x00020010, b"")), raw[at:], meta)
 
 
 def read_folder(folder):
