@@ -68,10 +68,11 @@ static void a_viewers_list(void **state)
     (void)state;
     WebSearch s =
         good(DCM_LEVEL_STUDY, NULL,
-             "PatientName=*x*&00100020=*id*&AccessionNumber=&StudyDescription=&ModalitiesInStudy=CT&"
+             "PatientName=*x*&00100020=*id*&AccessionNumber=&StudyDescription=&ModalitiesInStudy=CT,MR&"
              "StudyDate=20200101-20201231&StudyInstanceUID=1.2\\3.4&limit=101&offset=0&fuzzymatching=false&"
              "includefield=00081030,00080060,00080090,00100030");
     assert_value(&s, DCM_PatientName, "*x*");
+    assert_value(&s, DCM_ModalitiesInStudy, "CT\\MR");
     assert_value(&s, DCM_PatientID, "*id*");
     assert_value(&s, DCM_AccessionNumber, "");
     assert_value(&s, DCM_ModalitiesInStudy, "CT");
