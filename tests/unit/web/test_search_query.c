@@ -75,7 +75,6 @@ static void a_viewers_list(void **state)
     assert_value(&s, DCM_ModalitiesInStudy, "CT\\MR");
     assert_value(&s, DCM_PatientID, "*id*");
     assert_value(&s, DCM_AccessionNumber, "");
-    assert_value(&s, DCM_ModalitiesInStudy, "CT");
     assert_value(&s, DCM_StudyDate, "20200101-20201231");
     assert_value(&s, DCM_StudyInstanceUID, "1.2\\3.4");
     assert_value(&s, DCM_StudyDescription, "");
