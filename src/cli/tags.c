@@ -53,7 +53,7 @@ static bool parse_tag(Span text, DcmTag *out)
 /* "child", "parent,...,child". */
 static bool parse_chain(Reading *r, const YamlNode *node, const char *entry, IdxExtended *out)
 {
-    DcmTag chain[IDX_PARENTS_MAX + 1];
+    DcmTag chain[IDX_PARENTS_MAX + 1] = {0};
     size_t n = 0;
     Span rest = span_cstr(entry), one;
     bool more = true;

@@ -203,6 +203,27 @@ def test_values_that_are_odd(place):  # EXT-06, B9, B31
     assert texts([answer], 0x00204000) == ["ä" * 5000]
 
 
+def test_what_lies_in_functional_groups(archive):  # EXT-02
+    shared, measures, per_frame, plane, position = 0x52009229, 0x00289110, 0x52009230, 0x00209113, 0x00200032
+    archive.stop()
+    set_tags(archive, "instance:\n  - '52009229,00289110,00280030'\n  - '52009230,00209113,00200032'\n")
+    archive.start()
+    send(archive, dict(SOPInstanceUID="1.6.1", more={
+        shared: ("SQ", [{measures: ("SQ", [{SPACING: ("DS", "0.7\\0.7"), THICKNESS: ("DS", "4")}])}]),
+        per_frame: ("SQ", [{plane: ("SQ", [{position: ("DS", f"0\\0\\{n}")}])} for n in range(40)])}))
+    table = "file_storage_metadata_dicom"
+    with sqlite3.connect(archive.folder / "index.sqlite") as db:
+        assert db.execute(f"SELECT pixel_spacing, image_position_patient FROM {table}").fetchall() == [("0.7\\0.7", "0\\0\\0")]
+    assert texts(find(archive, "IMAGE", {INSTANCE: ("UI", ""), SPACING: ("DS", "0.70")}), INSTANCE) == ["1.6.1"]
+    key = {INSTANCE: ("UI", ""), shared: ("SQ", [{measures: ("SQ", [{SPACING: ("DS", "0.7")}])}])}
+    answer, = find(archive, "IMAGE", key)
+    assert answer[shared][0][measures][0] == {SPACING: b"0.7\\0.7 "}
+    frames = {INSTANCE: ("UI", ""), per_frame: ("SQ", [{plane: ("SQ", [{position: ("DS", "39")}])}])}
+    assert len(find(archive, "IMAGE", frames)) == 1
+    archive.manage("database", "migrate", "--again")
+    assert len(find(archive, "IMAGE", frames)) == 1
+
+
 # -- migration --
 
 def test_columns_come_to_an_archive_that_is_in_use(place):  # EXT-05, "database migrate"
