@@ -39,6 +39,8 @@ BANNED = {
 }
 BANNED_CALL = re.compile(r"(?<![\w.>])(" + "|".join(BANNED) + r")\s*\(")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
+# Files whose format has no room for a line of ours.
+NO_COMMENTS = ("LICENSE", ".clang-format", ".editorconfig", "format")
 NEEDS_SPDX = {".c", ".h", ".py", ".sh", ".build"}
 
 
@@ -58,7 +60,7 @@ def rules():
     for path in tracked():
         if path.parts[0] == "tests" and path.parts[1:2] == ("data",):
             continue
-        if path.suffix not in NEEDS_SPDX | {""} or path.name in ("LICENSE", ".clang-format", ".editorconfig"):
+        if path.suffix not in NEEDS_SPDX | {""} or path.name in NO_COMMENTS:
             continue
         if path.name.startswith(".git") or path.parts[0] == "fuzz" and "corpus" in path.parts:
             continue

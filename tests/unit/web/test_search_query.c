@@ -159,13 +159,16 @@ static void what_is_wrong_is_named(void **state)
 static void limits(void **state)
 {
     (void)state;
-    char text[6000] = "includefield=";
+    Buf text;
+    buf_init(&text, 0);
+    buf_append_cstr(&text, "includefield=");
     for (int i = 0; i < 501; i++)
-        strcat(text, "PatientID,");
+        buf_append_cstr(&text, "PatientID,");
     WebSearch search;
     Err err = {0};
-    assert_false(parse(DCM_LEVEL_STUDY, NULL, text, &search, &err));
+    assert_false(parse(DCM_LEVEL_STUDY, NULL, buf_cstr(&text), &search, &err));
     assert_non_null(strstr(err.text, "more than 500"));
+    buf_free(&text);
 }
 
 int main(void)
