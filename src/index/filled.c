@@ -84,6 +84,12 @@ static const char *signature(Arena *arena, const IdxAttributes *attributes)
     return arena_printf(arena, "%016llx", hash);
 }
 
+/* Is the fill that is noted one for just our attributes? */
+static bool is_own_fill(Db *db, Arena *arena, const char *noted)
+{
+    return span_starts(span_cstr(noted), span_cstr(signature(arena, db_attributes(db))));
+}
+
 static bool set_all(Db *db, Arena *arena, Err *err)
 {
     size_t at = 0;
@@ -106,7 +112,7 @@ static bool count_waiting(Db *db, Arena *arena, IdxFilling *out, Err *err)
         out->waiting += ok && strcmp(value, meaning(arena, a)) != 0;
     }
     ok = ok && get(db, arena, FILLING, &value, err);
-    out->begun = ok && span_starts(span_cstr(value), span_cstr(signature(arena, db_attributes(db))));
+    out->begun = ok && is_own_fill(db, arena, value);
     return ok;
 }
 
@@ -155,7 +161,7 @@ static bool is_ours(Db *db, Arena *arena, const char *name, const char *value)
     size_t at = 0;
     const IdxAttribute *a;
     if (strcmp(name, FILLING) == 0)
-        return span_starts(span_cstr(value), span_cstr(signature(arena, db_attributes(db))));
+        return is_own_fill(db, arena, value);
     if (strcmp(name, BASE) == 0)
         return true;
     while ((a = next_extended(db_attributes(db), &at)))
@@ -241,9 +247,8 @@ static bool begin_filling(Db *db, Arena *arena, bool again, const char **since, 
     const char *own = signature(arena, db_attributes(db)), *noted;
     if (!get(db, arena, FILLING, &noted, err))
         return false;
-    size_t n = strlen(own);
-    if (!again && strncmp(noted, own, n) == 0 && noted[n] == ' ') {
-        *since = noted + n + 1;
+    if (!again && is_own_fill(db, arena, noted)) {
+        *since = noted + strlen(own) + 1;
         return true;
     }
     *since = idx_now(arena);
@@ -265,7 +270,14 @@ bool idx_filling_end(Index *index, Err *err)
     if (!idx_begin(index, err))
         return false;
     Arena *arena = arena_new(0);
-    bool ok = set_all(index->writer, arena, err);
+    const char *noted;
+    bool ok = get(index->writer, arena, FILLING, &noted, err);
+    if (ok && !is_own_fill(index->writer, arena, noted))
+        ok =
+            err_set(err, ERR_MISMATCH,
+                    "a server that does not have these tags has stored objects meanwhile; start it again, so "
+                    "that it reads them, and then fill again");
+    ok = ok && set_all(index->writer, arena, err);
     arena_free(arena);
     if (ok)
         return idx_commit(index, err);

@@ -209,7 +209,7 @@ bool idx_filling(Index *index, IdxFilling *out, Err *err);
 /* Begins a fill, or goes on with the one that was begun unless `again`: *since is its beginning, in the arena. Rows made anew since then
    need not be made again (IdxSelection.not_since). In a transaction of its own, as idx_filling_end. */
 bool idx_filling_begin(Index *index, Arena *arena, bool again, const char **since, Err *err);
-/* Everything is filled. */
+/* Everything is filled; ERR_MISMATCH when an index without these attributes has written meanwhile, so that its rows are not. */
 bool idx_filling_end(Index *index, Err *err);
 
 /* The studies of a list in the table study_list, each once, in their order; number 0 = the newest list. ERR_NOT_FOUND when there is none. */
