@@ -2,7 +2,8 @@
 /*
  * The SQLite driver. Write-ahead log: readers see the last commit and are never blocked by the writer. synchronous=FULL:
  * a commit is on disk when it returns. secure_delete is off: freed pages are not overwritten (Debian's build has it on), which
- * would double the writing. Memory mapping stays off: a file that is cut short under us would end the server by SIGBUS.
+ * would double the writing. The writer keeps 64 MiB of pages in memory, a reader 8; the log is worked in every 48 MiB (tend_log), and
+ * what is longer than 64 MiB is given back. Memory mapping stays off: a file that is cut short under us would end the server by SIGBUS.
  * A scratch database has no log and is never synced.
  *
  * Errors that users meet (locked, damaged, full) say which file and what to do.
@@ -19,7 +20,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STATEMENTS = 48, LOCK_TEXT = 96, WATCH_STEPS = 4000 };
+enum {
+    STATEMENTS = 48,
+    LOCK_TEXT = 96,
+    WATCH_STEPS = 4000,
+    LOG_PAGES = 12000, /* 48 MiB */
+    READERS_MS = 500,
+};
 
 typedef struct LiteSource {
     DbSource base;
@@ -45,11 +52,17 @@ typedef struct Lite {
     LiteStatement statements[STATEMENTS];
     uint64_t clock;
     int64_t version; /* data_version when last asked; -1 = never */
+    int wait_at;     /* pages in the log at which readers are waited for */
 } Lite;
 
 static Lite *lite(Db *db)
 {
     return (Lite *)db;
+}
+
+static int busy_timeout(const Lite *db)
+{
+    return (int)((const LiteSource *)db->base.source)->busy_timeout_ms;
 }
 
 static LiteStatement *statement(DbStatement *s)
@@ -155,18 +168,44 @@ static bool lite_exec(Db *db, const char *sql, Err *err)
     return execute(lite(db), sql, err);
 }
 
+/* Called after each commit. Pages that are written again and again are copied from the log once, so the log may grow a little. Where readers always
+   overlap it would never begin anew: when it is twice as long, those that read are waited for, while new ones need the log no more. A
+   reader that takes longer lets it grow until the next try. */
+static int tend_log(void *ctx, sqlite3 *handle, const char *name, int pages)
+{
+    Lite *db = ctx;
+    if (pages < LOG_PAGES) {
+        db->wait_at = 2 * LOG_PAGES;
+        return SQLITE_OK;
+    }
+    bool wait = pages >= db->wait_at;
+    if (wait) {
+        db->wait_at = pages + LOG_PAGES;
+        sqlite3_busy_timeout(handle, READERS_MS);
+    }
+    sqlite3_wal_checkpoint_v2(handle, name, wait ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+                              NULL, NULL);
+    if (wait)
+        sqlite3_busy_timeout(handle, busy_timeout(db));
+    return SQLITE_OK;
+}
+
 static bool configure(Lite *db, Err *err)
 {
     static const char *const writer =
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
         "PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536; "
-        "PRAGMA wal_autocheckpoint=12000; PRAGMA journal_size_limit=67108864";
+        "PRAGMA journal_size_limit=67108864";
     static const char *const scratch = "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; "
                                        "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384";
     static const char *const reader =
         "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192; PRAGMA mmap_size=0";
     bool is_scratch = ((LiteSource *)db->base.source)->scratch;
-    return execute(db, db->mode == DB_READER ? reader : is_scratch ? scratch : writer, err);
+    if (!execute(db, db->mode == DB_READER ? reader : is_scratch ? scratch : writer, err))
+        return false;
+    if (db->mode == DB_WRITER)
+        sqlite3_wal_hook(db->handle, tend_log, db);
+    return true;
 }
 
 static DbSource *lite_source_new(const IdxSettings *settings, Err *err)
@@ -220,7 +259,7 @@ static Db *lite_open(DbSource *source, DbMode mode, Err *err)
     bool ok = code == SQLITE_OK || fail(db, code, "open", err);
     if (ok) {
         sqlite3_extended_result_codes(db->handle, 1);
-        sqlite3_busy_timeout(db->handle, (int)((LiteSource *)source)->busy_timeout_ms);
+        sqlite3_busy_timeout(db->handle, busy_timeout(db));
         ok = configure(db, err);
     }
     if (ok)
