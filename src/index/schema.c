@@ -5,6 +5,8 @@
  * by their place in the tree (a study UID that comes under two patients is two rows), the times d8ins, d8maj, dt_first_insertion
  * and dt_completion are UTC, only the link to the next level up is a foreign key, and file_path is never cut.
  *
+ * file_storage_metadata_annotation holds the files of annotations (annotations.c), as SPHERE's class diagram planned it.
+ *
  * term holds folded words to search by (search.c), totals one row of figures, note named texts.
  */
 #include "index/schema.h"
@@ -54,12 +56,21 @@ static const char other_tables[] =
     "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL){without_rowid};"
     "CREATE TABLE IF NOT EXISTS study_list (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, "
     "ids {id}, study_uid VARCHAR(64) NOT NULL, id_list INTEGER NOT NULL, "
-    "d_load VARCHAR(16) NOT NULL);"
+    "d_load VARCHAR(16) NOT NULL);";
+
+static const char annotation_tables[] =
     "CREATE TABLE IF NOT EXISTS mapping_annotation (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, "
     "mapping_annotation_id {id}, uid_dicom_source VARCHAR(64) NOT NULL, "
     "level_dicom_source VARCHAR(16) NOT NULL, uid_annotation VARCHAR(64) NOT NULL UNIQUE, "
     "file_storage_metadata_dicom_id BIGINT REFERENCES file_storage_metadata_dicom "
-    "(file_storage_metadata_dicom_id) ON DELETE SET NULL);";
+    "(file_storage_metadata_dicom_id) ON DELETE SET NULL);"
+    "CREATE TABLE IF NOT EXISTS file_storage_metadata_annotation (d8ins TIMESTAMP, d8maj TIMESTAMP, "
+    "d8del TIMESTAMP, file_storage_metadata_annotation_id {id}, uid_annotation VARCHAR(64) NOT NULL UNIQUE, "
+    "uid_dicom_source VARCHAR(64) NOT NULL, storage_method VARCHAR(64) NOT NULL, "
+    "dt_deb_storage TIMESTAMP, dt_end_storage TIMESTAMP, storage_status INTEGER NOT NULL, "
+    "filesize BIGINT NOT NULL, file_path {path} NOT NULL, media_type VARCHAR(255) NOT NULL, "
+    "file_name VARCHAR(255) NOT NULL, author VARCHAR(64) NOT NULL, sha256 {blob}, begin_us BIGINT, "
+    "end_us BIGINT);";
 
 /* Uniqueness, the tree, the orders in which lists are served, and the dates that are searched. */
 static const char indexes[] =
@@ -85,7 +96,8 @@ static const char indexes[] =
     "(series_id) "
     "WHERE storage_status <> 0;"
     "CREATE INDEX IF NOT EXISTS ix_mapping_annotation_file ON mapping_annotation "
-    "(file_storage_metadata_dicom_id);";
+    "(file_storage_metadata_dicom_id);"
+    "CREATE INDEX IF NOT EXISTS ix_mapping_annotation_source ON mapping_annotation (uid_dicom_source);";
 
 static const char views[] =
     "CREATE VIEW tools_modality AS SELECT modality, count(DISTINCT patient_id) AS sum_patient, "
@@ -142,7 +154,13 @@ void idx_sql_schema(Buf *sql, const Db *db)
 void idx_sql_around(Buf *sql, const DbDialect *dialect)
 {
     db_expand(dialect, other_tables, sql);
+    idx_sql_annotations(sql, dialect);
     idx_sql_indexes(sql, dialect);
+}
+
+void idx_sql_annotations(Buf *sql, const DbDialect *dialect)
+{
+    db_expand(dialect, annotation_tables, sql);
 }
 
 void idx_sql_indexes(Buf *sql, const DbDialect *dialect)
@@ -287,7 +305,8 @@ bool idx_sql_is_bookkeeping(DcmLevel level, const char *column)
 }
 
 /* Children before parents. */
-static const char *const own_tables[] = {"mapping_annotation",
+static const char *const own_tables[] = {"file_storage_metadata_annotation",
+                                         "mapping_annotation",
                                          "file_storage_metadata_dicom",
                                          "series",
                                          "study",

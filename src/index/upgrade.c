@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * From an older version of the schema to ours, forward only. 1 had no terms of the columns that describe (sex, institution, maker …)
- * and of the lists kept with a study, and found no series by its date.
+ * and of the lists kept with a study, and found no series by its date. 2 had no table for the files of annotations.
  */
 #include "index/row.h"
 #include "index/schema.h"
@@ -53,11 +53,12 @@ bool idx_schema_write_list_terms(Db *db, Err *err)
     return ok;
 }
 
-static bool make_indexes(Db *db, Err *err)
+static bool make_around(Db *db, Err *err)
 {
     Buf sql;
     buf_init(&sql, 0);
     buf_append_cstr(&sql, "DROP VIEW IF EXISTS tools_modality; DROP VIEW IF EXISTS tools_speed;");
+    idx_sql_annotations(&sql, db_dialect(db));
     idx_sql_indexes(&sql, db_dialect(db));
     bool ok = db_exec(db, buf_cstr(&sql), err);
     buf_free(&sql);
@@ -66,7 +67,7 @@ static bool make_indexes(Db *db, Err *err)
 
 bool idx_schema_upgrade(Db *db, int64_t version, Err *err)
 {
-    bool ok = make_indexes(db, err);
+    bool ok = make_around(db, err);
     for (int level = 0; ok && version < 2 && level < DCM_LEVEL_IMAGE; level++)
         ok = idx_schema_write_terms(db, (DcmLevel)level, err);
     return ok && (version >= 2 || idx_schema_write_list_terms(db, err));

@@ -35,13 +35,17 @@ TABLES = {
     "study_list": {**TIMES, "ids": "bigint*", "study_uid": "varchar(64)*", "id_list": "integer*", "d_load": "varchar(16)*"},
     "mapping_annotation": {**TIMES, "mapping_annotation_id": "bigint*", "uid_dicom_source": "varchar(64)*", "level_dicom_source": "varchar(16)*",
                            "uid_annotation": "varchar(64)*", "file_storage_metadata_dicom_id": "bigint"},
+    "file_storage_metadata_annotation": {**TIMES, "uid_annotation": "varchar(64)*", "uid_dicom_source": "varchar(64)*", "storage_method": "varchar(64)*",
+                                         "dt_deb_storage": "timestamp", "dt_end_storage": "timestamp", "storage_status": "integer*",
+                                         "filesize": "bigint*", "file_path": "varchar(512)*"},
 }
 VIEWS = {"tools_modality": ["modality", "sum_patient", "sum_studies", "sum_series", "sum_instance", "size", "sum_error"],
          "tools_speed": ["time", "file", "size"]}
 # Here links to parents are never null, and paths may be longer.
 WIDER = {("study", "patient_id"): "bigint*", ("series", "study_id"): "bigint*", ("series", "patient_id"): "bigint*",
          ("file_storage_metadata_dicom", "series_id"): "bigint*", ("file_storage_metadata_dicom", "study_id"): "bigint*",
-         ("file_storage_metadata_dicom", "patient_id"): "bigint*", ("file_storage_metadata_dicom", "file_path"): "varchar(4096)*"}
+         ("file_storage_metadata_dicom", "patient_id"): "bigint*", ("file_storage_metadata_dicom", "file_path"): "varchar(4096)*",
+         ("file_storage_metadata_annotation", "file_path"): "varchar(4096)*"}
 
 
 class Sqlite:

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What only a server can do to us: be away, go away, be slow, refuse, and serve others too. */
+#include "index/annotations.h"
+
 #include "fixture.h"
 
 #include "base/clock.h"
@@ -361,6 +363,9 @@ static const char sphere[] =
     "REFERENCES patient "
     "(patient_id));"
     "CREATE UNIQUE INDEX ix_pacs_file_instance_uid ON file_storage_metadata_dicom (instance_uid);"
+    "CREATE TABLE mapping_annotation (" D8 "mapping_annotation_id bigint PRIMARY KEY, uid_dicom_source "
+    "varchar(64) NOT NULL, level_dicom_source varchar(16) NOT NULL, uid_annotation varchar(64) NOT NULL "
+    "UNIQUE, file_storage_metadata_dicom_id bigint REFERENCES file_storage_metadata_dicom);"
     "CREATE VIEW tools_modality AS SELECT modality, count(*) AS sum_patient FROM series GROUP BY modality;"
     "INSERT INTO patient (d8ins, patient_uid, patient_name, patient_sex) VALUES (now(), 'P1', 'Doe^Jane', "
     "'F'), "
@@ -378,6 +383,8 @@ static const char sphere[] =
     "'/data/' || e.series_uid || '.' || n, 1000, 0, now(), now(), e.series_uid || '.' || n, e.series_uid, "
     "e.study_uid, "
     "e.patient_uid, e.series_id, e.study_id, e.patient_id FROM series e, generate_series(1, 2) n;"
+    "INSERT INTO mapping_annotation SELECT now(), NULL, NULL, 3, instance_uid, 'instance', '123', "
+    "file_storage_metadata_dicom_id FROM file_storage_metadata_dicom WHERE instance_uid = '1.2.1.1';"
     "DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'pacs' LOOP "
     "EXECUTE "
     "format('ALTER TABLE %I OWNER TO gantry', t); END LOOP; END $$; ALTER VIEW tools_modality OWNER TO "
@@ -411,6 +418,22 @@ static void a_schema_of_sphere_becomes_ours(void **state)
     assert_string_equal(sql_text(f, "SELECT count(*) || ',' || sum(sum_instance) FROM tools_modality"),
                         "3,7");
     assert_string_equal(sql_text(f, "SELECT count(ethnic_group) FROM patient"), "0");
+    /* An annotation outlives its instance, and others follow it. */
+    IdxAnnotation annotation = {.uid = "2.25.1",
+                                .source = "1.1.1.2",
+                                .level = DCM_LEVEL_IMAGE,
+                                .path = "/notes/2.25.1",
+                                .media_type = "",
+                                .name = "",
+                                .author = ""};
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, idx_remove(f->index, "1.2.1.1", &f->err));
+    ASSERT_OK(f, idx_annotation_put(f->index, &annotation, &f->err));
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    store(f, instance(f->arena, "P2", "1.2", 1, 1));
+    assert_string_equal(sql_text(f, "SELECT string_agg(mapping_annotation_id || '=' || uid_annotation, ' ' "
+                                    "ORDER BY 1) FROM mapping_annotation"),
+                        "3=123 4=2.25.1");
     idx_close(f->index);
     ASSERT_OK(f, fixture_open(f));
     assert_int_equal(instances(f), 7);
