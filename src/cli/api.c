@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "cli/api.h"
 
+#include "base/file.h"
+#include "web/users.h"
+
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* 127.0.0.0/8, ::1, and the name that means them. */
@@ -28,17 +32,18 @@ static const char *or_none(const char *text)
     return *text ? text : NULL;
 }
 
+static bool asks_nobody(const Settings *s)
+{
+    return !strcmp(s->api_authentication, "none");
+}
+
 static bool check(const Settings *s, Err *err)
 {
-    if (!is_loopback(s->api_ip) && strcmp(s->api_authentication, "none") != 0)
-        return err_set(err, ERR_USAGE,
-                       "api.ip is %s, which others can reach, and nobody would be asked who they are: let it "
-                       "be 127.0.0.1 behind a "
-                       "proxy that asks, or say api.authentication: none",
-                       s->api_ip);
-    if (s->api_dicomweb_jwt_validate)
-        return err_set(err, ERR_USAGE,
-                       "api.dicomweb.jwt_validate is on, but this version does not check tokens");
+    if (asks_nobody(s) && s->api_dicomweb_jwt_validate)
+        return err_set(
+            err, ERR_USAGE,
+            "api.dicomweb.jwt_validate is on, but api.authentication: none says that nobody is asked; "
+            "take one of them away");
     if (*s->api_tls_key && !*s->api_tls_certificate)
         return err_set(err, ERR_USAGE, "api.tls.key is set, but api.tls.certificate is not");
     const char *root = s->api_dicomweb_root;
@@ -48,10 +53,26 @@ static bool check(const Settings *s, Err *err)
     return true;
 }
 
-WebServer *api_start(Arena *arena, const Settings *s, Archive *archive, Err *err)
+static Auth *open_auth(const Settings *s, Err *err)
 {
-    if (!check(s, err))
-        return NULL;
+    char *users = file_join(s->folder, API_USERS_FILE);
+    AuthSettings settings = {
+        .users_path = users,
+        .validator_url = s->api_dicomweb_jwt_validate ? s->api_dicomweb_jwt_validate_url : NULL,
+        .remember_ms = s->api_auth_remember * 1000,
+        .loopback = is_loopback(s->api_ip),
+    };
+    users_role_parse(s->api_auth_validated_role, &settings.validated_role);
+    Auth *auth = auth_new(&settings, err);
+    free(users);
+    return auth;
+}
+
+bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, Err *err)
+{
+    *api = (Api){0};
+    if (!check(s, err) || (!asks_nobody(s) && !(api->auth = open_auth(s, err))))
+        return false;
     WebSettings settings = {
         .http = {.address = s->api_ip,
                  .port = (uint16_t)s->api_port,
@@ -64,7 +85,9 @@ WebServer *api_start(Arena *arena, const Settings *s, Archive *archive, Err *err
                  .max_connections = (unsigned)s->api_max_connections,
                  .max_connections_per_peer = (unsigned)s->api_max_connections_per_peer,
                  .max_body = (uint64_t)s->api_max_body,
-                 .gzip = true},
+                 .gzip = true,
+                 .authorize = api->auth ? auth_authorize : NULL,
+                 .authorize_ctx = api->auth},
         .dicomweb = s->api_dicomweb_start,
         .dicomweb_root = s->api_dicomweb_root,
         .decompress_pixels = s->api_dicomweb_decompress_pixels,
@@ -74,5 +97,15 @@ WebServer *api_start(Arena *arena, const Settings *s, Archive *archive, Err *err
         .query_limit = (uint64_t)s->find_limit,
         .fold_names = s->find_fold_names,
     };
-    return web_start(&settings, archive, err);
+    api->web = web_start(&settings, archive, err);
+    if (!api->web)
+        api_stop(api, 0);
+    return api->web != NULL;
+}
+
+void api_stop(Api *api, int64_t grace_ms)
+{
+    web_stop(api->web, grace_ms);
+    auth_free(api->auth);
+    *api = (Api){0};
 }

@@ -4,9 +4,18 @@
 #define GANTRY_CLI_API_H
 
 #include "cli/settings.h"
+#include "web/auth.h"
 #include "web/web.h"
 
-/* Serves when it returns; NULL and err otherwise. The arena outlives it. */
-WebServer *api_start(Arena *arena, const Settings *settings, Archive *archive, Err *err);
+#define API_USERS_FILE "app/users.yml"
+
+typedef struct Api {
+    WebServer *web; /* NULL = not served */
+    Auth *auth;
+} Api;
+
+/* Serves when it returns. The arena outlives it. */
+bool api_start(Api *api, Arena *arena, const Settings *settings, Archive *archive, Err *err);
+void api_stop(Api *api, int64_t grace_ms);
 
 #endif

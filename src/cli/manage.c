@@ -64,9 +64,10 @@ static int run(Cli *cli, const void *args)
 }
 
 static const Command *const commands[] = {
-    &command_runserver,     &command_echo,     &command_store,      &command_find,     &command_move,
-    &command_move_existing, &command_get,      &command_assoc,      &command_database, &command_data,
-    &command_monitor,       &command_settings, &command_completion, &command_alive,    NULL};
+    &command_runserver,  &command_echo,          &command_store,   &command_find,
+    &command_move,       &command_move_existing, &command_get,     &command_assoc,
+    &command_database,   &command_data,          &command_monitor, &command_settings,
+    &command_completion, &command_alive,         &command_users,   NULL};
 
 const Command command_manage = {
     .name = "manage",

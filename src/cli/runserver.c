@@ -258,35 +258,35 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void *stop_web(void *web)
+static void *stop_api(void *api)
 {
-    web_stop(web, STOP_GRACE_MS);
+    api_stop(api, STOP_GRACE_MS);
     return NULL;
 }
 
 /* At one time, so that neither takes new work while the other finishes. */
-static void stop_both(WebServer *web, ScpServer *server)
+static void stop_both(Api *api, ScpServer *server)
 {
     pthread_t thread;
-    bool apart = web && pthread_create(&thread, NULL, stop_web, web) == 0;
+    bool apart = api->web && pthread_create(&thread, NULL, stop_api, api) == 0;
     scp_stop(server, STOP_GRACE_MS);
     if (apart)
         pthread_join(thread, NULL);
     else
-        web_stop(web, STOP_GRACE_MS);
+        api_stop(api, STOP_GRACE_MS);
 }
 
 static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
 {
     const Settings *s = cli->settings;
     Err err = {0};
-    WebServer *web = NULL;
-    if (s->api_start && !(web = api_start(cli->arena, s, archive, &err)))
+    Api api = {0};
+    if (s->api_start && !api_start(&api, cli->arena, s, archive, &err))
         return cli_fail(cli, "%s", err.text);
     ScpSettings settings = server_settings(s, console);
     ScpServer *server = scp_start(&settings, archive, &err);
     if (!server) {
-        web_stop(web, 0);
+        api_stop(&api, 0);
         return cli_fail(cli, "%s", err.text);
     }
     bool away = arc_index_is_away(archive, &err);
@@ -296,7 +296,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
                 cli->program, err.text);
     else
         printf("Starting thread_db_save\n");
-    show_banner(s, archive, scp_port(server), !away, web != NULL);
+    show_banner(s, archive, scp_port(server), !away, api.web != NULL);
     if (!away) {
         tell_waiting(archive);
         log_info("pacs.database", "the index is open: engine=%s at %s", s->db_engine,
@@ -312,7 +312,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     fflush(stdout);
     log_info("pacs.event_sphere", "server stops signal=%s associations=%u", strsignal(number),
              scp_associations(server));
-    stop_both(web, server);
+    stop_both(&api, server);
     return EXIT_OK;
 }
 

@@ -79,7 +79,8 @@ typedef struct Settings {
     const char *api_dicomweb_root;
     bool api_dicomweb_allow_delete;
     bool api_dicomweb_start, api_dicomweb_decompress_pixels, api_dicomweb_jwt_validate;
-    const char *api_dicomweb_jwt_validate_url;
+    const char *api_dicomweb_jwt_validate_url, *api_auth_validated_role;
+    int64_t api_auth_remember;
     bool api_annotation_start;
     const char *api_annotation_path_data, *api_annotation_type_uuid_generator,
         *api_annotation_url_uuid_generator;

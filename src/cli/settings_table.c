@@ -2,6 +2,8 @@
 /* Every key of app/settings.yml. The shipped file (template/settings.yml) explains them in the same order. */
 #include "cli/settings.h"
 
+#include "web/users.h"
+
 #include <stddef.h>
 
 #define AT(field)     .at = offsetof(Settings, field)
@@ -118,6 +120,10 @@ const SettingsKey settings_keys[] = {
      AT(api_allowed_hosts)},
     {"api.authentication", .recent = true, .type = SET_CHOICE, .fallback = "required",
      .env = "API_AUTHENTICATION", .choices = "required none", AT(api_authentication)},
+    {"api.auth.validated_role", .recent = true, .type = SET_CHOICE, .fallback = "write",
+     .choices = USER_ROLES, AT(api_auth_validated_role)},
+    {"api.auth.remember", .recent = true, .type = SET_INT, .fallback = "30", RANGE(0, 3600),
+     AT(api_auth_remember)},
     {"api.tls.certificate", .recent = true, .type = SET_PATH, .fallback = "", AT(api_tls_certificate)},
     {"api.tls.key", .recent = true, .type = SET_PATH, .fallback = "", AT(api_tls_key)},
     {"api.cors_origins", .recent = true, .type = SET_LIST, .fallback = "", .env = "API_CORS_ORIGINS",

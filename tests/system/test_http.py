@@ -153,7 +153,8 @@ def test_environment_overrides(stopped_archive):
     ({"tls__certificate": "no/such.pem"}, "such.pem"),
     ({"tls__key": "no/such.pem"}, "api.tls.certificate"),
     ({"dicomweb__root": "no-slash"}, "api.dicomweb.root"),
-    ({"dicomweb__jwt_validate": True}, "jwt_validate"),
+    ({"dicomweb__jwt_validate": True, "authentication": "none"}, "jwt_validate"),
+    ({"dicomweb__jwt_validate": True, "dicomweb__jwt_validate_url": "ftp://a.example"}, "jwt_validate_url"),
 ])
 def test_what_cannot_be_served_is_said_at_the_start(stopped_archive, settings, word):
     Web(stopped_archive, **settings)
