@@ -140,6 +140,8 @@ static bool find_frames(ArcFrames *f, Err *err)
         f->encapsulated = pixels->length == DCM_UNDEFINED_LENGTH;
         f->syntax = dcm_transfer_syntax(f->encapsulated ? span_cstr(f->file.transfer_syntax)
                                                         : SPAN(DCM_UID_ExplicitVRLittleEndian));
+        if (f->encapsulated && f->syntax && f->syntax->video)
+            f->format.frames = 1;
         if (f->encapsulated)
             ok = find_fragments(f, a.attributes, err);
     }

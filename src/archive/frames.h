@@ -2,8 +2,8 @@
 /*
  * Where the frames of an object are (PS3.5 §8.2, A.4), found once and remembered for those who ask next: a viewer fetches frames one by one.
  *
- * Frames are numbered from 1, as in PS3.3. Native frames are little endian. An object in big endian or deflated encoding is read as explicit
- * VR little endian. A cache may be used by several threads; ArcFrames are immutable and stay valid until released.
+ * Frames are numbered from 1, as in PS3.3. Native frames are little endian. A video is one frame: its stream. An object in big endian or
+ * deflated encoding is read as explicit VR little endian. A cache may be used by several threads; ArcFrames are immutable and stay valid until released.
  */
 #ifndef GANTRY_ARCHIVE_FRAMES_H
 #define GANTRY_ARCHIVE_FRAMES_H

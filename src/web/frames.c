@@ -32,12 +32,12 @@ const char *web_frame_media(const char *uid)
         {DCM_UID_JPEG2000MC, "image/jpx"},         {DCM_UID_HTJ2KLossless, "image/jphc"},
         {DCM_UID_HTJ2KLosslessRPCL, "image/jphc"}, {DCM_UID_HTJ2K, "image/jphc"},
         {DCM_UID_MPEG2MPML, "video/mpeg"},         {DCM_UID_MPEG2MPHL, "video/mpeg"},
-        {DCM_UID_MPEG4HP41, "video/mp4"},          {DCM_UID_MPEG4HP41BD, "video/mp4"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(rows[i].uid, uid))
             return rows[i].media;
-    return NULL;
+    const DcmTransferSyntax *syntax = dcm_transfer_syntax(span_cstr(uid));
+    return syntax && syntax->video ? "video/mp4" : NULL;
 }
 
 /* -- the answer, frame by frame -- */
@@ -166,7 +166,7 @@ static void answer(HttpExchange *x, Film *film, const Choice *choice)
     Err err = {0};
     WebStream *stream = web_stream_new(&(WebProducer){produce, free_film, film}, &err);
     if (!stream) {
-        http_problem(x, &err);
+        web_object_problem(x, &err);
         return;
     }
     web_stream_answer(stream, x, 200,
@@ -184,7 +184,7 @@ void web_answer_frames(HttpExchange *x, const WebService *service, const IdxFile
     ArcFrameCache *cache = service->web->frames;
     ArcFrames *frames = arc_frames_get(cache, file, &err);
     if (!frames) {
-        http_problem(x, &err);
+        web_object_problem(x, &err);
         return;
     }
     size_t all = arc_frames_format(frames)->frames;

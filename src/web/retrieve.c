@@ -47,7 +47,8 @@ const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, co
             continue;
         const char *syntax = range->transfer_syntax;
         bool anything = !strcmp(range->type, "*/*") && !range->multipart && !*syntax;
-        if (anything || !strcmp(syntax, "*") || !strcmp(syntax, stored))
+        bool archive = !strcmp(offer->type, "application/zip") && !*syntax;
+        if (anything || archive || !strcmp(syntax, "*") || !strcmp(syntax, stored))
             return stored;
         if (!*syntax) {
             syntax = DCM_UID_ExplicitVRLittleEndian;
@@ -60,6 +61,13 @@ const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, co
         }
     }
     return found;
+}
+
+void web_object_problem(HttpExchange *x, Err *err)
+{
+    if (err->code == ERR_FORMAT || err->code == ERR_UNSUPPORTED)
+        err->http = 406;
+    http_problem(x, err);
 }
 
 bool web_find_instance(HttpExchange *x, const WebService *service, IdxFile *out)

@@ -10,10 +10,13 @@ bool web_select_path(HttpExchange *x, IdxSelection *out);
 
 /*
  * Which syntax is an object stored in `stored` sent in? PS3.18 §8.7.3.5: nothing said or "*" = as stored; no transfer-syntax parameter = explicit VR little endian,
- * but as stored where that is explicit VR little endian or cannot be decoded here. NULL = none that is acceptable. The result is `stored`
+ * but as stored where that is explicit VR little endian or cannot be decoded here, and in ZIP archives, which are kept. NULL = none that is acceptable. The result is `stored`
  * itself when it stays as it is.
  */
 const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, const char *stored);
+
+/* http_problem for what fails at the object itself: damaged pixel data cannot be had in the form that was asked for (406), which is no fault of the request. */
+void web_object_problem(HttpExchange *x, Err *err);
 
 /* Looks an instance of the path up, which must be of the study and series that the path names. False: 404 or another problem was answered. */
 bool web_find_instance(HttpExchange *x, const WebService *service, IdxFile *out);

@@ -221,7 +221,7 @@ static void retrieve(HttpExchange *x, void *ctx)
     unsigned status = 200;
     if (!begin(d, &selection, &status, &err)) {
         free_delivery(d);
-        http_problem(x, &err);
+        web_object_problem(x, &err);
         return;
     }
     if (d->form == AS_ZIP)
