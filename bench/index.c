@@ -89,21 +89,23 @@ static double own_cpu(void)
            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
-/* Ticks of a process (utime and stime of /proc/PID/stat) if `parent` is its own or its parent's number. */
+/* Ticks of a process (/proc/PID/stat) if `parent` is its own or its parent's number; the parent's with those of children that ended. */
 static unsigned long ticks_of(const char *pid, long parent)
 {
     char path[64], line[1024];
     unsigned long user = 0, kernel = 0;
-    long above = 0;
+    long above = 0, ended_user = 0, ended_kernel = 0;
     snprintf(path, sizeof path, "/proc/%s/stat", pid);
     FILE *file = fopen(path, "re");
     if (!file)
         return 0;
     const char *rest = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-    bool ok = rest && sscanf(rest + 1, " %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &above, &user,
-                             &kernel) == 3;
+    bool ok = rest && sscanf(rest + 1, " %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld", &above,
+                             &user, &kernel, &ended_user, &ended_kernel) == 5;
     fclose(file);
-    return ok && (above == parent || strtol(pid, NULL, 10) == parent) ? user + kernel : 0;
+    if (ok && strtol(pid, NULL, 10) == parent)
+        return user + kernel + (unsigned long)(ended_user + ended_kernel);
+    return ok && above == parent ? user + kernel : 0;
 }
 
 static double server_cpu(const TestServer *server)
