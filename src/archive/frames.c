@@ -10,7 +10,6 @@
 #include "dicom/tags.h"
 #include "dicom/uids.h"
 #include "dicom/value.h"
-#include "pixel/fragments.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -271,6 +270,17 @@ const PixFormat *arc_frames_format(const ArcFrames *f)
 const char *arc_frames_syntax(const ArcFrames *f)
 {
     return f->encapsulated ? f->file.transfer_syntax : DCM_UID_ExplicitVRLittleEndian;
+}
+
+bool arc_frames_are_video(const ArcFrames *f)
+{
+    return f->encapsulated && f->syntax && f->syntax->video;
+}
+
+const PixFragment *arc_frames_fragments(const ArcFrames *f, size_t *count)
+{
+    *count = f->fragments.count;
+    return f->fragments.list;
 }
 
 bool arc_frames_decodable(const ArcFrames *f)

@@ -9,6 +9,7 @@
 #define GANTRY_ARCHIVE_FRAMES_H
 
 #include "archive/archive.h"
+#include "pixel/fragments.h"
 #include "pixel/pixel.h"
 
 typedef struct ArcFrames ArcFrames;
@@ -26,6 +27,10 @@ const PixFormat *arc_frames_format(const ArcFrames *frames);
 const char *arc_frames_syntax(const ArcFrames *frames);
 /* Can arc_frame_decode decode them? */
 bool arc_frames_decodable(const ArcFrames *frames);
+/* Is the pixel data a video? */
+bool arc_frames_are_video(const ArcFrames *frames);
+/* Where encapsulated pixel data lies in the data set, in order; 0 of them when it is native. */
+const PixFragment *arc_frames_fragments(const ArcFrames *frames, size_t *count);
 /* Appends one frame as it is stored. ERR_NOT_FOUND when there is no such frame. */
 bool arc_frame_read(const ArcFrames *frames, uint32_t number, Buf *out, Err *err);
 /* Appends one frame decoded to native samples; *format (may be NULL) is what they are then (pix_decode). */

@@ -30,7 +30,8 @@ typedef struct Weights {
 } Weights;
 
 /* Where the result is smaller, each of its samples is the mean of those it covers; where it is larger, the two nearest are mixed. */
-static Weights *make_weights(double from, double length, uint32_t size, uint32_t limit, float **memory)
+static Weights *make_weights(double from, double length, uint32_t size, uint32_t limit, bool reversed,
+                             float **memory)
 {
     double step = length / size;
     uint32_t most = (uint32_t)ceil(step > 1 ? step : 1) + 2;
@@ -42,7 +43,7 @@ static Weights *make_weights(double from, double length, uint32_t size, uint32_t
         double middle = from + (i + 0.5) * step, reach = step > 1 ? step / 2 : 1;
         double begin = middle - reach, end = middle + reach, sum = 0;
         int64_t first = (int64_t)floor(begin), last = (int64_t)ceil(end) - 1;
-        Weights *w = &all[i];
+        Weights *w = &all[reversed ? size - 1 - i : i];
         w->of = *memory + (size_t)i * most;
         first = first < 0 ? 0 : first >= limit ? limit - 1 : first;
         last = last < first ? first : last >= limit ? limit - 1 : last;
@@ -82,8 +83,10 @@ bool pix_image_scale(const PixImage *image, const PixRegion *region, uint32_t wi
     if (!pix_image_new(out, width, height, image->channels, err))
         return false;
     float *memory[2];
-    Weights *columns = make_weights(region->x, region->width, width, image->width, &memory[0]);
-    Weights *rows = make_weights(region->y, region->height, height, image->height, &memory[1]);
+    Weights *columns =
+        make_weights(region->x, region->width, width, image->width, region->mirrored, &memory[0]);
+    Weights *rows =
+        make_weights(region->y, region->height, height, image->height, region->upside_down, &memory[1]);
     size_t samples = (size_t)width * image->channels, stride = (size_t)image->width * image->channels;
     float *row = calloc(samples, sizeof *row), *sum = calloc(samples, sizeof *sum);
     if (!row || !sum)

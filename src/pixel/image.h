@@ -19,6 +19,7 @@ void pix_image_free(PixImage *image);
 /* A region of the image, which lies inside of it. */
 typedef struct PixRegion {
     double x, y, width, height;
+    bool mirrored, upside_down; /* left and right, top and bottom change places */
 } PixRegion;
 /* The region (NULL = all) in another size: averaged where it becomes smaller, interpolated where it becomes larger. */
 bool pix_image_scale(const PixImage *image, const PixRegion *region, uint32_t width, uint32_t height,

@@ -15,19 +15,13 @@ void pix_lut_free(PixLut *lut)
     *lut = (PixLut){0};
 }
 
-double pix_lut_at(const PixLut *lut, int64_t value)
-{
-    int64_t i = value - lut->first;
-    return lut->entries[i < 0 ? 0 : i >= lut->count ? lut->count - 1 : i];
-}
-
 typedef struct Descriptor {
     uint32_t count;
     int64_t first;
     unsigned bits;
 } Descriptor;
 
-/* "US or SS": the sign of the first value mapped is that of the pixels. */
+/* "US or SS": a VR of SS is clear; US is also written where the values are signed. */
 static bool read_descriptor(const DcmDataset *ds, DcmTag tag, bool is_signed, Descriptor *out)
 {
     const DcmElement *e = dcm_find(ds, tag);
@@ -36,7 +30,7 @@ static bool read_descriptor(const DcmDataset *ds, DcmTag tag, bool is_signed, De
     Cursor c = cur_of(e->value, ds->big_endian);
     uint16_t count = cur_u16(&c), first = cur_u16(&c), bits = cur_u16(&c);
     *out = (Descriptor){.count = count ? count : ENTRIES_MAX,
-                        .first = is_signed ? (int16_t)first : first,
+                        .first = is_signed || e->vr == DCM_VR_SS ? (int16_t)first : first,
                         .bits = bits >= 1 && bits <= 16 ? bits : 16};
     return true;
 }
@@ -61,7 +55,7 @@ static bool read_plain(const DcmDataset *ds, DcmTag tag, const Descriptor *d, Pi
     allocate(out, d);
     for (uint32_t i = 0; i < d->count; i++)
         out->entries[i] = words ? cur_u16(&c) : cur_u8(&c);
-    /* some writers say 16 bits and mean 8, or the other way round */
+    /* some writers say 8 bits and mean 16 */
     uint16_t most = 0;
     for (uint32_t i = 0; i < d->count; i++)
         most = out->entries[i] > most ? out->entries[i] : most;
@@ -155,6 +149,17 @@ static bool read_segmented(const DcmDataset *ds, DcmTag tag, const Descriptor *d
     return false;
 }
 
+/* Some writers say 16 bits and mean 8: the brightest colour of all would hardly be seen. */
+static void correct_bits(PixLut colours[3])
+{
+    uint16_t most = 0;
+    for (size_t c = 0; c < 3; c++)
+        for (uint32_t i = 0; i < colours[c].count; i++)
+            most = colours[c].entries[i] > most ? colours[c].entries[i] : most;
+    for (size_t c = 0; most <= UINT8_MAX && c < 3; c++)
+        colours[c].highest = UINT8_MAX;
+}
+
 bool pix_palette_read(const DcmDataset *ds, bool is_signed, PixLut out[3], Err *err)
 {
     static const struct {
@@ -178,5 +183,6 @@ bool pix_palette_read(const DcmDataset *ds, bool is_signed, PixLut out[3], Err *
             pix_lut_free(&out[k]);
         return err_set(err, ERR_FORMAT, "the palette of the image is missing or damaged");
     }
+    correct_bits(out);
     return true;
 }

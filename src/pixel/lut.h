@@ -13,12 +13,22 @@ typedef struct PixLut {
     double highest; /* that an entry can have: 255, 4095, 65535 */
 } PixLut;
 
-/* False when the table is not there or damaged; then count is 0. `is_signed`: the first value mapped is. */
+/* False when the table is not there or damaged; then count is 0. `is_signed`: the first value mapped is, also where its VR does not say so. */
 bool pix_lut_read(const DcmDataset *ds, DcmTag descriptor, DcmTag data, bool is_signed, PixLut *out);
 /* Red, green, blue. Freed already on failure. */
 bool pix_palette_read(const DcmDataset *ds, bool is_signed, PixLut out[3], Err *err);
 void pix_lut_free(PixLut *lut);
 
-double pix_lut_at(const PixLut *lut, int64_t value);
+/* Which entry is that of a value? */
+static inline uint32_t pix_lut_index(const PixLut *lut, int64_t value)
+{
+    int64_t i = value - lut->first;
+    return i < 0 ? 0 : i >= lut->count ? lut->count - 1 : (uint32_t)i;
+}
+
+static inline double pix_lut_at(const PixLut *lut, int64_t value)
+{
+    return lut->entries[pix_lut_index(lut, value)];
+}
 
 #endif

@@ -6,9 +6,14 @@
 bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept *accept, int *chosen,
                 const WebMedia **media)
 {
+    return web_choose_of(x, http_parameter(x, "accept"), offers, count, accept, chosen, media);
+}
+
+bool web_choose_of(HttpExchange *x, const char *types, const WebOffer *offers, size_t count,
+                   WebAccept *accept, int *chosen, const WebMedia **media)
+{
     Err err = {0};
-    if (!web_accept_parse(http_arena(x), http_request_header(x, "Accept"), http_parameter(x, "accept"),
-                          accept, &err)) {
+    if (!web_accept_parse(http_arena(x), http_request_header(x, "Accept"), types, accept, &err)) {
         http_problem(x, &err);
         return false;
     }

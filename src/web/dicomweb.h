@@ -45,6 +45,9 @@ void web_store_commit(void *ctx, void *item);
    said). */
 bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept *accept, int *chosen,
                 const WebMedia **media);
+/* The same with `types` in place of ?accept=; NULL = the header counts. */
+bool web_choose_of(HttpExchange *x, const char *types, const WebOffer *offers, size_t count,
+                   WebAccept *accept, int *chosen, const WebMedia **media);
 /* The media type of the answer, in the exchange's arena. `boundary` counts for multipart only. */
 const char *web_media(HttpExchange *x, const WebOffer *offer, const char *boundary);
 

@@ -12,6 +12,7 @@
 #include "web/multipart.h"
 #include "web/retrieve.h"
 #include "web/stream.h"
+#include "web/video.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +199,11 @@ void web_answer_frames(HttpExchange *x, const WebService *service, const IdxFile
     snprintf(tag, sizeof tag, "%016llx-%u-%zu%s%s", (unsigned long long)digest, count ? numbers[0] : 0, count,
              choice.decode ? "d" : "", choice.offer.multipart ? "m" : "");
     if (count <= 1 && http_unchanged(x, tag, 0)) {
+        arc_frames_release(cache, frames);
+        return;
+    }
+    if (arc_frames_are_video(frames)) {
+        web_send_video(x, file, frames, &choice.offer);
         arc_frames_release(cache, frames);
         return;
     }

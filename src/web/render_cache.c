@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_MS = 60000 };
+enum {
+    WAIT_MS = 60000,
+    MAKERS = 4, /* images made at the same time: each may take a whole frame of memory */
+};
 
 typedef struct Entry {
     struct Entry *newer, *older; /* the list, newest first */
@@ -23,6 +26,7 @@ struct RenderCache {
     pthread_cond_t made;
     Entry *newest, *oldest;
     size_t bytes, limit;
+    unsigned making;
 };
 
 RenderCache *render_cache_new(size_t bytes)
@@ -89,19 +93,29 @@ static void shrink(RenderCache *cache)
 }
 
 /* With the lock held, which is given back meanwhile. */
-static void make_entry(RenderCache *cache, Entry *e, bool (*make)(void *ctx, Buf *out, Err *err), void *ctx)
+static void make_entry(RenderCache *cache, Entry *e, RenderMake make, void *ctx, Deadline deadline)
 {
-    pthread_mutex_unlock(&cache->lock);
-    bool ok = make(ctx, &e->image, &e->err);
-    pthread_mutex_lock(&cache->lock);
-    e->made = ok;
-    e->failed = !ok;
-    cache->bytes += ok ? e->image.n : 0;
+    bool in_time = true;
+    while (cache->making == MAKERS && in_time)
+        in_time = cond_wait(&cache->made, &cache->lock, deadline);
+    if (cache->making == MAKERS) {
+        err_set(&e->err, ERR_TIMEOUT, "too many other images are being made; try again");
+        e->err.http = 503;
+        e->failed = true;
+    } else {
+        cache->making++;
+        pthread_mutex_unlock(&cache->lock);
+        bool ok = make(ctx, &e->image, &e->err);
+        pthread_mutex_lock(&cache->lock);
+        cache->making--;
+        e->made = ok;
+        e->failed = !ok;
+        cache->bytes += ok ? e->image.n : 0;
+    }
     pthread_cond_broadcast(&cache->made);
 }
 
-bool render_cache_get(RenderCache *cache, const char *key, bool (*make)(void *ctx, Buf *out, Err *err),
-                      void *ctx, Buf *out, Err *err)
+bool render_cache_get(RenderCache *cache, const char *key, RenderMake make, void *ctx, Buf *out, Err *err)
 {
     Deadline deadline = deadline_in(WAIT_MS);
     pthread_mutex_lock(&cache->lock);
@@ -118,7 +132,7 @@ bool render_cache_get(RenderCache *cache, const char *key, bool (*make)(void *ct
     link_newest(cache, e);
     e->users++;
     if (mine)
-        make_entry(cache, e, make, ctx);
+        make_entry(cache, e, make, ctx, deadline);
     bool in_time = true;
     while (!e->made && !e->failed && in_time)
         in_time = cond_wait(&cache->made, &cache->lock, deadline);

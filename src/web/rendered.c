@@ -1,176 +1,51 @@
 // SPDX-License-Identifier: MIT
 /*
  * Rendered images and thumbnails, PS3.18 §10.4.1.1.3 and §8.3.5: one frame as JPEG or PNG. For a study or series, that of an instance in its middle; for an instance of several
- * frames, the first one. An encapsulated PDF is its own rendering.
+ * frames, the first one. A video is handed out as it is stored, and an encapsulated PDF is its own rendering.
  */
+#include "web/rendered.h"
+
 #include "archive/attributes.h"
 #include "dicom/tags.h"
 #include "dicom/uids.h"
 #include "dicom/value.h"
-#include "pixel/render.h"
-#include "web/render_cache.h"
 #include "web/retrieve.h"
+#include "web/video.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
     KEPT_MAX = 4 << 20, /* palettes, tables and functional groups are smaller */
     THUMBNAIL = 128,    /* pixels, longer side */
-    VIEWPORT_MAX = 8192,
-    QUALITY = 90,
-    TRIES = 16, /* instances of a series that are looked at for one with an image */
+    TRIES = 256,        /* instances of a study that are looked at for one with an image */
 };
 
-enum { AS_JPEG, AS_PNG, AS_PDF };
-static const WebOffer offers[] = {
-    [AS_JPEG] = {"image/jpeg", false},
-    [AS_PNG] = {"image/png", false},
-    [AS_PDF] = {"application/pdf", false},
-};
-
-typedef struct View {
-    PixWindow window;
-    bool has_viewport;
-    uint32_t width, height;
-    bool has_region;
-    PixRegion region;
-    int quality;
-    int form;
-} View;
-
-/* -- parameters -- */
-
-static bool read_numbers(const char *text, double *out, size_t most, size_t *count, Span *rest)
-{
-    Span part, left = span_cstr(text);
-    *count = 0;
-    *rest = (Span){0};
-    for (bool more = true; span_split(&left, ',', &part, &more);) {
-        if (*count == most || (!span_to_double(part, &out[*count]) && part.n)) {
-            *rest = span_of(part.p, (size_t)((const uint8_t *)text + strlen(text) - part.p));
-            return true;
-        }
-        if (!part.n)
-            out[*count] = 0;
-        ++*count;
-    }
-    return true;
-}
-
-static bool read_window(const char *text, PixWindow *out, Err *err)
-{
-    double numbers[2];
-    size_t count;
-    Span function;
-    *out = (PixWindow){0};
-    read_numbers(text, numbers, 2, &count, &function);
-    if (count != 2 || !(numbers[1] >= 1) || (function.n && !pix_function_parse(function, &out->function)))
-        return err_set(err, ERR_USAGE,
-                       "window=%.60s: center, width from 1 on and a function are wanted, as in "
-                       "window=40,400,linear; functions "
-                       "are linear, linear-exact and sigmoid",
-                       text);
-    out->center = numbers[0];
-    out->width = numbers[1];
-    return true;
-}
-
-static bool read_viewport(const char *text, View *out, Err *err)
-{
-    double n[6] = {0};
-    size_t count;
-    Span rest;
-    read_numbers(text, n, 6, &count, &rest);
-    bool sizes = n[0] >= 1 && n[0] <= VIEWPORT_MAX && n[1] >= 1 && n[1] <= VIEWPORT_MAX;
-    if (rest.n || (count != 2 && count != 6) || !sizes)
-        return err_set(err, ERR_USAGE,
-                       "viewport=%.60s: width and height from 1 to %d are wanted, and may be followed by x, "
-                       "y, width and height of "
-                       "a region",
-                       text, VIEWPORT_MAX);
-    *out = (View){.window = out->window,
-                  .has_viewport = true,
-                  .width = (uint32_t)n[0],
-                  .height = (uint32_t)n[1],
-                  .has_region = count == 6,
-                  .region = {n[2], n[3], fabs(n[4]), fabs(n[5])},
-                  .quality = out->quality,
-                  .form = out->form};
-    return true;
-}
-
-static bool read_view(HttpExchange *x, View *view, Err *err)
-{
-    const char *window = http_parameter(x, "window"), *viewport = http_parameter(x, "viewport");
-    const char *quality = http_parameter(x, "quality");
-    int64_t value = QUALITY;
-    if ((window && !read_window(window, &view->window, err)) ||
-        (viewport && !read_viewport(viewport, view, err)))
-        return false;
-    if (quality && !span_to_i64(span_cstr(quality), 1, 100, &value))
-        return err_set(err, ERR_USAGE, "quality=%.20s: a number from 1 to 100 is wanted", quality);
-    view->quality = (int)value;
-    return true;
-}
+enum { AS_JPEG, AS_PNG, FORMS };
+static const WebOffer images[FORMS] = {[AS_JPEG] = {"image/jpeg", false}, [AS_PNG] = {"image/png", false}};
+static const WebOffer document[] = {{"application/pdf", false}};
 
 /* -- making the image -- */
-
-/* Inside of the image; the whole of it when nothing is left. */
-static PixRegion clip(const PixImage *image, const View *view)
-{
-    PixRegion all = {.width = image->width, .height = image->height}, r = view->region;
-    if (!view->has_region)
-        return all;
-    if (!(r.width > 0))
-        r.width = image->width - r.x;
-    if (!(r.height > 0))
-        r.height = image->height - r.y;
-    double right = fmin(r.x + r.width, image->width), bottom = fmin(r.y + r.height, image->height);
-    r.x = fmax(r.x, 0);
-    r.y = fmax(r.y, 0);
-    r.width = right - r.x;
-    r.height = bottom - r.y;
-    return r.width >= 1 && r.height >= 1 ? r : all;
-}
-
-static uint32_t at_least_one(double v)
-{
-    return v < 1 ? 1 : v > 65535 ? 65535 : (uint32_t)(v + 0.5);
-}
-
-/* Fits the region into the viewport, with square pixels. */
-static bool fit(PixImage *image, const View *view, double aspect, Err *err)
-{
-    PixRegion region = clip(image, view);
-    double width = region.width, height = region.height * aspect;
-    bool square = aspect > 0.99 && aspect < 1.01;
-    if (!view->has_viewport && square)
-        return true;
-    double scale = 1;
-    if (view->has_viewport)
-        scale = fmin(view->width / width, view->height / height);
-    PixImage fitted;
-    if (!pix_image_scale(image, &region, at_least_one(width * scale), at_least_one(height * scale), &fitted,
-                         err))
-        return false;
-    pix_image_free(image);
-    *image = fitted;
-    return true;
-}
 
 typedef struct Job {
     const WebService *service;
     const IdxFile *file;
+    const ArcFrames *frames;
     uint32_t number;
-    const View *view;
+    const WebView *view;
+    int form;
 } Job;
 
-static bool render(const Job *job, const ArcFrames *frames, PixImage *image, Err *err)
+/* What is decoded and rendered in memory at once: more than that is no image for a screen. */
+static bool is_showable(const PixFormat *f, Err *err)
+{
+    static const uint64_t pixels_max = UINT64_C(1) << 28;
+    return (uint64_t)f->rows * f->columns * f->samples <= pixels_max ||
+           err_set(err, ERR_UNSUPPORTED, "%u x %u pixels are too many to be shown", f->columns, f->rows);
+}
+
+static bool render(const Job *job, PixImage *image, Err *err)
 {
     Arena *arena = arena_new(0);
     ArcAttributes a;
@@ -178,11 +53,12 @@ static bool render(const Job *job, const ArcFrames *frames, PixImage *image, Err
     Buf frame;
     buf_init(&frame, 0);
     bool ok =
+        is_showable(arc_frames_format(job->frames), err) &&
         arc_attributes(job->service->web->archive, arena, job->file, KEPT_MAX, &a, err) &&
-        arc_frame_decode(frames, job->number, &frame, &format, err) &&
+        arc_frame_decode(job->frames, job->number, &frame, &format, err) &&
         pix_render(a.attributes, &format, buf_span(&frame), job->number, &job->view->window, image, err);
     buf_free(&frame);
-    if (ok && !fit(image, job->view, pix_aspect(a.attributes, job->number), err)) {
+    if (ok && !web_view_apply(job->view, pix_aspect(a.attributes, job->number), image, err)) {
         pix_image_free(image);
         ok = false;
     }
@@ -194,19 +70,105 @@ static bool make(void *ctx, Buf *out, Err *err)
 {
     const Job *job = ctx;
     PixImage image;
-    ArcFrameCache *cache = job->service->web->frames;
-    ArcFrames *frames = arc_frames_get(cache, job->file, err);
-    bool ok = frames && render(job, frames, &image, err);
-    arc_frames_release(cache, frames);
-    if (!ok)
+    if (!render(job, &image, err))
         return false;
-    ok = job->view->form == AS_PNG ? pix_image_png(&image, out, err)
-                                   : pix_image_jpeg(&image, job->view->quality, out, err);
+    bool ok = job->form == AS_PNG ? pix_image_png(&image, out, err)
+                                  : pix_image_jpeg(&image, job->view->quality, out, err);
     pix_image_free(&image);
     return ok;
 }
 
-/* -- which instance -- */
+static void answer_image(HttpExchange *x, Job *job)
+{
+    Err err = {0};
+    Buf image;
+    uint64_t digest;
+    memcpy(&digest, job->file->content, sizeof digest);
+    const char *key = arena_printf(http_arena(x), "%s-%016" PRIx64 "-%u-%d-%s", job->file->sop_instance,
+                                   digest, job->number, job->form, web_view_key(http_arena(x), job->view));
+    http_header(x, "Vary", "Accept");
+    if (http_unchanged(x, key, 0))
+        return;
+    buf_init(&image, 0);
+    if (render_cache_get(job->service->web->rendered, key, make, job, &image, &err)) {
+        http_answer_buf(x, 200, images[job->form].type, &image);
+    } else {
+        web_object_problem(x, &err);
+    }
+    buf_free(&image);
+}
+
+/* -- other things than images -- */
+
+static void answer_pdf(HttpExchange *x, const WebService *service, const IdxFile *file, const char *types)
+{
+    ArcAttributes a;
+    Err err = {0};
+    WebAccept accept;
+    int chosen;
+    if (!web_choose_of(x, types, document, 1, &accept, &chosen, NULL))
+        return;
+    if (!arc_attributes(service->web->archive, http_arena(x), file, 1024, &a, &err)) {
+        http_problem(x, &err);
+        return;
+    }
+    const DcmElement *value = dcm_find(a.attributes, DCM_EncapsulatedDocument);
+    int64_t length = value ? value->length : 0;
+    dcm_int(a.attributes, DCM_EncapsulatedDocumentLength, 0, &length);
+    if (!value || length < 0 || length > value->length || strcmp(a.syntax, file->transfer_syntax) != 0) {
+        http_refuse(x, 404, "instance %s has no document that can be handed out", file->sop_instance);
+        return;
+    }
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        http_refuse(x, 500, "the file of instance %s cannot be opened", file->sop_instance);
+    else
+        http_answer_file(x, 200, document[0].type, fd, file->data_offset + value->offset, (uint64_t)length);
+}
+
+/* -- one instance -- */
+
+static void answer_frames(HttpExchange *x, Job *job, const char *types, bool image_only)
+{
+    const char *name = job->file->sop_instance, *syntax = arc_frames_syntax(job->frames);
+    uint32_t count = arc_frames_format(job->frames)->frames;
+    bool video = arc_frames_are_video(job->frames);
+    WebAccept accept;
+    if (video && !image_only)
+        web_answer_video(x, job->file, job->frames, types);
+    else if (video)
+        http_refuse(x, 406, "instance %s is a video, which is not decoded here", name);
+    else if (job->number > count)
+        http_refuse(x, 404, "instance %s has %u frames; there is no frame %u", name, count, job->number);
+    else if (!arc_frames_decodable(job->frames))
+        http_refuse(x, 406, "instance %s is stored in transfer syntax %s, which cannot be decoded here", name,
+                    syntax);
+    else if (web_choose_of(x, types, images, FORMS, &accept, &job->form, NULL))
+        answer_image(x, job);
+}
+
+void web_answer_rendered(HttpExchange *x, const WebService *service, const IdxFile *file, uint32_t number,
+                         const WebView *view, const char *types, bool image_only)
+{
+    Err err = {0};
+    ArcFrameCache *cache = service->web->frames;
+    if (!image_only && !strcmp(file->sop_class, DCM_UID_EncapsulatedPDFStorage)) {
+        answer_pdf(x, service, file, types);
+        return;
+    }
+    ArcFrames *frames = arc_frames_get(cache, file, &err);
+    if (frames)
+        answer_frames(
+            x, &(Job){.service = service, .file = file, .frames = frames, .number = number, .view = view},
+            types, image_only);
+    else if (err.code == ERR_NOT_FOUND)
+        http_refuse(x, 404, "instance %s has no pixel data that could be shown", file->sop_instance);
+    else
+        web_object_problem(x, &err);
+    arc_frames_release(cache, frames);
+}
+
+/* -- which instance of a study or series -- */
 
 static bool has_image(const WebService *service, const IdxFile *file)
 {
@@ -227,86 +189,73 @@ static IdxFile copy_file(Arena *arena, const IdxFile *file)
     return out;
 }
 
-/* The middle one of those selected, or the next after it that has an image. */
+typedef struct Search {
+    const WebService *service;
+    const IdxSelection *selection;
+    Arena *arena;
+    uint64_t count; /* instances selected */
+    IdxFile *out;
+} Search;
+
+/* The first instance with an image, in the middle or behind it; or before it. */
+static bool find_image(Search *s, bool before_middle, bool *found, Err *err)
+{
+    IdxFile file;
+    ArcRetrieve *retrieve = arc_retrieve_open(s->service->web->archive, s->selection, err);
+    if (!retrieve)
+        return false;
+    s->count = arc_retrieve_count(retrieve);
+    uint64_t begin = before_middle ? 0 : s->count / 2, end = before_middle ? s->count / 2 : s->count;
+    bool ok = true;
+    for (uint64_t at = 0; ok && !*found && at < end && at < begin + TRIES; at++) {
+        ok = arc_retrieve_next(retrieve, &file, err);
+        if (!ok || !file.sop_instance)
+            break;
+        *found = at >= begin && has_image(s->service, &file);
+        if (*found)
+            *s->out = copy_file(s->arena, &file);
+    }
+    arc_retrieve_close(retrieve);
+    return ok;
+}
+
 static bool find_middle(HttpExchange *x, const WebService *service, IdxFile *out)
 {
     IdxSelection selection;
     Err err = {0};
+    bool found = false;
     if (!web_select_path(x, &selection))
         return false;
-    ArcRetrieve *retrieve = arc_retrieve_open(service->web->archive, &selection, &err);
-    if (!retrieve) {
+    Search search = {.service = service, .selection = &selection, .arena = http_arena(x), .out = out};
+    if (!find_image(&search, false, &found, &err) || (!found && !find_image(&search, true, &found, &err)))
         http_problem(x, &err);
-        return false;
-    }
-    IdxFile file;
-    uint64_t at = 0, middle = arc_retrieve_count(retrieve) / 2;
-    bool ok, found = false;
-    while (!found && at < middle + TRIES && (ok = arc_retrieve_next(retrieve, &file, &err)) &&
-           file.sop_instance) {
-        found = at++ >= middle && has_image(service, &file);
-        if (found)
-            *out = copy_file(http_arena(x), &file);
-    }
-    arc_retrieve_close(retrieve);
-    if (!found)
-        http_refuse(x, 404, "this study or series has no instance that can be shown as an image");
+    else if (!found)
+        http_refuse(x, 404,
+                    search.count ? "this study or series has no instance that can be shown as an image"
+                                 : "nothing of this study or series is in the archive");
     return found;
 }
 
 /* -- the request -- */
 
-static void answer_pdf(HttpExchange *x, const WebService *service, const IdxFile *file)
+static bool read_view(HttpExchange *x, WebView *view, Err *err)
 {
-    ArcAttributes a;
-    Err err = {0};
-    if (!arc_attributes(service->web->archive, http_arena(x), file, 1024, &a, &err)) {
-        http_problem(x, &err);
-        return;
-    }
-    const DcmElement *document = dcm_find(a.attributes, DCM_EncapsulatedDocument);
-    int64_t length = document ? document->length : 0;
-    dcm_int(a.attributes, DCM_EncapsulatedDocumentLength, 0, &length);
-    if (!document || length < 0 || length > document->length ||
-        strcmp(a.syntax, file->transfer_syntax) != 0) {
-        http_refuse(x, 404, "instance %s has no document that can be handed out", file->sop_instance);
-        return;
-    }
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        http_refuse(x, 500, "the file of instance %s cannot be opened", file->sop_instance);
-    else
-        http_answer_file(x, 200, "application/pdf", fd, file->data_offset + document->offset,
-                         (uint64_t)length);
+    const char *window = http_parameter(x, "window"), *viewport = http_parameter(x, "viewport");
+    const char *quality = http_parameter(x, "quality");
+    int64_t value = WEB_VIEW_QUALITY;
+    if ((window && !web_view_window(view, window, err)) ||
+        (viewport && !web_view_viewport(view, viewport, err)) ||
+        (quality && !web_view_number("quality", quality, 100, &value, err)))
+        return false;
+    view->quality = (int)value;
+    return true;
 }
 
-static const char *make_key(HttpExchange *x, const Job *job)
+static void warn(HttpExchange *x)
 {
-    const View *v = job->view;
-    uint64_t digest;
-    memcpy(&digest, job->file->content, sizeof digest);
-    return arena_printf(http_arena(x), "%s-%016" PRIx64 "-%u-%d-%d-%u.%u-%g.%g.%g.%g-%g.%g.%d",
-                        job->file->sop_instance, digest, job->number, v->form, v->quality, v->width,
-                        v->height, v->region.x, v->region.y, v->region.width, v->region.height,
-                        v->window.center, v->window.width, (int)v->window.function);
-}
-
-static void answer_image(HttpExchange *x, const Job *job)
-{
-    Err err = {0};
-    Buf image;
-    const char *key = make_key(x, job);
-    if (http_unchanged(x, key, 0))
-        return;
-    buf_init(&image, 0);
-    if (render_cache_get(job->service->web->rendered, key, make, (void *)job, &image, &err)) {
-        http_answer_buf(x, 200, offers[job->view->form].type, &image);
-    } else {
-        if (err.code == ERR_UNSUPPORTED)
-            err.http = 406;
-        http_problem(x, &err);
-    }
-    buf_free(&image);
+    const char *profile = http_parameter(x, "iccprofile");
+    if (http_parameter(x, "annotation") || (profile && strcmp(profile, "no") != 0))
+        http_header(x, "Warning", "299 gantry \"annotation and iccprofile are not applied\"");
 }
 
 /* Number of the frame in the path; 1 where it names none. */
@@ -325,30 +274,22 @@ static bool read_number(HttpExchange *x, uint32_t *out)
 
 static void rendered(HttpExchange *x, const WebService *service, bool thumbnail)
 {
-    View view = {0};
+    WebView view = {0};
     Err err = {0};
     IdxFile file;
     uint32_t number;
-    WebAccept accept;
+    if (thumbnail)
+        view = (WebView){.width = THUMBNAIL, .height = THUMBNAIL, .shrink_only = true};
     if (!read_view(x, &view, &err)) {
         http_problem(x, &err);
         return;
     }
-    if (thumbnail && !view.has_viewport) {
-        view.has_viewport = true;
-        view.width = view.height = THUMBNAIL;
-    }
-    bool instance = http_part(x, "instance") != NULL;
+    bool instance = http_part(x, "instance") != NULL, image_only = thumbnail || http_part(x, "frame");
     if (!read_number(x, &number) ||
         !(instance ? web_find_instance(x, service, &file) : find_middle(x, service, &file)))
         return;
-    bool pdf = !strcmp(file.sop_class, DCM_UID_EncapsulatedPDFStorage);
-    if (!web_choose(x, pdf ? &offers[AS_PDF] : offers, pdf ? 1 : 2, &accept, &view.form, NULL))
-        return;
-    if (pdf)
-        answer_pdf(x, service, &file);
-    else
-        answer_image(x, &(Job){.service = service, .file = &file, .number = number, .view = &view});
+    warn(x);
+    web_answer_rendered(x, service, &file, number, &view, http_parameter(x, "accept"), image_only);
 }
 
 static void get_rendered(HttpExchange *x, void *ctx)
@@ -373,14 +314,16 @@ static const char *const parameters[] = {
     {                                                                                                        \
         .method = "GET", .pattern = path, .role = HTTP_READ, .handler = {.end = end_}, .summary = text,      \
         .parameters = parameters,                                                                            \
-        .answers = "200 image/jpeg, image/png, application/pdf; 304; 400; 404; 406"                          \
+        .answers =                                                                                           \
+            "200 image/jpeg, image/png, application/pdf, video/mpeg, video/mp4; 206; 304; 400; 404; 406"     \
     }
 #define SERIES   "/studies/{study}/series/{series}"
 #define INSTANCE SERIES "/instances/{instance}"
 const HttpRoute web_rendered_routes[] = {
     RENDERED("/studies/{study}/rendered", get_rendered, "An image of a study"),
     RENDERED(SERIES "/rendered", get_rendered, "An image of a series"),
-    RENDERED(INSTANCE "/rendered", get_rendered, "The first frame of an instance as an image"),
+    RENDERED(INSTANCE "/rendered", get_rendered,
+             "The first frame of an instance as an image, the stream of a video, or the document of a PDF"),
     RENDERED(INSTANCE "/frames/{frame}/rendered", get_rendered, "A frame as an image"),
     RENDERED("/studies/{study}/thumbnail", get_thumbnail, "A small image of a study"),
     RENDERED(SERIES "/thumbnail", get_thumbnail, "A small image of a series"),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * WADO-URI, PS3.18 §9: one object by ?requestType=WADO&studyUID=&seriesUID=&objectUID=, as a DICOM file. Images for display (contentType=image/…) are
- * what "rendered" is for.
+ * WADO-URI, PS3.18 §9: one object by ?requestType=WADO&studyUID=&seriesUID=&objectUID=, as a DICOM file or, when
+ * contentType says so, as an image (rendered.c).
  */
 #include "archive/dicom_file.h"
 #include "dicom/uids.h"
+#include "web/rendered.h"
 #include "web/retrieve.h"
 
 #include <fcntl.h>
@@ -49,10 +50,7 @@ static bool find(HttpExchange *x, const WebService *service, IdxFile *out)
 static bool wants_file(HttpExchange *x)
 {
     const char *types = http_parameter(x, "contentType");
-    if (!types || !*types || strstr(types, "application/dicom") || strstr(types, "*/*"))
-        return true;
-    http_refuse(x, 406, "this resource is available as application/dicom, not as %.80s", types);
-    return false;
+    return !types || !*types || strstr(types, "application/dicom") || strstr(types, "*/*");
 }
 
 /* §9.1.2.1.2: explicit VR little endian unless the parameter names another; "*" is what is stored. NULL after 406. */
@@ -91,13 +89,62 @@ static void answer_stored(HttpExchange *x, const IdxFile *file)
         http_answer_file(x, 200, "application/dicom", fd, 0, file->size);
 }
 
+/* -- as an image, §9.1.2.2 -- */
+
+static bool read_sides(HttpExchange *x, WebView *view, Err *err)
+{
+    const char *rows = http_parameter(x, "rows"), *columns = http_parameter(x, "columns");
+    const char *region = http_parameter(x, "region"), *quality = http_parameter(x, "imageQuality");
+    int64_t height = 0, width = 0, value = WEB_VIEW_QUALITY;
+    if ((rows && !web_view_number("rows", rows, WEB_VIEW_SIZE_MAX, &height, err)) ||
+        (columns && !web_view_number("columns", columns, WEB_VIEW_SIZE_MAX, &width, err)) ||
+        (region && !web_view_region(view, region, err)) ||
+        (quality && !web_view_number("imageQuality", quality, 100, &value, err)))
+        return false;
+    view->height = (uint32_t)height;
+    view->width = (uint32_t)width;
+    view->quality = (int)value;
+    return true;
+}
+
+static bool read_window(HttpExchange *x, WebView *view, Err *err)
+{
+    const char *center = http_parameter(x, "windowCenter"), *width = http_parameter(x, "windowWidth");
+    if (!center && !width)
+        return true;
+    if (!center || !width)
+        return err_set(err, ERR_USAGE, "windowCenter and windowWidth are wanted together");
+    return web_view_window(view, arena_printf(http_arena(x), "%.30s,%.30s", center, width), err);
+}
+
+static void answer_image(HttpExchange *x, const WebService *service, const IdxFile *file)
+{
+    Err err = {0};
+    WebView view = {0};
+    const char *frame = http_parameter(x, "frameNumber");
+    int64_t number = 1;
+    if (!read_sides(x, &view, &err) || !read_window(x, &view, &err) ||
+        (frame && !web_view_number("frameNumber", frame, INT32_MAX, &number, &err))) {
+        http_problem(x, &err);
+        return;
+    }
+    if (http_parameter(x, "annotation") || http_parameter(x, "presentationUID"))
+        http_header(x, "Warning", "299 gantry \"annotation and presentationUID are not applied\"");
+    web_answer_rendered(x, service, file, (uint32_t)number, &view, http_parameter(x, "contentType"),
+                        frame != NULL);
+}
+
 static void get_object(HttpExchange *x, void *ctx)
 {
     const WebService *service = ctx;
     IdxFile file;
     Err err = {0};
-    if (!find(x, service, &file) || !wants_file(x))
+    if (!find(x, service, &file))
         return;
+    if (!wants_file(x)) {
+        answer_image(x, service, &file);
+        return;
+    }
     const char *syntax = wanted_syntax(x, &file);
     if (!syntax)
         return;
@@ -118,8 +165,15 @@ static const char *const parameters[] = {
     "studyUID: of the object",
     "seriesUID: of the object",
     "objectUID: SOP Instance UID",
-    "contentType: application/dicom",
+    "contentType: application/dicom, image/jpeg or image/png",
     "transferSyntax: UID, or * for the stored one; explicit VR little endian without it",
+    "frameNumber: of an image, from 1 on",
+    "rows: most rows of an image",
+    "columns: most columns of an image",
+    "region: of an image, left,top,right,bottom from 0 to 1",
+    "windowCenter: of an image, with windowWidth",
+    "windowWidth: of an image, with windowCenter",
+    "imageQuality: of JPEG, 1 to 100",
     NULL,
 };
 const HttpRoute web_uri_routes[] = {
@@ -129,6 +183,8 @@ const HttpRoute web_uri_routes[] = {
      .handler = {.end = get_object},
      .summary = "An object by WADO-URI",
      .parameters = parameters,
-     .answers = "200 application/dicom; 206; 400; 404; 406"},
+     .answers = "200 application/dicom, image/jpeg, image/png, application/pdf, video/mpeg, video/mp4; 206; "
+                "304; 400; "
+                "404; 406"},
 };
 const size_t web_uri_route_count = sizeof web_uri_routes / sizeof *web_uri_routes;
