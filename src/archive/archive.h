@@ -115,6 +115,7 @@ typedef struct ArcAsk {
     bool relational;        /* negotiated: keys of upper levels need no single value */
     DcmMatchOptions match;
     uint64_t limit, offset;                   /* 0 = none */
+    int64_t newest;                           /* as IdxQuery's; not while the files answer */
     bool all_attributes, extended_attributes; /* as IdxQuery's */
     bool (*stopped)(void *ctx);               /* as IdxQuery's */
     void *stopped_ctx;

@@ -55,6 +55,7 @@ ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err)
     ArcQuery own = {0};
     if (!arc_index_is_away(archive, &why)) {
         int64_t began = clock_ns();
+        query.newest = ask->newest;
         own.cursor = idx_query(archive->index, &query, &why);
         figures_query(began);
     }

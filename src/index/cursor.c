@@ -248,7 +248,7 @@ static DcmDataset *answer(const IdxCursor *c, Arena *arena)
 bool idx_next(IdxCursor *c, Arena *arena, IdxRow *out, Err *err)
 {
     bool found = false;
-    *out = (IdxRow){0};
+    *out = (IdxRow){.unsupported_key = c->plan.unsupported_key};
     if (c->ended || (c->plan.limit && c->given == c->plan.limit))
         return true;
     if (!next_match(c, &found, err))
@@ -264,6 +264,5 @@ bool idx_next(IdxCursor *c, Arena *arena, IdxRow *out, Err *err)
     int charset = idx_plan_column(&c->plan, DCM_LEVEL_PATIENT, c->plan.level) + 1;
     out->attributes = answer(c, arena);
     out->stored_charset = arena_span_cstr(arena, db_text(c->rows, charset));
-    out->unsupported_key = c->plan.unsupported_key;
     return true;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Totals and notes: single rows. */
+/* Totals, notes, the newest row: single values. */
 #include "index/internal.h"
+
+#include <stdio.h>
 
 bool idx_totals(Index *index, IdxTotals *out, Err *err)
 {
@@ -15,6 +17,22 @@ bool idx_totals(Index *index, IdxTotals *out, Err *err)
     else if (ok)
         ok = err_set(err, ERR_FORMAT, "index: %s has lost its totals; rebuild it with 'manage data index'",
                      index->source->name);
+    db_done(s);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
+    return ok;
+}
+
+bool idx_newest(Index *index, DcmLevel level, int64_t *out, Err *err)
+{
+    char sql[128];
+    const IdxTable *table = &idx_tables[level];
+    snprintf(sql, sizeof sql, "SELECT max(%s) FROM %s", table->id, table->name);
+    Db *db = idx_reader_take(index, IDX_ONE_LOOK, err);
+    bool row = false;
+    DbStatement *s = db ? db_prepare(db, sql, err) : NULL;
+    bool ok = s && db_step(s, &row, err);
+    if (ok)
+        *out = row ? db_int(s, 0) : 0;
     db_done(s);
     idx_reader_give(index, db, IDX_ONE_LOOK);
     return ok;

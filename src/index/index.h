@@ -135,6 +135,7 @@ typedef struct IdxQuery {
         keys; /* matching keys with values and return keys, all levels; unknown ones are ignored when universal */
     DcmMatchOptions match;
     uint64_t limit, offset; /* 0 = none */
+    int64_t newest;         /* only rows that were there at idx_newest; 0 = all */
     bool
         all_attributes; /* return everything the index has of the level, asked or not (QIDO includefield=all) */
     /* Return the extended attributes of the level, asked or not; at STUDY PatientName and PatientBirthDate as well. */
@@ -144,12 +145,15 @@ typedef struct IdxQuery {
     void *stopped_ctx;
 } IdxQuery;
 
+/* For IdxQuery.newest: bounds what a query at this level sees to what is there now. */
+bool idx_newest(Index *index, DcmLevel level, int64_t *out, Err *err);
+
 typedef struct IdxRow {
     DcmDataset *
         attributes; /* UTF-8 (says so in (0008,0005)): asked attributes (empty when the index has no value), unique keys of the level and above, the computed
                                    counters when asked: 00080061 00080062 00201200-00201209 */
     const char *stored_charset; /* value of (0008,0005) of the object the row came from; "" = default */
-    bool unsupported_key;       /* an asked key with a value could not be matched on (C-FIND answers FF01) */
+    bool unsupported_key;       /* an asked key with a value could not be matched on (C-FIND answers FF01); at the end too */
 } IdxRow;
 
 typedef struct IdxCursor IdxCursor;

@@ -24,6 +24,7 @@ typedef struct IdxPlan {
     bool all_attributes, extended_attributes, unsupported_key;
     bool first_matters; /* rows come in the order of an index, few are passed over */
     uint64_t limit, offset;
+    int64_t newest;
     IdxSql rows;     /* `level` and above: idx_sql_columns of each, from PATIENT down */
     IdxSql children; /* the levels below, down to `deepest`; last parameter: id of the row */
 } IdxPlan;

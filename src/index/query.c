@@ -130,6 +130,12 @@ static bool narrow(IdxPlan *plan, Db *db, Err *err)
     for (size_t i = 0; i < n; i++)
         if (!idx_narrow(&plan->rows, plan->level, looks[i], looks[i] == drives, err))
             return false;
+    if (plan->newest) {
+        /* The plus keeps it from being what the rows are found by. */
+        buf_printf(&plan->rows.text, " AND +%s.%s <= ?", idx_tables[plan->level].alias,
+                   idx_tables[plan->level].id);
+        idx_sql_number(&plan->rows, plan->newest);
+    }
     return true;
 }
 
@@ -218,7 +224,8 @@ bool idx_plan_make(IdxPlan *plan, Arena *arena, Db *db, const IdxQuery *query, E
                       .all_attributes = query->all_attributes,
                       .extended_attributes = query->extended_attributes,
                       .limit = query->limit,
-                      .offset = query->offset};
+                      .offset = query->offset,
+                      .newest = query->newest};
     plan->keys = keys_in_utf8(arena, query->keys);
     idx_sql_init(&plan->rows, db_dialect(db), arena);
     idx_sql_init(&plan->children, db_dialect(db), arena);

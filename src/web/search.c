@@ -113,6 +113,20 @@ static void free_results(void *ctx)
 
 /* -- the request -- */
 
+/* Pages of one list are all of what was there when it was begun. */
+static int64_t newest_of(const Results *r, const WebSearch *search)
+{
+    const WebContext *web = r->service->web;
+    WebPagesKey key = web_pages_key(r->x);
+    int64_t newest;
+    if (search->offset && web_pages_find(web->pages, key, &newest))
+        return newest;
+    if (!idx_newest(arc_index(web->archive), search->level, &newest, NULL))
+        return 0; /* the query will say why, or the files answer */
+    web_pages_put(web->pages, key, newest);
+    return newest;
+}
+
 static bool ask(Results *r, const WebSearch *search, Err *err)
 {
     const WebSettings *settings = r->service->web->settings;
@@ -123,18 +137,20 @@ static bool ask(Results *r, const WebSearch *search, Err *err)
     if (r->limit > most)
         r->limit = most;
     bool fold = settings->fold_names || search->fuzzy;
-    r->query = arc_query_open(r->service->web->archive,
-                              &(ArcAsk){.model = ARC_STUDY_ROOT,
-                                        .level = search->level,
-                                        .keys = search->keys,
-                                        .relational = true,
-                                        .match = {.fold_names = fold, .fold_accents = fold},
-                                        .limit = r->limit + 1,
-                                        .offset = search->offset,
-                                        .all_attributes = search->all_attributes,
-                                        .stopped = is_gone,
-                                        .stopped_ctx = r},
-                              err);
+    r->query =
+        arc_query_open(r->service->web->archive,
+                       &(ArcAsk){.model = ARC_STUDY_ROOT,
+                                 .level = search->level,
+                                 .keys = search->keys,
+                                 .relational = true,
+                                 .match = {.fold_names = fold, .fold_accents = fold},
+                                 .limit = r->limit + 1,
+                                 .offset = search->offset,
+                                 .newest = search->has_limit || search->offset ? newest_of(r, search) : 0,
+                                 .all_attributes = search->all_attributes,
+                                 .stopped = is_gone,
+                                 .stopped_ctx = r},
+                       err);
     return r->query != NULL;
 }
 

@@ -118,6 +118,12 @@ static bool put_number(DcmDataset *ds, DcmTag tag, DcmVr vr, const char *name, c
     return true;
 }
 
+/* What a date, a time or a range of them is written with: nothing could ever match the rest. Names of days are a common mistake of hands. */
+static bool is_temporal(const char *value)
+{
+    return value[strspn(value, "0123456789-+.:*?\\ ")] == 0;
+}
+
 static bool put_value(Parser *p, DcmDataset *ds, DcmTag tag, const char *name, const char *value, Err *err)
 {
     DcmVr vr = dcm_dict(tag)->vr;
@@ -133,6 +139,10 @@ static bool put_value(Parser *p, DcmDataset *ds, DcmTag tag, const char *name, c
     if (vr == DCM_VR_SQ)
         return err_set(err, ERR_USAGE, "%s is a sequence: name an attribute in it, as in %s.CodeValue", name,
                        name);
+    if ((vr == DCM_VR_DA || vr == DCM_VR_TM || vr == DCM_VR_DT) && !is_temporal(value))
+        return err_set(err, ERR_USAGE,
+                       "%s=%.80s: dates are written as 20260131, times as 235959, ranges as A-B", name,
+                       value);
     if (!dcm_vr_info(vr)->text)
         return err_set(err, ERR_USAGE, "%s holds binary values and cannot be searched by", name);
     /* Viewers join modalities as they join UIDs; no code string has a comma (PS3.5 §6.2). */

@@ -12,7 +12,9 @@
 enum {
     FRAME_CACHE = 256,         /* objects whose frames are remembered */
     RENDERED_BYTES = 64 << 20, /* images that are remembered */
-    COMMITTERS = 16,           /* objects of STOW requests that are made durable at a time */
+    PAGES = 1024,              /* searches that clients are in the middle of … */
+    PAGES_KEPT_MS = 10 * 60 * 1000,
+    COMMITTERS = 16, /* objects of STOW requests that are made durable at a time */
 };
 
 const HttpRoute web_own_routes[] = {
@@ -160,6 +162,7 @@ WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
                      .archive = archive,
                      .frames = arc_frame_cache_new(archive, FRAME_CACHE),
                      .rendered = render_cache_new(RENDERED_BYTES),
+                     .pages = web_pages_new(PAGES, PAGES_KEPT_MS),
                      .committers = pool_new(COMMITTERS, 2 * COMMITTERS, web_store_commit, NULL)};
     server->began_ms = clock_ms();
     HttpSettings http = settings->http;
@@ -190,6 +193,7 @@ void web_stop(WebServer *server, int64_t grace_ms)
         return;
     http_stop(server->http, grace_ms);
     pool_finish(server->context.committers);
+    web_pages_free(server->context.pages);
     arc_frame_cache_free(server->context.frames);
     render_cache_free(server->context.rendered);
     free(server);

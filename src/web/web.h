@@ -15,6 +15,7 @@
 #include "archive/frames.h"
 #include "base/queue.h"
 #include "web/http.h"
+#include "web/pages.h"
 #include "web/render_cache.h"
 
 typedef struct WebServer WebServer;
@@ -42,6 +43,7 @@ typedef struct WebContext {
     Archive *archive;
     ArcFrameCache *frames;
     RenderCache *rendered;
+    WebPages *pages;
     Pool *committers; /* objects of STOW requests wait there to be durable */
 } WebContext;
 

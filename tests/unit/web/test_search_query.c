@@ -135,6 +135,7 @@ static void what_is_wrong_is_named(void **state)
         {NULL, "Rows=many", "Rows=many"},
         {NULL, "Rows=65536", "Rows=65536"},
         {NULL, "RequestAttributesSequence=x", "sequence"},
+        {NULL, "StudyDate=yesterday", "StudyDate=yesterday"},
         {NULL, "PatientName.PatientID=x", "PatientName is no sequence"},
         {NULL, "PixelData=x", "binary"},
         {NULL, "=x", "\"\""},
