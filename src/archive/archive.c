@@ -208,14 +208,26 @@ uint64_t arc_free_bytes(Archive *archive)
     return store_free_bytes(archive->store);
 }
 
-Index *archive_open_index_briefly(Archive *archive, Err *err)
+static IdxSettings apart(const Archive *archive)
 {
     IdxSettings settings = archive->index_settings;
     settings.may_be_away = false;
     settings.readers = 1;
+    return settings;
+}
+
+Index *archive_open_index_briefly(Archive *archive, Err *err)
+{
+    IdxSettings settings = apart(archive);
     settings.busy_timeout_ms = BRIEF_LOCK_MS;
     settings.postgres.connect_timeout_ms = BRIEF_CONNECT_MS;
     settings.postgres.statement_timeout_ms = BRIEF_STATEMENT_MS;
+    return idx_open(&settings, err);
+}
+
+Index *archive_open_index_apart(Archive *archive, Err *err)
+{
+    IdxSettings settings = apart(archive);
     return idx_open(&settings, err);
 }
 

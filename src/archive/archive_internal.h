@@ -222,6 +222,8 @@ void archive_log(Archive *archive, const char *logger, int level, const char *fo
 /* The index on connections of its own, for a thread beside the committer that asks one thing and goes: with little patience, and failing
    when the database is away. */
 Index *archive_open_index_briefly(Archive *archive, Err *err);
+/* The same with the patience of the archive's own. */
+Index *archive_open_index_apart(Archive *archive, Err *err);
 void archive_ingest_began(Archive *archive);
 void archive_ingest_ended(Archive *archive);
 
