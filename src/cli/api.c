@@ -68,6 +68,37 @@ static Auth *open_auth(const Settings *s, Err *err)
     return auth;
 }
 
+/* Paths of the list, seen from the archive's folder. */
+static const char *const *folders_of(Arena *arena, const Settings *s, const TextList *list)
+{
+    const char **items = arena_alloc(arena, (list->count + 1) * sizeof *items);
+    for (size_t i = 0; i < list->count; i++) {
+        const char *item = list->items[i];
+        while (!strncmp(item, "./", 2))
+            item += 2;
+        char *joined = file_join(s->folder, item);
+        items[i] = arena_strdup(arena, joined);
+        free(joined);
+    }
+    return items;
+}
+
+static WebAnnotationSettings *annotation_settings(Arena *arena, const Settings *s)
+{
+    const char *type = s->api_annotation_type_uuid_generator;
+    WebAnnotationSettings *out = arena_alloc(arena, sizeof *out);
+    *out = (WebAnnotationSettings){
+        .folder = s->api_annotation_path_data,
+        .sources = folders_of(arena, s, &s->api_annotation_folders),
+        .max_size = (uint64_t)s->api_annotation_max_size,
+        .uids = !strcmp(type, "EXTERNAL") ? WEB_UID_EXTERNAL
+                : !strcmp(type, "MIXED")  ? WEB_UID_MIXED
+                                          : WEB_UID_INTERNAL,
+        .uid_url = s->api_annotation_url_uuid_generator,
+    };
+    return out;
+}
+
 bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, Err *err)
 {
     *api = (Api){0};
@@ -96,6 +127,7 @@ bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, Err 
         .retrieve_ae = s->aet,
         .query_limit = (uint64_t)s->find_limit,
         .fold_names = s->find_fold_names,
+        .annotations = s->api_annotation_start ? annotation_settings(arena, s) : NULL,
     };
     api->web = web_start(&settings, archive, err);
     if (!api->web)

@@ -107,8 +107,6 @@ bool cli_check_engines(const Settings *settings, Err *err)
 size_t cli_settings_without_effect(const Settings *settings, const char *out[CLI_WITHOUT_EFFECT_MAX])
 {
     size_t n = 0;
-    if (settings->api_start && settings->api_annotation_start)
-        out[n++] = "api.annotation.start is on, but this version has no annotation API; it has no effect";
     if (settings->hdfs_start_move)
         out[n++] = "hdfs.start_move_hdfs is on, but this version does not fetch from HDFS; it has no effect";
     if (settings_list_has(&settings->scp_services, "n-get"))

@@ -150,6 +150,7 @@ static void show_banner(const Settings *s, Archive *archive, uint16_t port, bool
                             .get = services & SCP_GET,
                             .saving = saving,
                             .api_dicomweb = web && s->api_dicomweb_start,
+                            .api_annotation = web && s->api_annotation_start,
                             .extended_database = idx_extended_count(arc_index(archive)) > 0,
                             .colour = cli_colour(STDOUT_FILENO)},
                   &out);

@@ -84,6 +84,8 @@ typedef struct Settings {
     bool api_annotation_start;
     const char *api_annotation_path_data, *api_annotation_type_uuid_generator,
         *api_annotation_url_uuid_generator;
+    TextList api_annotation_folders;
+    int64_t api_annotation_max_size;
 } Settings;
 
 typedef enum SettingsType {

@@ -151,6 +151,17 @@ static void add_dicomweb(WebServer *server)
         http_add_routes(server->http, tables[i].prefix, tables[i].routes, tables[i].count, tables[i].service);
 }
 
+static bool add_annotations(WebServer *server, Err *err)
+{
+    server->annotations = web_annotations_new(server->settings.annotations, server->context.archive, err);
+    if (!server->annotations)
+        return false;
+    http_add_routes(server->http, "", web_annotation_routes, web_annotation_route_count, server->annotations);
+    http_add_routes(server->http, "", web_annotation_save_routes, web_annotation_save_route_count,
+                    server->annotations);
+    return true;
+}
+
 WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
 {
     WebServer *server = calloc(1, sizeof *server);
@@ -174,6 +185,8 @@ WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
     http_add_routes(server->http, "", web_own_routes, web_own_route_count, server);
     if (settings->dicomweb)
         add_dicomweb(server);
+    if (settings->annotations && !add_annotations(server, err))
+        goto failed;
     if (!http_serve(server->http, err))
         goto failed;
     return server;
@@ -196,5 +209,6 @@ void web_stop(WebServer *server, int64_t grace_ms)
     web_pages_free(server->context.pages);
     arc_frame_cache_free(server->context.frames);
     render_cache_free(server->context.rendered);
+    web_annotations_free(server->annotations);
     free(server);
 }

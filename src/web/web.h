@@ -14,11 +14,22 @@
 #include "archive/archive.h"
 #include "archive/frames.h"
 #include "base/queue.h"
+#include "web/annotation_uid.h"
 #include "web/http.h"
 #include "web/pages.h"
 #include "web/render_cache.h"
 
 typedef struct WebServer WebServer;
+
+/* The annotation API. */
+typedef struct WebAnnotationSettings {
+    const char *folder; /* where the files go */
+    const char *const
+        *sources;        /* absolute folders of which POST /save_annotation/ may take files, ended by NULL */
+    uint64_t max_size;   /* bytes of one file */
+    WebUidSource uids;   /* who makes the UIDs of annotations … */
+    const char *uid_url; /* … and where, when it is another server */
+} WebAnnotationSettings;
 
 typedef struct WebSettings {
     HttpSettings http;
@@ -26,10 +37,11 @@ typedef struct WebSettings {
     const char *dicomweb_root; /* "/dicom-web"; SPHERE's /qidors and /wadors are served beside it */
     bool decompress_pixels;
     bool allow_delete;
-    const char *trash_path;  /* where what is deleted goes */
-    const char *retrieve_ae; /* our AE title: (0008,0054) */
-    uint64_t query_limit;    /* most results of one search; 0 = 10,000 */
-    bool fold_names;         /* names match without regard to case and accents */
+    const char *trash_path;                   /* where what is deleted goes */
+    const char *retrieve_ae;                  /* our AE title: (0008,0054) */
+    uint64_t query_limit;                     /* most results of one search; 0 = 10,000 */
+    bool fold_names;                          /* names match without regard to case and accents */
+    const WebAnnotationSettings *annotations; /* NULL = off */
 } WebSettings;
 
 /* Serves in the background. Settings and the archive must outlive it. */

@@ -3,6 +3,7 @@
 #ifndef GANTRY_WEB_WEB_INTERNAL_H
 #define GANTRY_WEB_WEB_INTERNAL_H
 
+#include "web/annotation.h"
 #include "web/dicomweb.h"
 #include "web/web.h"
 
@@ -12,6 +13,7 @@ struct WebServer {
     HttpServer *http;
     int64_t began_ms;
     WebService standard, sphere; /* DICOMweb below its root, and at SPHERE's paths */
+    WebAnnotations *annotations; /* NULL = off */
 };
 
 /* GET /health, /metrics, /openapi.json, /. Their ctx is the WebServer. */
