@@ -156,7 +156,7 @@ const SettingsKey settings_keys[] = {
      .choices = "INTERNAL EXTERNAL MIXED", AT(api_annotation_type_uuid_generator)},
     {"api.annotation.url_uuid_generator", .type = SET_TEXT, .fallback = "",
      AT(api_annotation_url_uuid_generator)},
-    {"api.annotation.folders", .recent = true, .type = SET_LIST, .fallback = "./data_annotation_in",
+    {"api.annotation.folders", .recent = true, .type = SET_LIST, .fallback = "data_annotation_in",
      AT(api_annotation_folders)},
     {"api.annotation.max_size", .recent = true, .type = SET_INT, .fallback = "1073741824",
      RANGE(1, INT64_C(1) << 50), AT(api_annotation_max_size)},

@@ -49,7 +49,7 @@ KEYS = {
     "api.annotation.path_data": ("./data_annotation", "./data_annotation", ()),
     "api.annotation.type_uuid_generator": ("INTERNAL", "INTERNAL", ("RANDOM",)),
     "api.annotation.url_uuid_generator": ("http://127.0.0.1:8000/generate_uuid/annotation/INSTANCE", "", ()),
-    "api.annotation.folders": ("./data_annotation_in", "./data_annotation_in", ()),
+    "api.annotation.folders": ("data_annotation_in", "data_annotation_in", ()),
     "api.annotation.max_size": ("1073741824", "1073741824", (*NUMBER, "0")),
 }
 
