@@ -53,19 +53,43 @@ static bool check(const Settings *s, Err *err)
     return true;
 }
 
-static Auth *open_auth(const Settings *s, Err *err)
+/* "radiologists=write" */
+static bool read_roles(Arena *arena, const TextList *list, AuthJwt *jwt, Err *err)
 {
-    char *users = file_join(s->folder, API_USERS_FILE);
+    AuthRole *roles = arena_alloc(arena, (list->count + 1) * sizeof *roles);
+    for (size_t i = 0; i < list->count; i++) {
+        const char *equals = strrchr(list->items[i], '=');
+        if (!equals || equals == list->items[i] || !users_role_parse(equals + 1, &roles[i].role))
+            return err_set(
+                err, ERR_USAGE,
+                "api.auth.jwt_roles has '%.60s'; expected is VALUE=ROLE with one of read, write, delete, "
+                "admin",
+                list->items[i]);
+        roles[i].value = arena_span_cstr(arena, span_of(list->items[i], (size_t)(equals - list->items[i])));
+    }
+    jwt->roles = roles;
+    jwt->role_count = list->count;
+    return true;
+}
+
+static Auth *open_auth(Arena *arena, const Settings *s, Err *err)
+{
     AuthSettings settings = {
-        .users_path = users,
+        .users_path = arena_printf(arena, "%s/%s", s->folder, API_USERS_FILE),
+        .jwt = {.keys_file = or_none(s->api_auth_jwt_keys_file),
+                .keys_url = or_none(s->api_auth_jwt_keys_url),
+                .secret = or_none(s->api_auth_jwt_secret),
+                .issuer = or_none(s->api_auth_jwt_issuer),
+                .audience = or_none(s->api_auth_jwt_audience),
+                .leeway = s->api_auth_jwt_leeway,
+                .role_claim = s->api_auth_jwt_role_claim,
+                .user_claim = s->api_auth_jwt_user_claim},
         .validator_url = s->api_dicomweb_jwt_validate ? s->api_dicomweb_jwt_validate_url : NULL,
         .remember_ms = s->api_auth_remember * 1000,
         .loopback = is_loopback(s->api_ip),
     };
     users_role_parse(s->api_auth_validated_role, &settings.validated_role);
-    Auth *auth = auth_new(&settings, err);
-    free(users);
-    return auth;
+    return read_roles(arena, &s->api_auth_jwt_roles, &settings.jwt, err) ? auth_new(&settings, err) : NULL;
 }
 
 /* Paths of the list, seen from the archive's folder. */
@@ -102,7 +126,7 @@ static WebAnnotationSettings *annotation_settings(Arena *arena, const Settings *
 bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, Err *err)
 {
     *api = (Api){0};
-    if (!check(s, err) || (!asks_nobody(s) && !(api->auth = open_auth(s, err))))
+    if (!check(s, err) || (!asks_nobody(s) && !(api->auth = open_auth(arena, s, err))))
         return false;
     WebSettings settings = {
         .http = {.address = s->api_ip,

@@ -80,7 +80,11 @@ typedef struct Settings {
     bool api_dicomweb_allow_delete;
     bool api_dicomweb_start, api_dicomweb_decompress_pixels, api_dicomweb_jwt_validate;
     const char *api_dicomweb_jwt_validate_url, *api_auth_validated_role;
-    int64_t api_auth_remember;
+    int64_t api_auth_remember, api_auth_jwt_leeway;
+    const char *api_auth_jwt_keys_file, *api_auth_jwt_keys_url, *api_auth_jwt_secret;
+    const char *api_auth_jwt_issuer, *api_auth_jwt_audience;
+    const char *api_auth_jwt_role_claim, *api_auth_jwt_user_claim;
+    TextList api_auth_jwt_roles;
     bool api_annotation_start;
     const char *api_annotation_path_data, *api_annotation_type_uuid_generator,
         *api_annotation_url_uuid_generator;

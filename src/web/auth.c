@@ -18,7 +18,27 @@ static bool any_password(const Users *users)
 
 static bool bearer_possible(const Auth *auth)
 {
-    return auth->settings.validator_url != NULL;
+    return auth->settings.validator_url || auth->keys;
+}
+
+static bool check_jwt(const AuthSettings *s, Err *err)
+{
+    const AuthJwt *jwt = &s->jwt;
+    int sources = (jwt->keys_file != NULL) + (jwt->keys_url != NULL) + (jwt->secret != NULL);
+    if (sources > 1)
+        return err_set(
+            err, ERR_USAGE,
+            "more than one of api.auth.jwt_keys_file, jwt_keys_url and jwt_secret is set; keep one");
+    if (sources && s->validator_url)
+        return err_set(
+            err, ERR_USAGE,
+            "tokens are to be judged by another server (api.dicomweb.jwt_validate) and verified here "
+            "(api.auth.jwt_*); take one of them away");
+    if (sources && (!jwt->issuer || !jwt->audience))
+        return err_set(
+            err, ERR_USAGE,
+            "api.auth.jwt_issuer and api.auth.jwt_audience must say whose tokens for whom are accepted");
+    return true;
 }
 
 static bool check(const AuthSettings *s, Err *err)
@@ -27,7 +47,7 @@ static bool check(const AuthSettings *s, Err *err)
         return err_set(
             err, ERR_USAGE,
             "api.dicomweb.jwt_validate_url must be an address that begins with http:// or https://");
-    return true;
+    return check_jwt(s, err);
 }
 
 Auth *auth_new(const AuthSettings *settings, Err *err)
@@ -40,16 +60,18 @@ Auth *auth_new(const AuthSettings *settings, Err *err)
     Auth *auth = calloc(1, sizeof *auth);
     if (!auth)
         abort();
-    auth->arena = arena_new(0);
     auth->settings = *settings;
-    if (settings->validator_url)
-        auth->settings.validator_url = arena_strdup(auth->arena, settings->validator_url);
     auth->users = users;
     auth->passwords = auth_memory_new();
     auth->validated = auth_memory_new();
     auth->backoff = auth_backoff_new();
     auth->gate = password_gate_new();
     auth->fetcher = fetcher_new();
+    if ((settings->jwt.keys_file || settings->jwt.keys_url || settings->jwt.secret) &&
+        !(auth->keys = auth_keys_open(&auth->settings.jwt, auth->fetcher, err))) {
+        auth_free(auth);
+        return NULL;
+    }
     const Users *now = auth_users_now(users);
     atomic_init(&auth->asks, bearer_possible(auth) || now->count || !settings->loopback);
     bool hopeless = !settings->loopback && !bearer_possible(auth) && !now->count;
@@ -59,8 +81,8 @@ Auth *auth_new(const AuthSettings *settings, Err *err)
     auth_free(auth);
     err_set(err, ERR_USAGE,
             "others can reach api.ip, and there is no user and no other way to say who one is: 'manage users "
-            "add NAME --role read' makes a user, api.dicomweb.jwt_validate has tokens judged; or let api.ip "
-            "be 127.0.0.1 behind a proxy that asks; or say api.authentication: none");
+            "add NAME --role read' makes a user, api.auth and api.dicomweb.jwt_validate are about tokens; or "
+            "let api.ip be 127.0.0.1 behind a proxy that asks; or say api.authentication: none");
     return NULL;
 }
 
@@ -68,13 +90,13 @@ void auth_free(Auth *auth)
 {
     if (!auth)
         return;
+    auth_keys_close(auth->keys);
     fetcher_free(auth->fetcher);
     password_gate_free(auth->gate);
     auth_backoff_free(auth->backoff);
     auth_memory_free(auth->validated);
     auth_memory_free(auth->passwords);
     auth_users_close(auth->users);
-    arena_free(auth->arena);
     free(auth);
 }
 
@@ -129,7 +151,7 @@ static bool own_token(Auth *auth, HttpExchange *x, const Users *users, Span toke
 
 static bool bearer(Auth *auth, HttpExchange *x, const Users *users, Span token, AuthGrant *out)
 {
-    if (token.n == 0 || token.n > TOKEN_MAX) {
+    if (token.n == 0 || token.n > JWT_TOKEN_MAX) {
         auth_challenge(auth, x, users, "there is no token behind Bearer, or one of more than 16 KiB");
         return false;
     }
@@ -137,6 +159,8 @@ static bool bearer(Auth *auth, HttpExchange *x, const Users *users, Span token, 
         return own_token(auth, x, users, token, out);
     if (auth->settings.validator_url)
         return auth_validated(auth, x, token, out);
+    if (auth->keys)
+        return auth_jwt(auth, x, users, token, out);
     auth_challenge(auth, x, users, "this token is not known, or not any more");
     return false;
 }

@@ -17,15 +17,34 @@
 
 typedef struct Auth Auth;
 
+/* A value of the claim that holds roles, and what it is worth here. */
+typedef struct AuthRole {
+    const char *value;
+    HttpRole role;
+} AuthRole;
+
+/* Where the keys of the issuer come from (one of three, NULL = not there), and what a token must say. */
+typedef struct AuthJwt {
+    const char *keys_file; /* a JWK set; read again when it changes */
+    const char *keys_url;  /* a JWK set; https, or http on this machine */
+    const char *secret;    /* of HS256 and its kind */
+    const char *issuer, *audience;
+    int64_t leeway;                      /* seconds between two clocks */
+    const char *role_claim, *user_claim; /* "roles"; "realm_access.roles" is a member of a member */
+    const AuthRole *roles;               /* none: the names of the roles themselves */
+    size_t role_count;
+} AuthJwt;
+
 typedef struct AuthSettings {
     const char *users_path;    /* app/users.yml; need not be there */
     const char *validator_url; /* NULL = no delegation */
     HttpRole validated_role;   /* what a token may that the validator accepts */
     int64_t remember_ms;       /* how long an accepted token is not asked for again; 0 = always ask */
+    AuthJwt jwt;
     bool loopback; /* only this machine reaches the port: without users and tokens nobody is asked */
 } AuthSettings;
 
-/* NULL and err when something cannot work, or when others reach the port and nobody could get in. Settings are copied. */
+/* NULL and err when something cannot work, or when others reach the port and nobody could get in. What `settings` points to must outlive it. */
 Auth *auth_new(const AuthSettings *settings, Err *err);
 void auth_free(Auth *auth); /* NULL is fine */
 /* HttpSettings.authorize; `auth` is its ctx. */

@@ -6,31 +6,30 @@
 #include "web/auth.h"
 #include "web/auth_backoff.h"
 #include "web/auth_fetch.h"
+#include "web/auth_keys.h"
 #include "web/auth_memory.h"
 #include "web/auth_users.h"
 
 #include <stdatomic.h>
 
-enum {
-    TOKEN_MAX = 16 * 1024,
-    QUESTION_MS =
-        12000, /* how long a request waits for what another one finds out about the same credential */
-};
+/* How long a request waits for what another one finds out about the same credential. */
+enum { QUESTION_MS = 12000 };
 
 struct Auth {
-    Arena *arena;
     AuthSettings settings;
     AuthUsers *users;
     AuthMemory *passwords, *validated;
     AuthBackoff *backoff;
     struct PasswordGate *gate;
     Fetcher *fetcher;
+    AuthKeys *keys;   /* NULL: tokens are not verified here */
     atomic_bool asks; /* false: on loopback, and there are no users yet */
 };
 
 /* Each is true with a grant, or has answered. */
 bool auth_password(Auth *auth, HttpExchange *x, const Users *users, Span encoded, AuthGrant *out);
 bool auth_validated(Auth *auth, HttpExchange *x, Span token, AuthGrant *out);
+bool auth_jwt(Auth *auth, HttpExchange *x, const Users *users, Span token, AuthGrant *out);
 
 /* 401, with what could be sent instead. `why` NULL = nothing was sent. */
 void auth_challenge(Auth *auth, HttpExchange *x, const Users *users, const char *why);

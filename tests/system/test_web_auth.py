@@ -3,18 +3,20 @@
 import base64
 import collections
 import concurrent.futures
+import hmac
 import http.server
 import json
 import os
 import pty
 import select
 import stat
+import subprocess
 import threading
 import time
 import urllib.parse
 
 import pytest
-from programs import wait_until
+from programs import run, wait_until
 from web import Web
 
 PASSWORD = "correct horse: battery"
@@ -213,10 +215,11 @@ def test_a_password_is_typed_without_echo(stopped_archive):
 # -- tokens that others judge --
 
 class Validator:
-    """Answers as `verdicts` says, by token; what was asked is kept."""
+    """Answers as `verdicts` says, by token; what was asked is kept. Hands out `keys` to who GETs them."""
 
     def __init__(self):
         self.verdicts, self.asked, self.wait = {}, [], 0
+        self.keys, self.fetched = None, 0
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -236,6 +239,14 @@ class Validator:
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
+
+            def do_GET(self):
+                outer.fetched += 1
+                body = (outer.keys or "").encode()
+                self.send_response(200 if body else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, *_):
                 pass
@@ -335,3 +346,140 @@ def test_users_beside_jwt(judged, validator):
     assert judged.get("/metrics").status == 401
     assert judged.get("/metrics", Authorization="Bearer gantry_" + "x" * 43).status == 401
     assert len(validator.asked) == 1  # what may be a token of ours goes nowhere else
+
+
+# -- tokens that are verified here --
+
+ISSUER = "https://issuer.example/realms/hospital"
+SECRET = "a secret that two servers share, and nobody else"
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def claims_for(**more):
+    return {"iss": ISSUER, "aud": ["pacs", "other"], "exp": int(time.time()) + 300, "sub": "anna", **more}
+
+
+def signed_part(header, claims):
+    return f"{b64(json.dumps(header).encode())}.{b64(json.dumps(claims).encode())}"
+
+
+def hs256(claims, secret=SECRET):
+    text = signed_part({"alg": "HS256", "typ": "JWT"}, claims)
+    return f"{text}.{b64(hmac.digest(secret.encode(), text.encode(), 'sha256'))}"
+
+
+class Issuer:
+    """A key pair made with openssl."""
+
+    def __init__(self, folder, kid):
+        self.key, self.kid = folder / f"{kid}.pem", kid
+        run("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.key)
+        modulus = run("openssl", "rsa", "-in", self.key, "-noout", "-modulus").stdout.strip().split("=")[1]
+        self.jwk = {"kty": "RSA", "use": "sig", "kid": kid, "n": b64(bytes.fromhex(modulus)), "e": "AQAB"}
+
+    def token(self, **more):
+        text = signed_part({"alg": "RS256", "kid": self.kid}, claims_for(**more))
+        done = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=text.encode(), capture_output=True, timeout=60, check=True)
+        return f"{text}.{b64(done.stdout)}"
+
+
+def verifying(archive, **settings):
+    return Web(archive, auth__jwt_issuer=ISSUER, auth__jwt_audience="pacs", dicomweb__allow_delete=True, **settings)
+
+
+def test_jwt_with_a_shared_secret(stopped_archive):
+    web = verifying(stopped_archive, auth__jwt_secret=f"'{SECRET}'")
+    web.archive.start()
+    for claims, word in ((claims_for(roles=["read"]), None), (claims_for(roles="other read"), None), (claims_for(roles="read", exp=1), "expired"),
+                         (claims_for(roles="read", aud="x"), "another audience"), (claims_for(roles="read", iss="x"), "another issuer"),
+                         (claims_for(roles="read", nbf=time.time() + 1000), "not valid yet")):
+        answer = web.get("/metrics", Authorization="Bearer " + hs256(claims))
+        assert answer.status == (401 if word else 200), (claims, answer.body)
+        if word:
+            assert word in answer.problem() and 'error="invalid_token", error_description="' in answer.headers["WWW-Authenticate"]
+            assert word in answer.headers["WWW-Authenticate"]
+    none = signed_part({"alg": "none"}, claims_for(roles="admin"))
+    for token in (hs256(claims_for(roles="read"), "another secret of thirty-two letters"), none + ".", none + ".AAAA", "x", "a.b.c", "{}"):
+        answer = web.get("/metrics", Authorization="Bearer " + token)
+        assert answer.status == 401 and "oken" in answer.problem(), token
+    for roles in ([], None, {"read": True}, "reader", ["READ"], 7):
+        answer = web.get("/metrics", Authorization="Bearer " + hs256(claims_for(roles=roles)))
+        assert answer.status == 403 and "anna has none" in answer.problem(), roles
+    assert web.ask("DELETE", "/dicom-web/studies/1.2.3", Authorization="Bearer " + hs256(claims_for(roles=["read", "delete"]))).status not in (401, 403)
+    assert "write" in web.ask("DELETE", "/dicom-web/studies/1.2.3", Authorization="Bearer " + hs256(claims_for(roles="write"))).problem()
+    assert web.get("/metrics").status == 401 and web.get("/metrics", Authorization=basic("anna")).status == 401
+    web.get("/health?end")
+    wait_until(lambda: "user=anna" in logs(web.archive))
+    assert SECRET not in logs(web.archive) + web.archive.manage("settings", "show").stdout
+
+
+def test_jwt_with_the_keys_of_a_file(stopped_archive, tmp_path):
+    first, second = Issuer(tmp_path, "first"), Issuer(tmp_path, "second")
+    keys = stopped_archive.folder / "app/keys.json"
+    keys.write_text(json.dumps({"keys": [first.jwk]}))
+    web = verifying(stopped_archive, auth__jwt_keys_file="app/keys.json", auth__jwt_role_claim="realm_access.roles", auth__jwt_user_claim="name",
+                    auth__jwt_roles="['radiologists=write', 'a=b=admin']")
+    web.archive.start()
+
+    def status(method, path, issuer, **more):
+        return web.ask(method, path, Authorization="Bearer " + issuer.token(**more)).status
+
+    doctor = {"realm_access": {"roles": ["offline", "radiologists"]}, "name": "Dr. A\nuser=root"}
+    assert status("GET", "/metrics", first, **doctor) == 200
+    assert status("DELETE", "/dicom-web/studies/1.2.3", first, **doctor) == 403
+    assert status("DELETE", "/dicom-web/studies/1.2.3", first, realm_access={"roles": ["a=b"]}) not in (401, 403)
+    assert status("GET", "/metrics", first, roles="admin", realm_access={"roles": ["admin", "write"]}) == 403
+    assert status("GET", "/metrics", second, **doctor) == 401
+    # What everybody knows is no secret of an HMAC.
+    for secret in (json.dumps(first.jwk), first.jwk["n"], run("openssl", "pkey", "-in", first.key, "-pubout").stdout):
+        assert web.get("/metrics", Authorization="Bearer " + hs256(claims_for(**doctor), secret)).status == 401
+    keys.write_text(json.dumps({"keys": [second.jwk]}))
+    assert status("GET", "/metrics", second, **doctor) == 200 and status("GET", "/metrics", first, **doctor) == 401
+    keys.write_text("{")
+    assert status("GET", "/metrics", second, **doctor) == 200
+    text = logs(web.archive)
+    assert "are those of before" in text and "user=Dr.?A?user=root" in text
+
+
+def test_jwt_with_the_keys_of_an_address(stopped_archive, tmp_path, validator):
+    first, second = Issuer(tmp_path, "first"), Issuer(tmp_path, "second")
+    web = verifying(stopped_archive, auth__jwt_keys_url=validator.url)
+    web.archive.start()
+    validator.keys = json.dumps({"keys": [first.jwk]})
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: web.get("/metrics", Authorization="Bearer " + first.token(roles="read")).status, range(8)))
+    assert answers == [200] * 8 and validator.fetched == 1
+    # A key that is not there is looked for, but not as often as somebody likes.
+    for _ in range(5):
+        assert web.get("/metrics", Authorization="Bearer " + second.token(roles="read")).status == 401
+    assert validator.fetched == 1
+    assert web.get("/metrics", Authorization="Bearer " + first.token(roles="read")).status == 200
+
+
+def test_jwt_while_the_keys_are_not_there(stopped_archive, tmp_path, validator):
+    web = verifying(stopped_archive, auth__jwt_keys_url=validator.url)
+    web.archive.start()
+    answer = web.get("/metrics", Authorization="Bearer " + Issuer(tmp_path, "first").token(roles="admin"))
+    assert answer.status == 503 and answer.headers["Retry-After"] and "keys" in answer.problem()
+    assert "cannot be fetched: the answer has status 404" in logs(web.archive)
+
+
+@pytest.mark.parametrize("settings, word", [
+    ({"auth__jwt_secret": "short"}, "32 bytes"),
+    ({"auth__jwt_keys_file": "no/such.json"}, "such.json"),
+    ({"auth__jwt_keys_file": "app/settings.yml"}, "no set of keys"),
+    ({"auth__jwt_keys_url": "http://issuer.example/keys"}, "https://"),
+    ({"auth__jwt_keys_url": "http://localhost@issuer.example/keys"}, "https://"),
+    ({"auth__jwt_secret": "x" * 40, "auth__jwt_keys_file": "x"}, "keep one"),
+    ({"auth__jwt_secret": "x" * 40, "auth__jwt_audience": "''"}, "jwt_audience"),
+    ({"auth__jwt_secret": "x" * 40, "dicomweb__jwt_validate": True}, "take one of them away"),
+    ({"auth__jwt_secret": "x" * 40, "auth__jwt_roles": "[doctors]"}, "VALUE=ROLE"),
+])
+def test_jwt_settings_that_cannot_work(stopped_archive, settings, word):
+    verifying(stopped_archive)
+    Web(stopped_archive, **settings)
+    done = stopped_archive.manage("runserver", check=False, timeout=20)
+    assert done.returncode == 1 and word in done.stderr and "x" * 40 not in done.stderr, done.stderr
