@@ -46,9 +46,16 @@ uint8_t *buf_reserve(Buf *buf, size_t n)
     return buf->p + buf->n;
 }
 
+/* Is there room without growing and without reaching the limit? The common case, and cheaper than buf_reserve. */
+static bool fits(const Buf *buf, size_t n)
+{
+    size_t most = buf->capacity < buf->limit ? buf->capacity : buf->limit;
+    return !buf->failed && buf->n < most && n < most - buf->n;
+}
+
 bool buf_append(Buf *buf, const void *p, size_t n)
 {
-    uint8_t *room = buf_reserve(buf, n);
+    uint8_t *room = fits(buf, n) ? buf->p + buf->n : buf_reserve(buf, n);
     if (!room)
         return false;
     if (n)
@@ -70,11 +77,16 @@ bool buf_append_cstr(Buf *buf, const char *text)
 bool buf_printf(Buf *buf, const char *format, ...)
 {
     va_list args;
+    size_t left = fits(buf, 0) ? buf->capacity - buf->n : 0;
     va_start(args, format);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(left ? (char *)buf->p + buf->n : NULL, left, format, args);
     va_end(args);
     if (n < 0)
         return false;
+    if (fits(buf, (size_t)n)) {
+        buf->n += (size_t)n;
+        return true;
+    }
     uint8_t *room = buf_reserve(buf, (size_t)n);
     if (!room)
         return false;
@@ -87,7 +99,10 @@ bool buf_printf(Buf *buf, const char *format, ...)
 
 bool buf_u8(Buf *buf, uint8_t v)
 {
-    return buf_append(buf, &v, 1);
+    if (!fits(buf, 1))
+        return buf_append(buf, &v, 1);
+    buf->p[buf->n++] = v;
+    return true;
 }
 
 bool buf_u16be(Buf *buf, uint16_t v)

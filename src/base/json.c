@@ -112,8 +112,16 @@ void json_cstr(JsonWriter *w, const char *text)
 
 void json_int(JsonWriter *w, int64_t value)
 {
+    char digits[20];
+    size_t n = sizeof digits;
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
     before_value(w);
-    buf_printf(w->out, "%lld", (long long)value);
+    do
+        digits[--n] = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        buf_u8(w->out, '-');
+    buf_append(w->out, digits + n, sizeof digits - n);
 }
 
 void json_double(JsonWriter *w, double value)

@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct Writer {
     Model model;
@@ -58,9 +59,12 @@ static bool parse_decimal(Span s, Decimal *d)
     return at == s.n;
 }
 
-static bool is_finite(Span text)
+/* Without an exponent it is, in any length that is copied at all. */
+static bool is_finite(Span text, const Decimal *d)
 {
     char copy[64];
+    if (!d->exponent.n && text.n < sizeof copy)
+        return true;
     return span_copy(text, copy, sizeof copy) && isfinite(strtod(copy, NULL));
 }
 
@@ -74,7 +78,7 @@ static bool is_long_integer(const Decimal *d)
 static void write_decimal(Writer *j, Span text)
 {
     Decimal d;
-    if (!parse_decimal(text, &d) || !is_finite(text) || is_long_integer(&d)) {
+    if (!parse_decimal(text, &d) || !is_finite(text, &d) || is_long_integer(&d)) {
         json_text(j->w, text);
         return;
     }
@@ -199,15 +203,22 @@ static void write_bulk(Writer *j)
 
 /* -- elements -- */
 
+/* "00100010":{"vr":"PN": the same for every element, and so in one piece. */
+static void write_head(Writer *j, const DcmElement *e)
+{
+    char head[] = "\"00000000\":{\"vr\":\"UN\"", hex[9];
+    memcpy(head + 1, dcm_tag_hex(e->tag, hex), 8);
+    if (e->vr != DCM_VR_NONE)
+        memcpy(head + 18, dcm_vr_info(e->vr)->name, 2);
+    json_raw(j->w, span_of(head, sizeof head - 1));
+}
+
 static void write_element(Writer *j, const DcmDataset *ds, const DcmElement *e)
 {
     size_t mark = model_enter(&j->model, e->tag);
     ModelForm form = model_form(&j->model, e);
     if (form != MODEL_OMIT) {
-        char hex[9];
-        json_key(j->w, dcm_tag_hex(e->tag, hex));
-        json_begin_object(j->w);
-        json_member(j->w, "vr", e->vr == DCM_VR_NONE ? "UN" : dcm_vr_info(e->vr)->name);
+        write_head(j, e);
         if (form == MODEL_TEXT)
             write_text(j, ds, e);
         else if (form == MODEL_NUMBER)

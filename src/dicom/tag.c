@@ -13,7 +13,10 @@ char *dcm_tag_format(DcmTag tag, char out[12])
 
 char *dcm_tag_hex(DcmTag tag, char out[9])
 {
-    snprintf(out, 9, "%08X", (unsigned)tag);
+    static const char digits[] = "0123456789ABCDEF";
+    for (unsigned i = 0; i < 8; i++)
+        out[i] = digits[tag >> (28 - 4 * i) & 15];
+    out[8] = 0;
     return out;
 }
 
