@@ -24,4 +24,13 @@ bool dcm_json_write(JsonWriter *w, const DcmDataset *ds, const DcmJsonOptions *o
    the URI. The data set is UTF-8, little endian, in the arena. Depth- and size-limited. */
 DcmDataset *dcm_json_read(Arena *arena, Span text, Err *err);
 
+/* Data sets of one document, one after the other. `why` NULL: it is whole. Else what is wrong with it; `ds` (may be NULL) is what was read before that, in the
+   order of tags. Group 0002 is read too. The visitor returns false to end the reading. */
+typedef struct DcmReadEach {
+    bool (*visit)(void *ctx, DcmDataset *ds, const Err *why, Err *err);
+    void *ctx;
+} DcmReadEach;
+/* Each object of an array, or the one object there is. False: the text is no JSON (nothing was visited), or the visitor ended it. */
+bool dcm_json_read_each(Arena *arena, Span text, const DcmReadEach *each, Err *err);
+
 #endif

@@ -218,6 +218,47 @@ static void test_errors_are_discreet(void **state)
     }
 }
 
+/* Each object of an array for itself. */
+typedef struct Seen {
+    const char *instances[4], *why[4];
+    unsigned count, most;
+} Seen;
+
+static bool see(void *ctx, DcmDataset *ds, const Err *why, Err *err)
+{
+    Seen *seen = ctx;
+    assert_non_null(ds);
+    if (seen->count == seen->most)
+        return err_set(err, ERR_LIMIT, "enough");
+    seen->instances[seen->count] = dcm_text(arena, ds, DCM_SOPInstanceUID, 0);
+    seen->why[seen->count++] = why ? arena_strdup(arena, why->text) : NULL;
+    return true;
+}
+
+static void test_each(void **state)
+{
+    static const char text[] =
+        "[{\"00080018\":{\"vr\":\"UI\",\"Value\":[\"1.1\"]},\"00020010\":{\"vr\":\"UI\"}},"
+        "{\"00100020\":7,\"00080018\":{\"vr\":\"UI\",\"Value\":[\"1.2\"]}},7]";
+    Err err = {0};
+    Seen seen = {.most = 4};
+    assert_true(dcm_json_read_each(arena, span_cstr(text), &(DcmReadEach){see, &seen}, &err));
+    assert_int_equal(seen.count, 3);
+    assert_string_equal(seen.instances[0], "1.1");
+    assert_null(seen.why[0]);
+    assert_string_equal(seen.instances[1], "1.2");
+    assert_non_null(strstr(seen.why[1], "00100020: must be an object"));
+    assert_non_null(strstr(seen.why[2], "an object is wanted"));
+    seen = (Seen){.most = 1};
+    assert_false(dcm_json_read_each(arena, span_cstr(text), &(DcmReadEach){see, &seen}, &err));
+    assert_string_equal(err.text, "enough");
+    seen = (Seen){.most = 4};
+    assert_true(dcm_json_read_each(arena, span_cstr("{}"), &(DcmReadEach){see, &seen}, &err));
+    assert_int_equal(seen.count, 1);
+    assert_false(dcm_json_read_each(arena, span_cstr("[{}"), &(DcmReadEach){see, &seen}, &err));
+    assert_int_equal(seen.count, 1);
+}
+
 static char *nested(size_t depth)
 {
     Buf text;
@@ -360,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_bulk),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_errors_are_discreet),
+        cmocka_unit_test(test_each),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_many_attributes),
         cmocka_unit_test(test_real_files),
