@@ -29,6 +29,8 @@ typedef enum Kind {
 
 /* An item is two levels, and below the last one a name has three more. */
 enum { LEVELS = MODEL_DEPTH_MAX * 2 + 8 };
+/* A few seconds of looking for creators. */
+enum { SOUGHT_MAX = 1 << 26 };
 
 static const struct {
     const char *name;
@@ -71,6 +73,7 @@ typedef struct XmlReader {
     Buf text;          /* of VALUE, INLINE, COMPONENT */
     DcmDataset *root;
     bool failed;
+    uint64_t sought; /* data sets looked at for private creators */
 } XmlReader;
 
 static void stop(XmlReader *x)
@@ -119,22 +122,29 @@ static bool is_next(const XML_Char **attributes, uint64_t count)
     return !number || (span_to_i64(span_cstr(number), 1, INT32_MAX, &n) && (uint64_t)n == count + 1);
 }
 
-/* The block that a creator has reserved; the first free one is reserved when it has none. 0: none is left, or memory is short. */
-static unsigned find_block(XmlReader *x, DcmDataset *ds, unsigned group, const char *creator)
+/* The block that a creator has reserved here or, as some programs leave it, around here; 0 = none. */
+static unsigned reserved_block(XmlReader *x, const DcmDataset *ds, unsigned group, Span creator)
 {
-    for (unsigned block = 0x10; block <= 0xFF; block++) {
-        const DcmElement *e = dcm_find(ds, DCM_TAG(group, block));
-        if (e && span_eq(span_trim(e->value), span_trim(span_cstr(creator))))
+    for (unsigned block = 0x10; block <= 0xFF; block++, x->sought += x->model.depth + 1)
+        if (span_eq(dcm_creator(ds, DCM_TAG(group, block << 8)), span_trim(creator)))
             return block;
-        if (e)
-            continue;
-        DcmElement *made = model_reader_put(&x->model, ds, DCM_TAG(group, block), DCM_VR_LO);
-        buf_clear(&x->model.value);
-        buf_append_cstr(&x->model.value, creator);
-        return made && model_reader_put_value(&x->model, made) ? block : 0;
-    }
-    model_reader_fail(&x->model, "no block is left for its private creator");
     return 0;
+}
+
+/* Reserves the first free block. 0 and err when none is left, or memory is short. */
+static unsigned reserve_block(XmlReader *x, DcmDataset *ds, unsigned group, Span creator)
+{
+    unsigned block = 0x10;
+    while (block <= 0xFF && dcm_creator(ds, DCM_TAG(group, block << 8)).n)
+        block++;
+    if (block > 0xFF) {
+        model_reader_fail(&x->model, "no block is left for its private creator");
+        return 0;
+    }
+    DcmElement *e = model_reader_put(&x->model, ds, DCM_TAG(group, block), DCM_VR_LO);
+    buf_clear(&x->model.value);
+    buf_append_span(&x->model.value, creator);
+    return e && model_reader_put_value(&x->model, e) ? block : 0;
 }
 
 static bool read_tag(XmlReader *x, DcmDataset *ds, const XML_Char **attributes, DcmTag *tag)
@@ -144,8 +154,12 @@ static bool read_tag(XmlReader *x, DcmDataset *ds, const XML_Char **attributes, 
         return model_reader_fail(&x->model, "an attribute has no tag of eight hexadecimal digits");
     if (!creator || !*creator || !DCM_TAG_IS_PRIVATE(*tag) || DCM_TAG_ELEMENT(*tag) > 0xFF)
         return true;
-    unsigned block = find_block(x, ds, DCM_TAG_GROUP(*tag), creator);
-    *tag = DCM_TAG(DCM_TAG_GROUP(*tag), block << 8 | DCM_TAG_ELEMENT(*tag));
+    unsigned group = DCM_TAG_GROUP(*tag), block = reserved_block(x, ds, group, span_cstr(creator));
+    if (x->sought > SOUGHT_MAX)
+        return err_set(x->model.err, ERR_LIMIT, "%s: too many private creators", x->model.format);
+    if (!block)
+        block = reserve_block(x, ds, group, span_cstr(creator));
+    *tag = DCM_TAG(group, block << 8 | DCM_TAG_ELEMENT(*tag));
     return block != 0;
 }
 
@@ -157,7 +171,7 @@ static bool read_vr(XmlReader *x, const DcmDataset *ds, DcmTag tag, const char *
     return *vr != DCM_VR_NONE || model_reader_fail(&x->model, "vr is unknown");
 }
 
-/* A creator that find_block has put already may be said later; nothing else may be there twice. */
+/* A creator that reserve_block has put already may be said later; nothing else may be there twice. */
 static bool may_come(const DcmDataset *ds, DcmTag tag)
 {
     return !dcm_find(ds, tag) ||
