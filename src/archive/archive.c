@@ -6,11 +6,15 @@
 #include "archive/archive_internal.h"
 
 #include "base/cond.h"
+#include "base/file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { GROUP_DEFAULT = 64, GROUP_LIMIT = 1024, READERS = 4, BUSY_MS = 30000, CLOSE_WAIT_MS = 60000 };
 enum { BRIEF_CONNECT_MS = 2000, BRIEF_STATEMENT_MS = 3000, BRIEF_LOCK_MS = 500 };
@@ -201,6 +205,31 @@ Index *arc_index(Archive *archive)
 bool arc_index_is_away(Archive *archive, Err *why)
 {
     return spool_is_away(archive->spool, why);
+}
+
+/* Not every file system knows files without a name from the start. */
+static int open_nameless(const char *folder)
+{
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return fd;
+    char *path = file_join(folder, "bulk-XXXXXX");
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    free(path);
+    return fd;
+}
+
+int arc_temporary_file(Archive *archive, Err *err)
+{
+    int fd = open_nameless(archive->settings.temp_path);
+    if (fd < 0) {
+        err_errno(err, errno, "cannot make a temporary file in %s", archive->settings.temp_path);
+        if (err && err->code != ERR_NO_SPACE)
+            err->http = 500;
+    }
+    return fd;
 }
 
 uint64_t arc_free_bytes(Archive *archive)

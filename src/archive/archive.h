@@ -59,6 +59,8 @@ Index *arc_index(Archive *archive);
 bool arc_index_is_away(Archive *archive, Err *why);
 /* Free space where the objects are. */
 uint64_t arc_free_bytes(Archive *archive);
+/* A file without a name in the folder for temporary files, for what must have come whole before it can be taken in. -1 and err on failure. */
+int arc_temporary_file(Archive *archive, Err *err);
 
 /* -- ingest -- */
 

@@ -123,7 +123,7 @@ static WebAnnotationSettings *annotation_settings(Arena *arena, const Settings *
     return out;
 }
 
-bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, Err *err)
+bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, const ApiEvents *events, Err *err)
 {
     *api = (Api){0};
     if (!check(s, err) || (!asks_nobody(s) && !(api->auth = open_auth(arena, s, err))))
@@ -152,6 +152,8 @@ bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, Err 
         .query_limit = (uint64_t)s->find_limit,
         .fold_names = s->find_fold_names,
         .annotations = s->api_annotation_start ? annotation_settings(arena, s) : NULL,
+        .stored = events->stored,
+        .stored_ctx = events->ctx,
     };
     api->web = web_start(&settings, archive, err);
     if (!api->web)

@@ -14,8 +14,15 @@ typedef struct Api {
     Auth *auth;
 } Api;
 
+/* Who hears of objects that come over HTTP. */
+typedef struct ApiEvents {
+    void (*stored)(void *ctx, const WebStored *what);
+    void *ctx;
+} ApiEvents;
+
 /* Serves when it returns. The arena outlives it. */
-bool api_start(Api *api, Arena *arena, const Settings *settings, Archive *archive, Err *err);
+bool api_start(Api *api, Arena *arena, const Settings *settings, Archive *archive, const ApiEvents *events,
+               Err *err);
 void api_stop(Api *api, int64_t grace_ms);
 
 #endif

@@ -27,9 +27,9 @@ const char *block_status_text(uint16_t status, const char *action)
     default:
         break;
     }
-    const char *service = !strcmp(action, "CSTORE")  ? "Storage"
-                          : !strcmp(action, "CECHO") ? "Verification"
-                                                     : "Query/Retrieve";
+    const char *service = !strcmp(action, "CSTORE") || !strcmp(action, "STOW") ? "Storage"
+                          : !strcmp(action, "CECHO")                           ? "Verification"
+                                                                               : "Query/Retrieve";
     return dcm_status_text(status, service);
 }
 

@@ -8,7 +8,7 @@
 
 typedef struct Block {
     const char *service; /* "SCU", "SCP" */
-    const char *action;  /* "CECHO", "CSTORE", "CFIND", "CMOVE", "CGET" */
+    const char *action;  /* "CECHO", "CSTORE", "CFIND", "CMOVE", "CGET", "STOW" */
     bool committed;      /* the final step: shown at verbosity 1; others at 2 only */
     unsigned simultaneous;
     bool has_status;

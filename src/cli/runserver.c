@@ -38,7 +38,7 @@ static const Option options[] = {
     {OPT_END},
 };
 
-/* The console and the UID journal, shared by the association threads. */
+/* The console and the UID journal, shared by the association threads and those that store what comes over HTTP. */
 typedef struct Console {
     const Settings *settings;
     int verbosity;
@@ -46,15 +46,26 @@ typedef struct Console {
 } Console;
 
 /* "YYYY-MM-DD | study | series | instance" */
-static void write_journal(const Console *console, const ScpEvent *event)
+static void write_journal(const Console *console, const char *study, const char *series, const char *instance)
 {
     char when[32], entry[256];
     clock_format(clock_wall_us(), false, when);
-    int n = snprintf(entry, sizeof entry, "%.10s | %s | %s | %s\n", when, event->study,
-                     event->series ? event->series : "", event->instance ? event->instance : "");
+    int n = snprintf(entry, sizeof entry, "%.10s | %s | %s | %s\n", when, study, series ? series : "",
+                     instance ? instance : "");
     Err err = {0};
     if (!log_file_write(console->journal, entry, (size_t)n, &err))
         log_warning("pacs.event_sphere", "UID journal: %s", err.text);
+}
+
+static void show_block(const Console *console, const Block *block)
+{
+    Buf out;
+    buf_init(&out, 0);
+    block_format(block, console->verbosity, &out);
+    bool any = out.n > 0;
+    cli_put(stdout, &out);
+    if (any)
+        fflush(stdout);
 }
 
 static void show_event(void *ctx, const ScpEvent *event)
@@ -62,7 +73,7 @@ static void show_event(void *ctx, const ScpEvent *event)
     const Console *console = ctx;
     bool received = !strcmp(event->action, "CSTORE") && event->committed && event->success;
     if (received && event->study && console->journal)
-        write_journal(console, event);
+        write_journal(console, event->study, event->series, event->instance);
     Block block = {.service = "SCP",
                    .action = event->action,
                    .committed = event->committed,
@@ -82,13 +93,30 @@ static void show_event(void *ctx, const ScpEvent *event)
                    .transfer_syntax = event->transfer_syntax,
                    .last_log = event->last_log,
                    .data_set = event->data_set};
-    Buf out;
-    buf_init(&out, 0);
-    block_format(&block, console->verbosity, &out);
-    bool any = out.n > 0;
-    cli_put(stdout, &out);
-    if (any)
-        fflush(stdout);
+    show_block(console, &block);
+}
+
+/* An object of a STOW request, as one of a C-STORE. */
+static void show_stored(void *ctx, const WebStored *what)
+{
+    const Console *console = ctx;
+    if (what->stored && console->journal)
+        write_journal(console, what->stored->study, what->stored->series, what->stored->sop_instance);
+    show_block(console, &(Block){.service = "SCP",
+                                 .action = "STOW",
+                                 .committed = true,
+                                 .has_status = true,
+                                 .status = what->status,
+                                 .study = what->stored ? what->stored->study : NULL,
+                                 .series = what->stored ? what->stored->series : NULL,
+                                 .instance = what->instance,
+                                 .now_us = clock_wall_us(),
+                                 .began_us = what->began_us,
+                                 .peer_ae = what->client,
+                                 .own_ae = console->settings->aet,
+                                 .success = what->stored,
+                                 .transfer_syntax = what->transfer_syntax,
+                                 .last_log = what->what});
 }
 
 static unsigned services_of(const Settings *s)
@@ -282,7 +310,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     const Settings *s = cli->settings;
     Err err = {0};
     Api api = {0};
-    if (s->api_start && !api_start(&api, cli->arena, s, archive, &err))
+    if (s->api_start && !api_start(&api, cli->arena, s, archive, &(ApiEvents){show_stored, console}, &err))
         return cli_fail(cli, "%s", err.text);
     ScpSettings settings = server_settings(s, console);
     ScpServer *server = scp_start(&settings, archive, &err);

@@ -31,17 +31,29 @@ typedef struct WebAnnotationSettings {
     const char *uid_url; /* … and where, when it is another server */
 } WebAnnotationSettings;
 
+/* An object that came over HTTP has its result. */
+typedef struct WebStored {
+    const ArcStored *stored; /* NULL: it failed */
+    const char *instance;    /* "" = unknown */
+    const char *transfer_syntax, *client;
+    uint16_t status;  /* as C-STORE would have it */
+    const char *what; /* became of it */
+    int64_t began_us; /* wall clock */
+} WebStored;
+
 typedef struct WebSettings {
     HttpSettings http;
     bool dicomweb;             /* api.dicomweb.start */
     const char *dicomweb_root; /* "/dicom-web"; SPHERE's /qidors and /wadors are served beside it */
     bool decompress_pixels;
     bool allow_delete;
-    const char *trash_path;                   /* where what is deleted goes */
-    const char *retrieve_ae;                  /* our AE title: (0008,0054) */
-    uint64_t query_limit;                     /* most results of one search; 0 = 10,000 */
-    bool fold_names;                          /* names match without regard to case and accents */
-    const WebAnnotationSettings *annotations; /* NULL = off */
+    const char *trash_path;                           /* where what is deleted goes */
+    const char *retrieve_ae;                          /* our AE title: (0008,0054) */
+    uint64_t query_limit;                             /* most results of one search; 0 = 10,000 */
+    bool fold_names;                                  /* names match without regard to case and accents */
+    const WebAnnotationSettings *annotations;         /* NULL = off */
+    void (*stored)(void *ctx, const WebStored *what); /* may be NULL; called from several threads */
+    void *stored_ctx;
 } WebSettings;
 
 /* Serves in the background. Settings and the archive must outlive it. */
