@@ -84,6 +84,8 @@ typedef struct StowParts {
     int fd; /* all of them, one behind the other */
 } StowParts;
 
+/* The parts that the object refers to are used, whatever becomes of it. */
+void stow_claim(const StowParts *parts, const DcmDataset *ds);
 /* Writes it as a DICOM file. Changes `ds`: what says how the object is encoded is taken out. */
 bool stow_encode(const StowParts *parts, DcmDataset *ds, ArcFileIngest *out, Err *err);
 

@@ -82,9 +82,7 @@ static bool check_reference(const StowParts *bulk, const DcmDataset *ds, const D
 {
     char tag[12];
     size_t count;
-    StowPart *parts = find_parts(bulk, e->value, &count);
-    for (size_t i = 0; i < count; i++)
-        parts[i].used = true;
+    find_parts(bulk, e->value, &count);
     if (e->vr == DCM_VR_SQ)
         return err_set(err, ERR_FORMAT, "%s is a sequence, which cannot be bulk data",
                        dcm_tag_format(e->tag, tag));
@@ -99,20 +97,30 @@ static bool check_reference(const StowParts *bulk, const DcmDataset *ds, const D
     return true;
 }
 
-/* Of all elements, so that no part counts as unused because another is missing. */
 static bool check_references(const StowParts *bulk, const DcmDataset *ds, Err *err)
 {
-    bool ok = true;
-    Err ignored;
     for (size_t i = 0; i < ds->count; i++) {
         const DcmElement *e = &ds->elements[i];
-        if (e->skipped && !check_reference(bulk, ds, e, ok ? err : &ignored))
-            ok = false;
+        if (e->skipped && !check_reference(bulk, ds, e, err))
+            return false;
         for (uint32_t k = 0; !e->skipped && k < e->item_count; k++)
-            if (!check_references(bulk, e->items[k], ok ? err : &ignored))
-                ok = false;
+            if (!check_references(bulk, e->items[k], err))
+                return false;
     }
-    return ok;
+    return true;
+}
+
+void stow_claim(const StowParts *bulk, const DcmDataset *ds)
+{
+    size_t count;
+    for (size_t i = 0; i < ds->count; i++) {
+        const DcmElement *e = &ds->elements[i];
+        StowPart *parts = e->skipped ? find_parts(bulk, e->value, &count) : NULL;
+        for (size_t k = 0; parts && k < count; k++)
+            parts[k].used = true;
+        for (uint32_t k = 0; k < e->item_count; k++)
+            stow_claim(bulk, e->items[k]);
+    }
 }
 
 /* -- the transfer syntax -- */

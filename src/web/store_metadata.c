@@ -268,24 +268,34 @@ static int by_location(const void *a, const void *b)
     return order ? order : (x->offset > y->offset) - (x->offset < y->offset);
 }
 
+/* Whose result it is, as far as the metadata says. */
+static bool read_uids(StowObject *o, const DcmDataset *ds)
+{
+    bool of_class = dcm_uid(ds, DCM_SOPClassUID, o->sop_class);
+    bool of_instance = dcm_uid(ds, DCM_SOPInstanceUID, o->sop_instance);
+    return of_class && of_instance;
+}
+
 static bool store_document(Stow *s, const Document *d, Err *err)
 {
+    const StowParts *bulk = &s->metadata->bulk;
     if (!stow_begin_object(s, err))
         return false;
     StowObject *o = s->current;
-    if (d->ds && (!dcm_uid(d->ds, DCM_SOPClassUID, o->sop_class) ||
-                  !dcm_uid(d->ds, DCM_SOPInstanceUID, o->sop_instance)))
+    if (d->ds)
+        stow_claim(bulk, d->ds);
+    if (d->ds && !read_uids(o, d->ds))
         err_set(&o->err, ERR_FORMAT,
                 "the metadata has no usable SOP Class UID (0008,0016) or SOP Instance UID (0008,0018)");
     if (d->why)
         o->err = *d->why;
-    if (o->err.code || !stow_encode(&s->metadata->bulk, d->ds, o->ingest, &o->err))
+    if (o->err.code || !stow_encode(bulk, d->ds, o->ingest, &o->err))
         stow_fail_object(o);
     stow_end_object(s);
     return true;
 }
 
-/* What no metadata refers to belongs to no object, but its sender believes it stored. */
+/* What no metadata refers to belongs to no object, but its sender believes it stored. Of metadata that could not be read to its end nobody knows. */
 static bool report_unused(Stow *s, Err *err)
 {
     const StowParts *bulk = &s->metadata->bulk;
@@ -310,8 +320,11 @@ bool stow_metadata_store(Stow *s, Err *err)
         return err_set(err, ERR_FORMAT, "the request has no metadata in it");
     if (m->bulk.count)
         qsort(m->bulk.parts, m->bulk.count, sizeof *m->bulk.parts, by_location);
-    for (const Document *d = m->first; d; d = d->next)
+    bool whole = true;
+    for (const Document *d = m->first; d; d = d->next) {
+        whole = whole && !d->why;
         if (!store_document(s, d, err))
             return false;
-    return report_unused(s, err);
+    }
+    return !whole || report_unused(s, err);
 }
