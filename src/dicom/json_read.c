@@ -256,13 +256,13 @@ DcmDataset *dcm_json_read(Arena *arena, Span text, Err *err)
 /* A failure of the visitor ends it, a failure of an object is its own matter. */
 static bool visit_one(const DcmReadEach *each, Arena *arena, json_t *object, Err *err)
 {
-    Err why = {0};
+    Err problem = {0};
     ModelReader r;
     DcmDataset *ds;
-    model_reader_init(&r, arena, FORMAT, true, &why);
+    model_reader_init(&r, arena, FORMAT, true, &problem);
     bool ok = read_one(&r, object, &ds);
     model_reader_free(&r);
-    return each->visit(each->ctx, ds, ok ? NULL : &why, err);
+    return each->visit(each->ctx, ds, ok ? NULL : &problem, err);
 }
 
 bool dcm_json_read_each(Arena *arena, Span text, const DcmReadEach *each, Err *err)

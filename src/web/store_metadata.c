@@ -164,14 +164,13 @@ static bool is_plain(const char *encoding)
     return false;
 }
 
-static const char *name_of(StowMetadata *m, const MultipartPart *part)
+/* The text behind a prefix, in the arena. NULL when that is full. */
+static const char *copy_text(StowMetadata *m, const char *prefix, const char *text)
 {
-    const char *prefix = *part->location || !*part->id ? "" : "cid:";
-    const char *name = *part->location ? part->location : part->id;
-    size_t n = strlen(prefix) + strlen(name) + 1;
+    size_t n = strlen(prefix) + strlen(text) + 1;
     char *copy = arena_try(m->arena, n);
     if (copy)
-        snprintf(copy, n, "%s%s", prefix, name);
+        snprintf(copy, n, "%s%s", prefix, text);
     return copy;
 }
 
@@ -197,11 +196,12 @@ static bool begin_bulk(StowMetadata *m, const MultipartPart *part, Err *err)
     if (!grow(m, err))
         return false;
     StowPart *p = &m->bulk.parts[m->bulk.count++];
-    *p = (StowPart){.location = name_of(m, part), .offset = m->size};
-    char *type = arena_try(m->arena, strlen(part->type) + 1);
-    if (!p->location || !type)
+    bool by_id = !*part->location && *part->id;
+    *p = (StowPart){.location = copy_text(m, by_id ? "cid:" : "", by_id ? part->id : part->location),
+                    .type = copy_text(m, "", part->type),
+                    .offset = m->size};
+    if (!p->location || !p->type)
         return too_much(err);
-    p->type = strcpy(type, part->type);
     read_syntax(part->parameters, p->syntax);
     m->in = IN_BULK;
     return true;
