@@ -8,8 +8,8 @@
  */
 #include "archive/annotations.h"
 
+#include "archive/annotation_note.h"
 #include "archive/archive_internal.h"
-#include "base/json.h"
 #include "dicom/uid.h"
 
 #include <dirent.h>
@@ -27,7 +27,7 @@ enum { CHUNK = 256 << 10, NAME_SIZE = DCM_UID_MAX + 8 };
 
 struct ArcAnnotations {
     Archive *archive;
-    char *path;
+    char *path, *noted; /* the folder; the index's note for it */
     int dir;
     pthread_mutex_t lock; /* guards `index`: one writes at a time */
     Index *index;         /* on connections of its own, beside the committer's; NULL before the first use */
@@ -80,20 +80,29 @@ static void remove_files(const ArcAnnotations *a, const char *uid, int fd)
         unlinkat(a->dir, temp, 0);
 }
 
+/* Do the rows speak of this file? `begin_us`: and of this storing of it; 0 = any. */
+static bool speaks_of(const IdxAnnotation *row, int fd, int64_t begin_us)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && (uint64_t)st.st_size == row->size &&
+           (!begin_us || begin_us == row->begin_us);
+}
+
 /* After a change of the rows that may have failed. True: they are there, and so is the file. False: neither, or nobody can tell now, and
    the next start will. */
-static bool settle(const ArcAnnotations *a, const char *uid, int fd)
+static bool settle(const ArcAnnotations *a, const char *uid, int fd, int64_t begin_us)
 {
     char temp[NAME_SIZE], note[NAME_SIZE];
     Arena *arena = arena_new(0);
     IdxAnnotation row;
     Err err = {0};
     name_all(uid, temp, note);
-    bool there = idx_annotation(a->archive->index, arena, uid, &row, &err);
+    bool known = idx_annotation(a->archive->index, arena, uid, &row, &err);
+    bool there = known && speaks_of(&row, fd, begin_us);
     arena_free(arena);
     if (there)
         unlinkat(a->dir, temp, 0);
-    else if (err.code == ERR_NOT_FOUND)
+    else if (known || err.code == ERR_NOT_FOUND)
         remove_files(a, uid, fd);
     return there;
 }
@@ -105,23 +114,115 @@ static void settle_one(const ArcAnnotations *a, const char *temp)
     if (fd < 0)
         return;
     if (is_uid(uid) && flock(fd, LOCK_EX | LOCK_NB) == 0)
-        settle(a, uid, fd);
+        settle(a, uid, fd, 0);
     close(fd);
+}
+
+static DIR *open_listing(const ArcAnnotations *a)
+{
+    int fd = openat(a->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir && fd >= 0)
+        close(fd);
+    return dir;
 }
 
 static void settle_all(const ArcAnnotations *a)
 {
-    int fd = openat(a->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        if (fd >= 0)
-            close(fd);
+    DIR *dir = open_listing(a);
+    if (!dir)
         return;
-    }
     for (const struct dirent *entry; (entry = readdir(dir));)
         if (strncmp(entry->d_name, UNSETTLED, strlen(UNSETTLED)) == 0)
             settle_one(a, entry->d_name);
     closedir(dir);
+}
+
+/* -- rows -- */
+
+typedef bool (*Change)(Index *index, const void *what, Err *err);
+
+static bool put_row(Index *index, const void *row, Err *err)
+{
+    return idx_annotation_put(index, row, err);
+}
+
+static bool remove_row(Index *index, const void *uid, Err *err)
+{
+    return idx_annotation_remove(index, uid, err);
+}
+
+/* A transaction of its own. */
+static bool change_rows(ArcAnnotations *a, Change change, const void *what, Err *err)
+{
+    pthread_mutex_lock(&a->lock);
+    if (!a->index)
+        a->index = archive_open_index_apart(a->archive, err);
+    bool ok =
+        a->index && idx_begin(a->index, err) && change(a->index, what, err) && idx_commit(a->index, err);
+    if (!ok && a->index)
+        idx_rollback(a->index);
+    pthread_mutex_unlock(&a->lock);
+    return ok;
+}
+
+/* -- an index that has lost them -- */
+
+/* One note; what is none, or whose file is not the one it speaks of, is passed over. */
+static bool restore_one(const ArcAnnotations *a, Index *index, Arena *arena, const char *note, Err *err)
+{
+    enum { NOTE_MAX = 64 << 10 };
+    IdxAnnotation row;
+    struct stat st;
+    Buf text;
+    buf_init(&text, NOTE_MAX);
+    char *path = file_join(a->path, note);
+    bool ok = file_read_all(path, NOTE_MAX, &text, NULL) &&
+              annotation_note_read(arena, buf_span(&text), &row) &&
+              strncmp(note, row.uid, strlen(row.uid)) == 0 && strcmp(note + strlen(row.uid), ".json") == 0 &&
+              fstatat(a->dir, row.uid, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+              (uint64_t)st.st_size == row.size;
+    free(path);
+    buf_free(&text);
+    if (!ok)
+        return true;
+    row.path = arena_printf(arena, "%s/%s", a->path, row.uid);
+    return idx_annotation_restore(index, &row, err);
+}
+
+static bool restore(Index *index, const void *what, Err *err)
+{
+    const ArcAnnotations *a = what;
+    DIR *dir = open_listing(a);
+    if (!dir)
+        return err_errno(err, errno, "annotations: cannot read %s", a->path);
+    Arena *arena = arena_new(0);
+    bool ok = true;
+    for (const struct dirent *entry; ok && (entry = readdir(dir));) {
+        const char *end = strrchr(entry->d_name, '.');
+        if (entry->d_name[0] == '.' || !end || strcmp(end, ".json") != 0)
+            continue;
+        arena_reset(arena);
+        ok = restore_one(a, index, arena, entry->d_name, err);
+    }
+    arena_free(arena);
+    closedir(dir);
+    return ok && idx_note_set(index, a->noted, "complete", err);
+}
+
+/* The index says with a note that it has what is in the folder; one that was made anew does not. */
+static void restore_if_lost(ArcAnnotations *a)
+{
+    const char *value = "";
+    Err err = {0};
+    Arena *arena = arena_new(0);
+    bool ok = !arc_index_is_away(a->archive, NULL) &&
+              idx_note_get(a->archive->index, arena, a->noted, &value, &err) &&
+              (*value || change_rows(a, restore, a, &err));
+    if (!ok && err.code)
+        archive_notice(a->archive, LOG_WARNING, "annotations in %s could not be looked through: %s", a->path,
+                       err.text);
+    arena_free(arena);
 }
 
 ArcAnnotations *arc_annotations_open(Archive *archive, const char *folder, Err *err)
@@ -136,7 +237,10 @@ ArcAnnotations *arc_annotations_open(Archive *archive, const char *folder, Err *
     a->dir = dir;
     a->path = file_join(folder, "");
     a->path[strlen(a->path) - 1] = 0;
+    if (asprintf(&a->noted, "annotations:%s", a->path) < 0)
+        abort();
     pthread_mutex_init(&a->lock, NULL);
+    restore_if_lost(a);
     settle_all(a);
     return a;
 }
@@ -149,6 +253,7 @@ void arc_annotations_close(ArcAnnotations *a)
     pthread_mutex_destroy(&a->lock);
     close(a->dir);
     free(a->path);
+    free(a->noted);
     free(a);
 }
 
@@ -251,34 +356,12 @@ const char *arc_annotation_uid(const ArcAnnotationPut *put)
     return put->uid;
 }
 
-static void write_note(const IdxAnnotation *row, Buf *out)
-{
-    JsonWriter w = json_writer(out);
-    json_begin_object(&w);
-    json_member(&w, "uid_annotation", row->uid);
-    json_member(&w, "uid_dicom_source", row->source);
-    json_member(&w, "level_dicom_source", idx_annotation_level_name(row->level));
-    json_member(&w, "media_type", row->media_type);
-    json_member(&w, "file_name", row->name);
-    json_member(&w, "author", row->author);
-    json_member_int(&w, "filesize", (int64_t)row->size);
-    json_key(&w, "sha256");
-    char digest[2 * sizeof row->sha256 + 1];
-    for (size_t i = 0; i < sizeof row->sha256; i++)
-        snprintf(digest + 2 * i, 3, "%02x", row->sha256[i]);
-    json_cstr(&w, digest);
-    json_member_int(&w, "begin_us", row->begin_us);
-    json_member_int(&w, "end_us", row->end_us);
-    json_end_object(&w);
-    buf_append_cstr(out, "\n");
-}
-
 static bool store_note(const ArcAnnotationPut *put, const IdxAnnotation *row, Err *err)
 {
     int dir = put->annotations->dir;
     Buf text;
     buf_init(&text, 0);
-    write_note(row, &text);
+    annotation_note_write(row, &text);
     int fd = openat(dir, put->note, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
     bool ok = fd >= 0 || err_errno(err, errno, "cannot create %s", put->note);
     ok = ok && file_write_all(fd, text.p, text.n, err) && file_sync(fd, put->note, err);
@@ -298,34 +381,6 @@ static bool publish(const ArcAnnotationPut *put, const IdxAnnotation *row, Err *
         return errno == EEXIST ? taken(put->uid, err)
                                : err_errno(err, errno, "cannot publish the file in %s", a->path);
     return store_note(put, row, err) && sync_folder(a, err);
-}
-
-/* -- rows -- */
-
-typedef bool (*Change)(Index *index, const void *what, Err *err);
-
-static bool put_row(Index *index, const void *row, Err *err)
-{
-    return idx_annotation_put(index, row, err);
-}
-
-static bool remove_row(Index *index, const void *uid, Err *err)
-{
-    return idx_annotation_remove(index, uid, err);
-}
-
-/* A transaction of its own. */
-static bool change_rows(ArcAnnotations *a, Change change, const void *what, Err *err)
-{
-    pthread_mutex_lock(&a->lock);
-    if (!a->index)
-        a->index = archive_open_index_apart(a->archive, err);
-    bool ok =
-        a->index && idx_begin(a->index, err) && change(a->index, what, err) && idx_commit(a->index, err);
-    if (!ok && a->index)
-        idx_rollback(a->index);
-    pthread_mutex_unlock(&a->lock);
-    return ok;
 }
 
 static const char *text_in(Arena *arena, const char *text)
@@ -355,7 +410,7 @@ bool arc_annotation_commit(ArcAnnotationPut *put, Arena *arena, const IdxAnnotat
         return false;
     }
     bool ok = change_rows(a, put_row, &row, err);
-    ok = (ok && unlinkat(a->dir, put->temp, 0) == 0) || settle(a, put->uid, put->fd);
+    ok = (ok && unlinkat(a->dir, put->temp, 0) == 0) || settle(a, put->uid, put->fd, put->begin_us);
     put_free(put);
     if (ok && out)
         *out = row;
@@ -421,7 +476,7 @@ static bool remove_marked(ArcAnnotations *a, const char *uid, int fd, Err *err)
     if (ok)
         remove_files(a, uid, fd);
     else
-        settle(a, uid, fd);
+        settle(a, uid, fd, 0);
     close(fd);
     return ok && sync_folder(a, err);
 }

@@ -106,23 +106,41 @@ static bool insert_file(Db *db, Arena *arena, const IdxAnnotation *a, const char
     return db_run(s, err);
 }
 
-bool idx_annotation_put(Index *index, const IdxAnnotation *a, Err *err)
+/* The ids of the source and of the annotation; 0 = there is none. */
+static bool find_both(Db *db, const IdxAnnotation *a, int64_t *source, int64_t *there, Err *err)
 {
-    Db *db = index->writer;
+    return find_id(db, levels[a->level].find, a->source, source, err) &&
+           find_id(db, "SELECT mapping_annotation_id FROM mapping_annotation WHERE uid_annotation = ?",
+                   a->uid, there, err);
+}
+
+static bool insert(Db *db, const IdxAnnotation *a, int64_t source, Err *err)
+{
     Arena *arena = arena_new(0);
     const char *now = idx_now(arena);
-    int64_t source, there;
-    bool ok = find_id(db, levels[a->level].find, a->source, &source, err) &&
-              find_id(db, "SELECT mapping_annotation_id FROM mapping_annotation WHERE uid_annotation = ?",
-                      a->uid, &there, err);
-    if (ok && !source)
-        ok = err_set(err, ERR_NOT_FOUND, "index: no %s %s", levels[a->level].name, a->source);
-    else if (ok && there)
-        ok = err_set(err, ERR_EXISTS, "index: there is an annotation %s already", a->uid);
-    ok = ok && insert_mapping(db, a, now, a->level == DCM_LEVEL_IMAGE ? source : 0, err) &&
-         insert_file(db, arena, a, now, err);
+    bool ok = insert_mapping(db, a, now, a->level == DCM_LEVEL_IMAGE ? source : 0, err) &&
+              insert_file(db, arena, a, now, err);
     arena_free(arena);
     return ok;
+}
+
+bool idx_annotation_put(Index *index, const IdxAnnotation *a, Err *err)
+{
+    int64_t source, there;
+    if (!find_both(index->writer, a, &source, &there, err))
+        return false;
+    if (!source)
+        return err_set(err, ERR_NOT_FOUND, "index: no %s %s", levels[a->level].name, a->source);
+    if (there)
+        return err_set(err, ERR_EXISTS, "index: there is an annotation %s already", a->uid);
+    return insert(index->writer, a, source, err);
+}
+
+bool idx_annotation_restore(Index *index, const IdxAnnotation *a, Err *err)
+{
+    int64_t source, there;
+    return find_both(index->writer, a, &source, &there, err) &&
+           (there || insert(index->writer, a, source, err));
 }
 
 static bool remove_row(Db *db, const char *sql, const char *uid, Err *err)

@@ -30,7 +30,9 @@ bool idx_annotation_level(Span name, DcmLevel *out);
 
 /* Inside the writer's transaction. ERR_NOT_FOUND when there is no such source, ERR_EXISTS when the UID is taken. */
 bool idx_annotation_put(Index *index, const IdxAnnotation *annotation, Err *err);
-/* The same. ERR_NOT_FOUND when absent. */
+/* The same for one whose file is kept already: its source may be missing, and it may be there. */
+bool idx_annotation_restore(Index *index, const IdxAnnotation *annotation, Err *err);
+/* ERR_NOT_FOUND when absent. */
 bool idx_annotation_remove(Index *index, const char *uid, Err *err);
 
 /* From any thread. ERR_NOT_FOUND when absent. */

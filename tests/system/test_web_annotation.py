@@ -430,6 +430,22 @@ def test_killed_in_the_middle(stopped_archive, tmp_path):
     assert web.files() == [one, f"{one}.json"] and web.get(f"/annotations/{one}").body == b"x"
 
 
+def test_an_index_that_is_lost_comes_again(stopped_archive, tmp_path):
+    web = Annotations(stopped_archive, tmp_path)
+    stopped_archive.start()
+    known = [web.upload(b"%d" % i, f"uid={STUDY}&name=n%C3%B6te%20{i}", Content_Type="text/plain").json() for i in range(5)]
+    web.ask("DELETE", f"/annotations/{known.pop()['annotation']}")
+    stopped_archive.stop()
+    for path in stopped_archive.folder.glob("index.sqlite*"):
+        path.unlink()
+    (web.kept / "2.25.1.json").write_text("{}")
+    (web.kept / "2.25.2").write_text("no note")
+    (web.kept / f"{known[0]['annotation']}5.json").write_text((web.kept / f"{known[0]['annotation']}.json").read_text())
+    stopped_archive.start()
+    assert sorted(web.listed(), key=lambda one: one["name"]) == known
+    assert web.get(f"/annotations/{known[0]['annotation']}").body == b"0"
+
+
 @pytest.mark.skipif(not AVAILABLE, reason="PostgreSQL's programs are not installed")
 def test_while_the_database_is_away(stopped_archive, tmp_path):
     postgres = Postgres()

@@ -132,12 +132,14 @@ static void an_older_version_is_brought_up_to_date(void **state)
     idx_close(f->index);
     sql_text(f, "DELETE FROM term WHERE attribute <> 1048592");
     sql_text(f, "DROP INDEX ix_series_date");
+    sql_text(f, "DROP TABLE file_storage_metadata_annotation");
     sql_text(f, on_postgres(f) ? "UPDATE schema_version SET version = 1" : "PRAGMA user_version = 1");
     ASSERT_OK(f, fixture_open(f));
     assert_string_equal(sql_text(f, terms), before);
     assert_string_equal(
         sql_text(f, on_postgres(f) ? "SELECT max(version) FROM schema_version" : "PRAGMA user_version"), "3");
     sql_text(f, "DROP INDEX ix_series_date");
+    assert_string_equal(sql_text(f, "SELECT count(*) FROM file_storage_metadata_annotation"), "0");
 }
 
 static void a_column_that_is_missing_is_added(void **state)
