@@ -146,12 +146,14 @@ static bool may_be_empty(const IdxDelta *d)
     return d->instances <= 0;
 }
 
+/* What gains objects is completed now; what only changes, by objects replaced or gone, is changed now. One of both moves each time: idx_stamp. */
 static bool write_series(Writing *w, const IdxDelta *d, Err *err)
 {
     DbStatement *s = db_prepare(w->db,
                                 "UPDATE series SET number_of_series_related_instances = "
                                 "number_of_series_related_instances + ?, size = size + ?, dt_completion = "
-                                "CASE WHEN ? THEN ? ELSE dt_completion END WHERE series_id = ?",
+                                "CASE WHEN ? THEN ? ELSE dt_completion END, d8maj = "
+                                "CASE WHEN ? THEN ? ELSE d8maj END WHERE series_id = ?",
                                 err);
     int64_t study = 0, patient = 0;
     bool empty = false;
@@ -160,6 +162,8 @@ static bool write_series(Writing *w, const IdxDelta *d, Err *err)
     db_bind_int(s, d->instances);
     db_bind_int(s, d->bytes);
     db_bind_int(s, d->instances > 0);
+    db_bind_cstr(s, w->now);
+    db_bind_int(s, d->instances <= 0);
     db_bind_cstr(s, w->now);
     db_bind_int(s, d->id);
     if (!db_run(s, err))

@@ -153,7 +153,8 @@ typedef struct IdxRow {
         attributes; /* UTF-8 (says so in (0008,0005)): asked attributes (empty when the index has no value), unique keys of the level and above, the computed
                                    counters when asked: 00080061 00080062 00201200-00201209 */
     const char *stored_charset; /* value of (0008,0005) of the object the row came from; "" = default */
-    bool unsupported_key;       /* an asked key with a value could not be matched on (C-FIND answers FF01); at the end too */
+    bool
+        unsupported_key; /* an asked key with a value could not be matched on (C-FIND answers FF01); at the end too */
 } IdxRow;
 
 typedef struct IdxCursor IdxCursor;
@@ -183,6 +184,9 @@ typedef struct IdxFiles IdxFiles;
 IdxFiles *idx_select(Index *index, const IdxSelection *selection, Err *err);
 bool idx_select_count(Index *index, const IdxSelection *selection, uint64_t *objects, uint64_t *bytes,
                       Err *err);
+/* Appends text that is another one after each change of what the selection selects by study and series; nothing when that is nothing. Whatever else it
+   names is not looked at. It costs a look at each series, not at its objects. */
+bool idx_stamp(Index *index, const IdxSelection *selection, Buf *out, Err *err);
 /* True and *out (strings in the arena); at the end true with out->sop_instance NULL. */
 bool idx_files_next(IdxFiles *files, Arena *arena, IdxFile *out, Err *err);
 /* From the first object again. */

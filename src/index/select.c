@@ -195,6 +195,38 @@ bool idx_select_count(Index *index, const IdxSelection *selection, uint64_t *obj
     return ok;
 }
 
+bool idx_stamp(Index *index, const IdxSelection *selection, Buf *out, Err *err)
+{
+    Arena *arena = arena_new(0);
+    IdxSelection series = {.studies = selection->studies,
+                           .study_count = selection->study_count,
+                           .series = selection->series,
+                           .series_count = selection->series_count};
+    IdxSql sql;
+    idx_sql_init(&sql, db_source_dialect(index->source), arena);
+    buf_append_cstr(&sql.text, "SELECT e.series_id, e.number_of_series_related_instances, e.size, "
+                               "CAST(e.dt_completion AS TEXT), CAST(e.d8maj AS TEXT) "
+                               "FROM study s JOIN series e ON e.study_id = s.study_id WHERE true");
+    bool row = true, ok = conditions(&sql, &series, err);
+    buf_append_cstr(&sql.text, " ORDER BY e.series_id");
+    Db *db = ok ? idx_reader_take(index, IDX_ONE_LOOK, err) : NULL;
+    DbStatement *s = db ? idx_sql_prepare(&sql, db, DB_ROWS, err) : NULL;
+    ok = s != NULL;
+    while (ok && (ok = db_step(s, &row, err)) && row) {
+        buf_printf(out, "%lld %lld %lld ", (long long)db_int(s, 0), (long long)db_int(s, 1),
+                   (long long)db_int(s, 2));
+        buf_append_span(out, db_text(s, 3));
+        buf_u8(out, ' ');
+        buf_append_span(out, db_text(s, 4));
+        buf_u8(out, ';');
+    }
+    db_done(s);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
+    idx_sql_free(&sql);
+    arena_free(arena);
+    return ok;
+}
+
 static bool read_file(Db *db, Arena *arena, int64_t id, IdxFile *out, bool *found, Err *err)
 {
     DbStatement *s = db_prepare(db,

@@ -4,7 +4,7 @@
  * by reference. Pixel data is never read.
  *
  * References are relative to the address of the metadata (RFC 3986), so that no proxy can make them wrong; each leads to bulkdata.c. The entity tag is made of
- * the digests of the objects.
+ * what the index notes of each change of a series: not-modified costs a look at it.
  */
 #include "archive/attributes.h"
 #include "dicom/json.h"
@@ -15,7 +15,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <xxhash.h>
 
 enum {
@@ -105,26 +104,31 @@ static void free_metadata(void *ctx)
 
 /* -- the entity tag -- */
 
-static bool make_tag(Archive *archive, const IdxSelection *selection, Format format, char out[40], Err *err)
+/* Changes with what is written here of the same objects. */
+enum { EDITION = 1 };
+
+/* The digest of an instance; of a series or study the stamps that the index has of it. */
+static bool stamp(Archive *archive, Arena *arena, const IdxSelection *selection, Buf *out, Err *err)
 {
     IdxFile file;
-    bool ok;
-    ArcRetrieve *retrieve = arc_retrieve_open(archive, selection, err);
-    if (!retrieve)
-        return false;
-    XXH3_state_t *state = XXH3_createState();
-    if (!state)
-        abort();
-    XXH3_128bits_reset_withSeed(state, format);
-    while ((ok = arc_retrieve_next(retrieve, &file, err)) && file.sop_instance) {
-        XXH3_128bits_update(state, file.sop_instance, strlen(file.sop_instance));
-        XXH3_128bits_update(state, file.content, sizeof file.content);
-    }
-    arc_retrieve_close(retrieve);
-    XXH128_hash_t hash = XXH3_128bits_digest(state);
-    XXH3_freeState(state);
+    if (!selection->instance_count)
+        return idx_stamp(arc_index(archive), selection, out, err);
+    return idx_instance(arc_index(archive), arena, selection->instances[0], &file, err) &&
+           buf_append(out, file.content, sizeof file.content);
+}
+
+/* False without a tag: nothing is there, or the database is away. */
+static bool make_tag(Archive *archive, Arena *arena, const IdxSelection *selection, Format format,
+                     char out[40])
+{
+    Buf text;
+    buf_init(&text, 0);
+    bool known =
+        !arc_index_is_away(archive, NULL) && stamp(archive, arena, selection, &text, NULL) && text.n > 0;
+    XXH128_hash_t hash = XXH3_128bits_withSeed(text.p, text.n, (XXH64_hash_t)EDITION << 8 | format);
     snprintf(out, 40, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
-    return ok;
+    buf_free(&text);
+    return known;
 }
 
 /* -- the request -- */
@@ -161,15 +165,13 @@ static void metadata(HttpExchange *x, void *ctx)
     const WebService *service = ctx;
     IdxSelection selection;
     WebAccept accept;
-    Err err = {0};
     char tag[40];
     int chosen;
     if (!web_select_path(x, &selection) ||
         !web_choose(x, offers, sizeof offers / sizeof *offers, &accept, &chosen, NULL))
         return;
-    if (!make_tag(service->web->archive, &selection, (Format)chosen, tag, &err))
-        http_problem(x, &err);
-    else if (!http_unchanged(x, tag, 0))
+    bool known = make_tag(service->web->archive, http_arena(x), &selection, (Format)chosen, tag);
+    if (!known || !http_unchanged(x, tag, 0))
         answer(x, service, &selection, (Format)chosen);
 }
 

@@ -121,7 +121,8 @@ static int64_t newest_of(const Results *r, const WebSearch *search)
     int64_t newest;
     if (search->offset && web_pages_find(web->pages, key, &newest))
         return newest;
-    if (!idx_newest(arc_index(web->archive), search->level, &newest, NULL))
+    if (arc_index_is_away(web->archive, NULL) ||
+        !idx_newest(arc_index(web->archive), search->level, &newest, NULL))
         return 0; /* the query will say why, or the files answer */
     web_pages_put(web->pages, key, newest);
     return newest;

@@ -111,12 +111,53 @@ static void lists_have_a_limit(void **state)
     assert_int_equal(f->err.code, ERR_LIMIT);
 }
 
+static const char *stamp_of(Fixture *f, const char *study, const char *series)
+{
+    Buf text;
+    buf_init(&text, 0);
+    IdxSelection selection = {
+        .studies = &study, .study_count = 1, .series = &series, .series_count = series != NULL};
+    ASSERT_OK(f, idx_stamp(f->index, &selection, &text, &f->err));
+    const char *copy = arena_strdup(f->arena, buf_cstr(&text));
+    buf_free(&text);
+    return copy;
+}
+
+static DcmDataset *first_object(Fixture *f)
+{
+    return object_of(f->arena, DCM_PatientID, "P1", DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID,
+                     "1.1.1", DCM_SeriesNumber, "2", DCM_SOPInstanceUID, "1.1.1.1", DCM_InstanceNumber, "1",
+                     0);
+}
+
+/* Another one after each change, even when an object takes the place of one of the same size; the same while nothing changes. */
+static void stamps(void **state)
+{
+    Fixture *f = *state;
+    const char *other = stamp_of(f, "1.1", "1.1.2"), *whole = stamp_of(f, "1.1", NULL),
+               *before = stamp_of(f, "1.1", "1.1.1"), *after;
+    assert_string_not_equal(before, "");
+    assert_string_equal(stamp_of(f, "1.1", "1.1.1"), before);
+    assert_string_equal(stamp_of(f, "1.1", "2.1.1"), "");
+    for (int change = 0; change < 2; change++, before = after) {
+        ASSERT_OK(f, idx_begin(f->index, &f->err));
+        ASSERT_OK(f, change == 0 ? put(f, first_object(f)) : idx_remove(f->index, "1.1.1.1", &f->err));
+        ASSERT_OK(f, idx_commit(f->index, &f->err));
+        after = stamp_of(f, "1.1", "1.1.1");
+        assert_string_not_equal(after, before);
+        assert_string_not_equal(after, "");
+        assert_string_not_equal(stamp_of(f, "1.1", NULL), whole);
+        assert_string_equal(stamp_of(f, "1.1", "1.1.2"), other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(selections),
         cmocka_unit_test(lists_have_a_limit),
         cmocka_unit_test(removed_meanwhile_is_left_out),
+        cmocka_unit_test(stamps),
     };
     return cmocka_run_group_tests(tests, fill, fixture_teardown);
 }
