@@ -210,7 +210,7 @@ bool idx_stamp(Index *index, const IdxSelection *selection, Buf *out, Err *err)
     bool row = true, ok = conditions(&sql, &series, err);
     buf_append_cstr(&sql.text, " ORDER BY e.series_id");
     Db *db = ok ? idx_reader_take(index, IDX_ONE_LOOK, err) : NULL;
-    DbStatement *s = db ? idx_sql_prepare(&sql, db, DB_ROWS, err) : NULL;
+    DbStatement *s = db ? idx_sql_prepare(&sql, db, DB_LOOK, err) : NULL;
     ok = s != NULL;
     while (ok && (ok = db_step(s, &row, err)) && row) {
         buf_printf(out, "%lld %lld %lld ", (long long)db_int(s, 0), (long long)db_int(s, 1),
