@@ -68,7 +68,7 @@ bool stow_metadata_end(StowMetadata *metadata, Err *err);
 /* All parts have come: makes the objects of the request. */
 bool stow_metadata_store(Stow *stow, Err *err);
 
-/* -- store_encode.c: an object of its metadata and the parts that it refers to -- */
+/* -- store_syntax.c, store_encode.c: an object of its metadata and the parts that it refers to -- */
 typedef struct StowPart {
     const char *location;    /* what BulkDataURI names it by */
     const char *type;        /* media type without parameters, lower case */
@@ -84,6 +84,10 @@ typedef struct StowParts {
     int fd; /* all of them, one behind the other */
 } StowParts;
 
+/* What pixel data whose first part is this one is stored in: explicit VR little endian, or an encapsulated syntax. `said` by the metadata; "" = nothing. NULL and err
+   when it cannot be stored. */
+const DcmTransferSyntax *stow_choose_syntax(const StowParts *parts, const StowPart *first, const char *said,
+                                            Err *err);
 /* The parts that the object refers to are used, whatever becomes of it. */
 void stow_claim(const StowParts *parts, const DcmDataset *ds);
 /* Writes it as a DICOM file. Changes `ds`: what says how the object is encoded is taken out. */

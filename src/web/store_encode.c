@@ -3,28 +3,19 @@
  * One object of its metadata and the bulk data that it refers to, as a DICOM file: explicit VR little endian, or the encapsulated syntax (PS3.5 A.4) that the parts of
  * its pixel data are in, a fragment for each frame. Bulk data is never held; what lies between two of its values is encoded as one piece. A sequence with bulk data in
  * it gets an undefined length.
- *
- * The transfer syntax is what the pixel data's media type says (PS3.18 §8.7.3): its transfer-syntax parameter; else that of the metadata, (0002,0010) or (0008,3002), if it
- * has this media type; else the default of the media type.
  */
 #include "base/file.h"
 #include "dicom/tags.h"
 #include "dicom/uids.h"
 #include "dicom/value.h"
 #include "dicom/write.h"
-#include "pixel/jpeg_markers.h"
 #include "pixel/pixel.h"
-#include "web/frames.h"
 #include "web/store.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CHUNK = 256 << 10,
-    JPEG_HEAD = 64 << 10,   /* where its frame and first scan begin, as a rule */
-    STATUS_SYNTAX = 0xC122, /* referenced transfer syntax not supported */
-};
+enum { CHUNK = 256 << 10 };
 
 typedef struct Encoder {
     const StowParts *bulk;
@@ -123,117 +114,6 @@ void stow_claim(const StowParts *bulk, const DcmDataset *ds)
     }
 }
 
-/* -- the transfer syntax -- */
-
-/* A failure with the status that says so of a transfer syntax. */
-static bool of_syntax(Err *err)
-{
-    err->dimse = STATUS_SYNTAX;
-    return false;
-}
-
-/* "image/jpeg" alone may be any of four processes: the stream says which. */
-static const char *jpeg_syntax(const StowParts *bulk, const StowPart *part)
-{
-    size_t n = part->length < JPEG_HEAD ? (size_t)part->length : JPEG_HEAD;
-    uint8_t *head = malloc(n ? n : 1);
-    if (!head)
-        abort();
-    JpegStream *stream = calloc(1, sizeof *stream);
-    if (!stream)
-        abort();
-    const char *uid = DCM_UID_JPEGLosslessSV1; /* the media type's default */
-    Err ignored;
-    if (file_read_at(bulk->fd, part->offset, head, n, &ignored) &&
-        jpeg_open(stream, span_of(head, n), &ignored) && jpeg_next_scan(stream, &ignored)) {
-        if (stream->frame.process == JPEG_SEQUENTIAL)
-            uid = stream->frame.precision > 8 ? DCM_UID_JPEGExtended12Bit : DCM_UID_JPEGBaseline8Bit;
-        else if (stream->frame.process == JPEG_LOSSLESS && stream->spectral_start != 1)
-            uid = DCM_UID_JPEGLossless;
-    }
-    free(stream);
-    free(head);
-    return uid;
-}
-
-static const char *default_syntax(const StowParts *bulk, const StowPart *part)
-{
-    static const struct {
-        const char *media, *uid;
-    } rows[] = {
-        {"image/jls", DCM_UID_JPEGLSLossless},     {"image/jp2", DCM_UID_JPEG2000Lossless},
-        {"image/jpx", DCM_UID_JPEG2000MCLossless}, {"image/jphc", DCM_UID_HTJ2KLossless},
-        {"image/dicom-rle", DCM_UID_RLELossless},  {"image/x-dicom-rle", DCM_UID_RLELossless},
-        {"video/mpeg", DCM_UID_MPEG2MPML},         {"video/mpeg2", DCM_UID_MPEG2MPML},
-        {"video/mp4", DCM_UID_MPEG4HP41},
-    };
-    if (!strcmp(part->type, "image/jpeg"))
-        return jpeg_syntax(bulk, part);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (!strcmp(rows[i].media, part->type))
-            return rows[i].uid;
-    return NULL;
-}
-
-static bool is_bytes(const StowPart *part)
-{
-    return !*part->type || !strcmp(part->type, "application/octet-stream");
-}
-
-/* Does a frame begin as one of this syntax does? */
-static bool begins_as(const DcmTransferSyntax *syntax, const StowPart *part)
-{
-    const char *media = web_frame_media(syntax->uid);
-    const uint8_t *p = part->start;
-    if (!media)
-        return true;
-    if (!strcmp(media, "image/jpeg") || !strcmp(media, "image/jls"))
-        return p[0] == 0xFF && p[1] == 0xD8;
-    if (!strcmp(media, "image/jp2") || !strcmp(media, "image/jpx") || !strcmp(media, "image/jphc"))
-        return p[0] == 0xFF && p[1] == 0x4F;
-    if (!strcmp(media, "image/dicom-rle"))
-        return p[0] >= 1 && p[0] <= 15 && !p[1] && !p[2] && !p[3];
-    return true;
-}
-
-/* `said`: by the metadata; "" = nothing. */
-static const char *named_syntax(const StowParts *bulk, const StowPart *part, const char *said)
-{
-    if (*part->syntax)
-        return part->syntax;
-    if (is_bytes(part))
-        return *said ? said : DCM_UID_ExplicitVRLittleEndian;
-    const char *media = *said ? web_frame_media(said) : NULL;
-    return media && !strcmp(media, part->type) ? said : default_syntax(bulk, part);
-}
-
-/* What the pixel data is in: a native syntax stands for explicit VR little endian. */
-static bool choose_syntax(Encoder *e, const StowPart *part, const char *said)
-{
-    const char *uid = named_syntax(e->bulk, part, said);
-    if (!uid)
-        return err_set(e->err, ERR_UNSUPPORTED, "parts of type %.60s are no pixel data", part->type) ||
-               of_syntax(e->err);
-    const DcmTransferSyntax *syntax = dcm_transfer_syntax(span_cstr(uid));
-    if (!syntax || (!syntax->native && !syntax->encapsulated))
-        return err_set(e->err, ERR_UNSUPPORTED, "pixel data in transfer syntax %.64s cannot be stored so",
-                       uid) ||
-               of_syntax(e->err);
-    bool begins = syntax->native || begins_as(syntax, part);
-    if (syntax->native && !is_bytes(part))
-        return err_set(e->err, ERR_UNSUPPORTED,
-                       "parts of type %.60s are compressed, but their transfer syntax is not", part->type) ||
-               of_syntax(e->err);
-    /* Who reads metadata and bulk data of an archive may have got the pixel data decoded. */
-    if (!begins && is_bytes(part) && !*part->syntax)
-        return true;
-    if (!begins)
-        return err_set(e->err, ERR_FORMAT, "the first frame does not begin as one in %s does", syntax->name);
-    if (!syntax->native)
-        e->syntax = syntax;
-    return true;
-}
-
 /* -- pixel data -- */
 
 static int64_t number_of_frames(const DcmDataset *ds)
@@ -274,7 +154,8 @@ static bool prepare_pixel_data(Encoder *e, const DcmDataset *ds, const char *sai
     if (!pixels || !pixels->skipped)
         return !pixels || check_native(e, ds, pixels->value.n);
     const StowPart *parts = find_parts(e->bulk, pixels->value, &count);
-    if (!choose_syntax(e, &parts[0], said))
+    e->syntax = stow_choose_syntax(e->bulk, &parts[0], said, e->err);
+    if (!e->syntax)
         return false;
     return e->syntax->native ? check_native(e, ds, total_length(parts, count)) : check_frames(e, ds, count);
 }
@@ -319,11 +200,9 @@ static bool put_padding(Encoder *e, uint64_t length, DcmVr vr)
 
 static bool put_parts(Encoder *e, const DcmElement *element, const StowPart *parts, size_t count)
 {
-    char tag[12];
     uint64_t length = total_length(parts, count);
     if (length >= UINT32_MAX - 1)
-        return err_set(e->err, ERR_LIMIT, "the value of %s is longer than 4 GiB",
-                       dcm_tag_format(element->tag, tag));
+        return err_set(e->err, ERR_LIMIT, "a value of bulk data is longer than 4 GiB");
     if (!put_header(e, element->tag, element->vr, (uint32_t)(length + length % 2)))
         return false;
     for (size_t i = 0; i < count; i++)

@@ -273,6 +273,7 @@ def test_decoded_pixel_data_of_a_compressed_object_is_stored_as_it_comes(web):
     ("application/pdf", PIXELS, "C122"),
     ("application/octet-stream; transfer-syntax=1.2.3", PIXELS, "C122"),
     ("application/octet-stream; transfer-syntax=1.2.840.10008.1.2.4.94", PIXELS, "C122"),
+    ("application/octet-stream; transfer-syntax=1.2.840.10008.1.2.2", PIXELS, "C122"),
     ("image/jpeg; transfer-syntax=1.2.840.10008.1.2.1", b"\xff\xd8", "C122"),
     ("image/jp2; transfer-syntax=1.2.840.10008.1.2.4.90", b"\0\0\0\x0cjP  ", "C000"),
     ("application/octet-stream", PIXELS[:15], "C000"),
