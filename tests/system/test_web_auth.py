@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import select
+import ssl
 import stat
 import subprocess
 import threading
@@ -337,6 +338,19 @@ def test_jwt_and_nobody_who_judges(judged, validator):
     answer = judged.get("/qidors/studies", Authorization="Bearer good")
     assert answer.status == 502 and "does not answer" in answer.problem() and "127.0.0.1" not in answer.problem()
     assert "Bearer" not in logs(judged.archive) and "good" not in logs(judged.archive)
+
+
+def test_jwt_is_not_shown_to_a_judge_whom_nobody_vouches_for(stopped_archive, tmp_path, validator):
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", tmp_path / "k.pem", "-out",
+        tmp_path / "c.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")
+    validator.server.socket = context.wrap_socket(validator.server.socket, server_side=True)
+    validator.verdicts["good"] = (200, "text/plain", b"")
+    web = Web(stopped_archive, dicomweb__jwt_validate=True, dicomweb__jwt_validate_url=validator.url.replace("http://127.0.0.1", "https://localhost"))
+    web.archive.start()
+    assert web.get("/metrics", Authorization="Bearer good").status == 502
+    assert not validator.asked and "certificate" in logs(web.archive)
 
 
 def test_users_beside_jwt(judged, validator):
