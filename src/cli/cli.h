@@ -60,7 +60,7 @@ ScuPeer cli_peer(const Settings *settings, const char *host, int64_t port, const
 /* False when the settings want an engine or a kind of storage that this build does not have. */
 bool cli_check_engines(const Settings *settings, Err *err);
 /* What is switched on in the settings though this version does not have it: sentences for people. Their number. */
-enum { CLI_WITHOUT_EFFECT_MAX = 3 };
+enum { CLI_WITHOUT_EFFECT_MAX = 2 };
 size_t cli_settings_without_effect(const Settings *settings, const char *out[CLI_WITHOUT_EFFECT_MAX]);
 /* The index of the archive for reading; NULL and err when the settings name an engine that is not there. */
 Index *cli_open_index(const Settings *settings, Err *err);
