@@ -20,7 +20,8 @@ ROOMS = {
     "scu": ["base", "dicom", "net", "pixel", "index", "store", "archive"],
     "scp": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu"],
     "web": ["base", "dicom", "net", "pixel", "index", "store", "archive"],
-    "cli": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu", "scp", "web"],
+    "px": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu"],
+    "cli": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu", "scp", "web", "px"],
 }
 
 
