@@ -17,6 +17,17 @@ static DcmDataset *again(Arena *arena, const DcmDataset *ds, Buf *text)
     return back;
 }
 
+static bool visit(void *ctx, DcmDataset *ds, const Err *why, Err *err)
+{
+    Buf text;
+    buf_init(&text, 0);
+    JsonWriter w = json_writer(&text);
+    if ((!ds && !why) || (why && !why->text[0]) || (ds && !dcm_json_write(&w, ds, NULL, err)))
+        __builtin_trap();
+    buf_free(&text);
+    return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Arena *arena = arena_new(8u << 20);
@@ -27,6 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&third, 0);
     DcmDataset *ds = dcm_json_read(arena, span_of(data, size), &err);
     if (!ds && !err.text[0])
+        __builtin_trap();
+    bool read = dcm_json_read_each(arena, span_of(data, size), &(DcmReadEach){visit, NULL}, &err);
+    if (ds && !read && err.code != ERR_LIMIT)
         __builtin_trap();
     if (ds && dcm_xml_write(&third, ds, NULL, &err))
         buf_clear(&third);
