@@ -210,18 +210,29 @@ static void print_ingest(const Run *run, const char *what, size_t offset)
     }
 }
 
+/* A cell of a table, where an asterisk would be a mark. */
+static void print_name(const char *name)
+{
+    for (fputs("| ", stdout); *name; name++) {
+        if (*name == '*')
+            putchar('\\');
+        putchar(*name);
+    }
+    fputs(" |", stdout);
+}
+
 static void print_queries(const Run *runs, size_t count)
 {
     fputs("\n| query: median (95th percentile), ms |", stdout);
     for (size_t r = 0; r < count; r++)
         for (size_t i = 1; i < SIZES; i++)
             printf(" %s at %llu |", title(&runs[r]), (unsigned long long)runs[r].sizes[i].objects);
-    fputs(" answers at last |\n|---|", stdout);
+    fputs(" answers at the last |\n|---|", stdout);
     for (size_t i = 0; i < count * (SIZES - 1); i++)
         fputs("---|", stdout);
     puts("---|");
     for (size_t q = 0; q < query_count; q++) {
-        printf("| %s |", query_name(q));
+        print_name(query_name(q));
         for (size_t r = 0; r < count; r++)
             for (size_t i = 1; i < SIZES; i++) {
                 const Latency *l = &runs[r].sizes[i].queries[q];

@@ -22,7 +22,8 @@ enum {
     ROUNDS = 7,
     ROUND_OBJECTS = 1200,
     ROUND_ROWS = 3200, /* in groups of eight SQLite works its log in twice */
-    PIXELS = 100,      /* a side */
+    ROUND_ROWS_SERVER = 1200,
+    PIXELS = 100, /* a side */
     GROUP_MAX = 512,
     FOLDERS_OPEN = 16,
 };
@@ -171,7 +172,7 @@ static bool compare(Round round, void *ctx, Ingest *out, Err *err)
         int first = i & 1;
         if (!round(ctx, first, &cost[first], err) || !round(ctx, !first, &cost[!first], err))
             return false;
-        double figures[FIGURES] = {
+        const double figures[FIGURES] = {
             1 / cost[0].seconds, 1 / cost[1].seconds, cost[1].seconds / cost[0].seconds,
             cost[0].cpu * 1e6,   cost[1].cpu * 1e6,   cost[0].cpu > 0 ? cost[1].cpu / cost[0].cpu : 1};
         for (int k = 0; i >= 0 && k < FIGURES; k++)
@@ -190,7 +191,8 @@ typedef struct Rows {
 static bool round_of_rows(void *ctx, int which, Cost *cost, Err *err)
 {
     const Rows *rows = ctx;
-    return put(rows->server, rows->of[which], ROUND_ROWS, rows->group, cost, err);
+    uint64_t count = rows->server ? ROUND_ROWS_SERVER : ROUND_ROWS;
+    return put(rows->server, rows->of[which], count, rows->group, cost, err);
 }
 
 bool ingest_rows(pid_t server, Filling *filled, Filling *fresh, unsigned group, Ingest *out, Err *err)
