@@ -152,14 +152,20 @@ static bool remove_row(Index *index, const void *uid, Err *err)
     return idx_annotation_remove(index, uid, err);
 }
 
+/* A connection that idled may have been hung up on meanwhile; the second try has a new one. */
+static bool begin_rows(const ArcAnnotations *a, Err *err)
+{
+    Err first = {0};
+    return idx_begin(a->index, &first) || idx_begin(a->index, err);
+}
+
 /* A transaction of its own. */
 static bool change_rows(ArcAnnotations *a, Change change, const void *what, Err *err)
 {
     pthread_mutex_lock(&a->lock);
     if (!a->index)
         a->index = archive_open_index_apart(a->archive, err);
-    bool ok =
-        a->index && idx_begin(a->index, err) && change(a->index, what, err) && idx_commit(a->index, err);
+    bool ok = a->index && begin_rows(a, err) && change(a->index, what, err) && idx_commit(a->index, err);
     if (!ok && a->index)
         idx_rollback(a->index);
     pthread_mutex_unlock(&a->lock);

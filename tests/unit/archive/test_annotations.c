@@ -293,6 +293,17 @@ static void notes(void **state)
     buf_free(&text);
 }
 
+static void a_database_that_was_restarted(void **state)
+{
+    keep("2.25.1", "abc");
+    if (server) {
+        server_stop(server, SIGQUIT);
+        assert_true(server_start(server));
+    }
+    keep("2.25.2", "def");
+    assert_true(arc_annotation_remove(annotations, "2.25.1", &err));
+}
+
 enum { WRITERS = 6, EACH = 8 };
 
 static void *write_many(void *ctx)
@@ -345,6 +356,7 @@ int main(void)
         TEST(what_was_left_is_no_obstacle),
         TEST(rows_that_were_lost_come_again),
         TEST(notes),
+        TEST(a_database_that_was_restarted),
         TEST(many_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
