@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""manpage.py PROGRAM VERSION FOLDER: man pages of gantry, sphere-admin and manage in FOLDER, made from what their -h prints.
+"""manpage.py PROGRAM VERSION FOLDER: man pages of gantry and its other names in FOLDER, made from what their -h prints.
 
 The help comes from the tables that parse the options, so that the pages cannot say anything else than the program does.
 """
@@ -12,6 +12,11 @@ import sys
 import tempfile
 
 COLUMN = 32  # of explanations in the help (INDENT in src/cli/help.c)
+PX = ("px-echo", "px-find", "px-move", "px-report")
+EXIT_STATUS_OF_PX = """\
+.SH EXIT STATUS
+0 success; 1 failure, the reason is on standard error; 2 wrong usage.
+"""
 FILES = """\
 .SH FILES
 Below the folder of an archive:
@@ -105,6 +110,8 @@ def page(program, name, version, with_commands):
              f"{roff(name)} \\- {roff(summary[0].lower() + summary[1:].rstrip('.'))}", ".SH SYNOPSIS", *top.body()]
     if with_commands:
         lines += sections(program)
+    elif name in PX:
+        return "\n".join(lines) + "\n" + EXIT_STATUS_OF_PX
     elif top.commands():
         lines += [".SH COMMANDS"]
         for title, body in top.groups:
@@ -117,7 +124,7 @@ def page(program, name, version, with_commands):
 
 def main(program, version, folder):
     with tempfile.TemporaryDirectory() as names:
-        for name in ("gantry", "sphere-admin", "manage"):
+        for name in ("gantry", "sphere-admin", "manage", *PX):
             link = pathlib.Path(names) / name
             link.symlink_to(os.path.abspath(program))
             text = page(link, name, version, name == "manage")

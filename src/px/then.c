@@ -176,24 +176,33 @@ static void show_series(const PxThen *then, const json_t *series, PxVerb verb)
     arena_free(arena);
 }
 
+/* A countdown on a terminal, one line on paper. */
+static void show_wait(const PxThen *then, int64_t left, bool first)
+{
+    const char *before = then->terminal ? "\r" : "", *after = then->terminal ? "\x1b[K" : "\n";
+    if (first || then->terminal)
+        fprintf(then->feedback, "%s     [ Parsing incoming images %02" PRId64 ":%02" PRId64 " ]%s", before,
+                left / 60, left % 60, after);
+    fflush(then->feedback);
+}
+
 static void wait_behind(const PxThen *then, const json_t *series)
 {
+    enum { MAX_WAIT = 86400 };
     uint64_t images;
     int64_t seconds = then->delay.seconds;
-    enum { MAX_WAIT = 86400 };
     if (then->delay.dynamic)
         seconds = px_count(series, "NumberOfSeriesRelatedInstances", &images)
                       ? (int64_t)images / then->delay.seconds
                       : 0;
-    for (int64_t left = seconds < MAX_WAIT ? seconds : MAX_WAIT; left > 0; left--) {
-        /* On paper a countdown is one line. */
-        if (then->feedback && (then->terminal || left == seconds))
-            fprintf(then->feedback, "     [ Parsing incoming images %02" PRId64 ":%02" PRId64 " ]\n%s",
-                    left / 60, left % 60, then->terminal ? "\x1b[1A" : "");
+    seconds = seconds < MAX_WAIT ? seconds : MAX_WAIT;
+    for (int64_t left = seconds; left > 0; left--) {
         if (then->feedback)
-            fflush(then->feedback);
+            show_wait(then, left, left == seconds);
         clock_sleep_ms(1000);
     }
+    if (then->feedback && then->terminal && seconds > 0)
+        fputs("\r\x1b[K", then->feedback);
 }
 
 /* -- doing -- */

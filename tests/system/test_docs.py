@@ -27,7 +27,7 @@ def reader(tmp_path):
     home.mkdir()
     programs.mkdir()
     (home / "gantry").symlink_to(ROOT)
-    for name in ("gantry", "sphere-admin", "manage"):
+    for name in ("gantry", *re.search(r'^NAMES="(.*)"', (ROOT / "dev").read_text(), re.M)[1].split()):
         (programs / name).symlink_to(BINARY)
     session = Session(home, PORTS, {"PATH": f"{programs}:/usr/bin:/bin", "DICOM_LISTEN_ADDRESS": "127.0.0.1"})
     session.environment["API_SERVER_LISTENING_PORT"] = session.ports["5555"]  # settings.yml as it is shipped has 5555

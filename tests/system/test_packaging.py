@@ -51,7 +51,7 @@ def test_the_package_has_what_it_promises(package, unpacked):  # PKG-01
                  "usr/share/doc/gantry/examples/port-104.conf",
                  "usr/lib/sysusers.d/gantry.conf", "lib/systemd/system/gantry@.service"):
         assert (unpacked / name).is_file(), name
-    for name in ("manage", "sphere-admin"):
+    for name in ("manage", "sphere-admin", "px-echo", "px-find", "px-move", "px-report"):
         assert os.readlink(unpacked / "usr/bin" / name) == "gantry"
     owners = {line.split()[1] for line in run("dpkg-deb", "-c", package).stdout.splitlines()}
     assert owners == {"root/root"}
@@ -134,12 +134,13 @@ def test_the_man_pages_name_every_command_and_option(pages):
             seen += 1
     assert seen > 100
     assert ".B dirpath\n" in plain("sphere-admin")
+    assert "\n.B --thenArgs" in plain("px-find") and "\n.B --csvPrettify" in plain("px-report")
     assert "READY" not in plain("gantry") and '.SH "SERVE"' in plain("gantry")
 
 
 @needs["man"]
 def test_the_man_pages_are_well_formed(pages):
-    for name in ("gantry", "manage", "sphere-admin"):
+    for name in ("gantry", "manage", "sphere-admin", "px-find", "px-report"):
         done = run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", pages / f"{name}.1", env={"MANWIDTH": "100"})
         assert not [line for line in done.stderr.splitlines() if "cannot adjust" not in line and "can't break" not in line], done.stderr
         assert "EXIT STATUS" in re.sub(".\b", "", done.stdout)
