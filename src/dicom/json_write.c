@@ -208,8 +208,7 @@ static void write_head(Writer *j, const DcmElement *e)
 {
     char head[] = "\"00000000\":{\"vr\":\"UN\"", hex[9];
     memcpy(head + 1, dcm_tag_hex(e->tag, hex), 8);
-    if (e->vr != DCM_VR_NONE)
-        memcpy(head + 18, dcm_vr_info(e->vr)->name, 2);
+    memcpy(head + 18, model_vr(e), 2);
     json_raw(j->w, span_of(head, sizeof head - 1));
 }
 

@@ -81,6 +81,13 @@ ModelForm model_form(Model *m, const DcmElement *e)
     return large && find_uri(m, e) ? MODEL_BULK : MODEL_INLINE;
 }
 
+const char *model_vr(const DcmElement *e)
+{
+    if (e->tag == DCM_TAG(0x0008, 0x0005))
+        return "CS";
+    return e->vr == DCM_VR_NONE ? "UN" : dcm_vr_info(e->vr)->name;
+}
+
 /* -- text -- */
 
 ModelText model_text(const DcmDataset *ds, const DcmElement *e)

@@ -38,6 +38,8 @@ typedef enum ModelForm {
 } ModelForm;
 
 ModelForm model_form(Model *m, const DcmElement *e);
+/* "PN": of the element as it is written; (0008,0005) is CS even where the object calls it UN. */
+const char *model_vr(const DcmElement *e);
 
 /* Values of a text element in UTF-8, without padding. The first call needs `more` true; `value` may lie in m->scratch. */
 typedef struct ModelText {

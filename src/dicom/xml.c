@@ -160,8 +160,7 @@ static void write_opening(Writer *x, const DcmDataset *ds, const DcmElement *e)
     const DcmDictEntry *entry = DCM_TAG_IS_PRIVATE(e->tag) ? NULL : dcm_dict(e->tag);
     Span creator = dcm_creator(ds, e->tag);
     DcmTag tag = creator.n ? e->tag & 0xFFFF00FF : e->tag;
-    buf_printf(x->out, "<DicomAttribute tag=\"%s\" vr=\"%s\"", dcm_tag_hex(tag, hex),
-               e->vr == DCM_VR_NONE ? "UN" : dcm_vr_info(e->vr)->name);
+    buf_printf(x->out, "<DicomAttribute tag=\"%s\" vr=\"%s\"", dcm_tag_hex(tag, hex), model_vr(e));
     if (entry)
         buf_printf(x->out, " keyword=\"%s\"", entry->keyword);
     if (creator.n) {

@@ -255,7 +255,9 @@ class Judge:
         lacking = {tag for tag in set(theirs) - set(ours) if not tag.endswith("0000")}
         assert not lacking and not set(ours) - set(theirs), (self.one, where, lacking, set(ours) - set(theirs))
         for tag, mine in ours.items():
-            if tag != "00080005":
+            if tag == "00080005":
+                assert mine == {"vr": "CS", "Value": ["ISO_IR 192"]}
+            else:
                 self.element(mine, theirs[tag], raw, int(tag, 16), f"{where}/{tag}")
 
     def element(self, mine, theirs, raw, tag, where):
