@@ -3,7 +3,6 @@
 #include "px/report_internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const PxNames default_header = {{"PatientName", "PatientBirthDate", "StudyDate", "PatientAge",
@@ -90,10 +89,12 @@ static bool split_date(const char *text, int *year, int *month, int *day)
     if (!text || !dcm_da_parse(span_cstr(text), &range))
         return false;
     dcm_da_format(range.from, date);
-    int number = atoi(date);
-    *year = number / 10000;
-    *month = number / 100 % 100;
-    *day = number % 100;
+    int64_t number;
+    if (!span_to_i64(span_cstr(date), 0, INT32_MAX, &number))
+        return false;
+    *year = (int)(number / 10000);
+    *month = (int)(number / 100 % 100);
+    *day = (int)(number % 100);
     return true;
 }
 
