@@ -6,7 +6,7 @@ import json
 import pytest
 from archive import as_program
 from make_dicom import make_image, uid
-from programs import ROOT, free_port, run
+from programs import ROOT, free_port, run, wait_until
 
 STUDY, OTHER = uid(60), uid(61)
 SERIES_KEYS = {"label", "command", "status"}
@@ -116,6 +116,24 @@ def test_all_studies_on_one_association_or_several(ours):
     assert len(ours.find("--all", "--parallel", 1)["data"]) == len(ours.find("--all", "--parallel", 16)["data"]) == 2
     done = ours("px-find", "--json", check=False)
     assert done.returncode == 2 and "--all" in done.stderr and not done.stdout
+
+
+def test_a_pacs_that_grants_one_association(stopped_archive, tmp_path):
+    archive = stopped_archive
+    archive.set("ae_params.max_assoc", 1)
+    archive.start()
+    run("dcmsend", "+sd", "-aec", archive.aet, "127.0.0.1", archive.port, images(tmp_path / "images"))
+    wait_until(lambda: len(archive.files()) == 4, what="the images are there")
+    found = Tools(tmp_path, archive.aet, archive.port).find("--all", "--parallel", 8)
+    assert sorted(len(study["series"]) for study in found["data"]) == [1, 2]
+
+
+def test_a_refused_query_is_an_error(ours, theirs):
+    done = ours("px-find", "--aet", "STRANGER", "--PatientID", "x", "--json", check=False)
+    assert done.returncode == 1 and json.loads(done.stdout)["status"] == "error"
+    theirs.aec = "WRONG"
+    done = theirs("px-find", "--PatientID", "x", "--json", check=False)
+    assert done.returncode == 1 and json.loads(done.stdout)["status"] == "error" and "WRONG" in done.stderr
 
 
 def test_constraints_of_series_drop_studies(ours):
