@@ -19,8 +19,9 @@ ArcDicomFile *arc_dicom_file_open(Archive *archive, const IdxFile *from, const c
     if (!file)
         abort();
     buf_init(&file->meta, 0);
-    bool as_stored = !transfer_syntax || strcmp(from->transfer_syntax, transfer_syntax) == 0;
-    if (as_stored)
+    transfer_syntax = transfer_syntax ? transfer_syntax : from->transfer_syntax;
+    bool is_file = from->data_offset > 0; /* a data set that was indexed in place may have no head */
+    if (is_file && strcmp(from->transfer_syntax, transfer_syntax) == 0)
         file->reader = arc_reader_open_path(from->path, 0, from->transfer_syntax, from->transfer_syntax, err);
     else if (dcm_file_meta_write(&file->meta, from->sop_class, from->sop_instance, transfer_syntax,
                                  from->source_ae, err))

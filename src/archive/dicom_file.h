@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * An object of the archive as a DICOM file (PS3.10 §7), read as a stream: as it is stored, or with another transfer syntax
- * (then its file meta information is made anew). The protocols that hand out files use this; those that hand out data sets use ArcReader.
+ * (then its file meta information is made anew, as it is where what is stored has none). The protocols that hand out files use this; those that hand out data sets use ArcReader.
  */
 #ifndef GANTRY_ARCHIVE_DICOM_FILE_H
 #define GANTRY_ARCHIVE_DICOM_FILE_H

@@ -148,7 +148,7 @@ static void get_object(HttpExchange *x, void *ctx)
     const char *syntax = wanted_syntax(x, &file);
     if (!syntax)
         return;
-    if (!strcmp(syntax, file.transfer_syntax)) {
+    if (!strcmp(syntax, file.transfer_syntax) && file.data_offset > 0) {
         answer_stored(x, &file);
         return;
     }

@@ -332,6 +332,15 @@ def test_images_by_wado_uri(data_web, ramp):
     assert data_web.get(uri(one, contentType="application/dicom")).body[128:132] == b"DICM"
 
 
+@pytest.mark.parametrize("name", ["ExplVR_LitEndNoMeta.dcm", "ExplVR_BigEndNoMeta.dcm", "CT_small.dcm"])
+def test_what_is_handed_out_is_a_dicom_file(name, data_web):
+    """Also where the object was indexed in place without a head."""
+    one = data_web.named(name)
+    for answer in (data_web.get(uri(one, transferSyntax="*")), data_web.get(one.url, Accept="application/dicom; transfer-syntax=*")):
+        ds = pydicom.dcmread(io.BytesIO(answer.body))
+        assert ds.file_meta.TransferSyntaxUID == one.syntax and ds.SOPInstanceUID == one.instance
+
+
 @pytest.mark.parametrize("wrong, status", [
     ({"rows": 0}, 400), ({"columns": "wide"}, 400), ({"windowCenter": 1}, 400), ({"windowWidth": 1}, 400), ({"windowCenter": "a", "windowWidth": 5}, 400),
     ({"region": "0,0,1"}, 400), ({"region": "0.5,0,0.5,1"}, 400), ({"region": "0,0,2,2"}, 400), ({"imageQuality": 0}, 400), ({"frameNumber": 0}, 400),
