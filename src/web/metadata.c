@@ -4,7 +4,7 @@
  * by reference. Pixel data is never read.
  *
  * References are relative to the address of the metadata (RFC 3986), so that no proxy can make them wrong; each leads to bulkdata.c. The entity tag is made of
- * what the index notes of each change of a series: not-modified costs a look at it.
+ * what the index notes of each change of a series: not-modified costs a look at it. What was answered lately is kept under its tag.
  */
 #include "archive/attributes.h"
 #include "dicom/json.h"
@@ -20,6 +20,7 @@
 enum {
     KEPT_MAX = 1 << 20,   /* larger values are not even read */
     INLINE_MAX = 2 << 10, /* larger binary values are referred to */
+    REMEMBERED_MAX = 256, /* instances of answers that are kept for the next who asks */
 };
 
 typedef enum Format { AS_DICOM_JSON, AS_XML, AS_JSON } Format;
@@ -133,19 +134,25 @@ static bool make_tag(Archive *archive, Arena *arena, const IdxSelection *selecti
 
 /* -- the request -- */
 
-static void answer(HttpExchange *x, const WebService *service, const IdxSelection *selection, Format format)
+static Metadata *metadata_new(Archive *archive, const IdxSelection *selection, Format format)
 {
-    Err err = {0};
     Metadata *m = calloc(1, sizeof *m);
     if (!m)
         abort();
-    *m = (Metadata){.archive = service->web->archive,
+    *m = (Metadata){.archive = archive,
                     .arena = arena_new(0),
                     .format = format,
                     .level = selection->instance_count ? DCM_LEVEL_IMAGE
                              : selection->series_count ? DCM_LEVEL_SERIES
                                                        : DCM_LEVEL_STUDY};
     multipart_make_boundary(m->boundary);
+    return m;
+}
+
+static void answer(HttpExchange *x, const WebService *service, const IdxSelection *selection, Format format)
+{
+    Err err = {0};
+    Metadata *m = metadata_new(service->web->archive, selection, format);
     const char *media = web_media(x, &offers[format], m->boundary);
     m->retrieve = arc_retrieve_open(m->archive, selection, &err);
     if (!m->retrieve) {
@@ -160,6 +167,50 @@ static void answer(HttpExchange *x, const WebService *service, const IdxSelectio
         http_problem(x, &err);
 }
 
+typedef struct Making {
+    Archive *archive;
+    const IdxSelection *selection;
+    Format format;
+} Making;
+
+static bool make_whole(void *ctx, Buf *out, Err *err)
+{
+    const Making *making = ctx;
+    Metadata *m = metadata_new(making->archive, making->selection, making->format);
+    bool ended = false, ok = true;
+    m->retrieve = arc_retrieve_open(m->archive, making->selection, err);
+    ok = m->retrieve != NULL;
+    while (ok && !ended)
+        ok = produce(m, out, &ended, err);
+    free_metadata(m);
+    return ok;
+}
+
+/* References differ by level, so the key has it. The tag was made before what is kept under it, so that nothing older is. */
+static void answer_remembered(HttpExchange *x, const WebService *service, const IdxSelection *selection,
+                              Format format, const char *tag)
+{
+    Making making = {service->web->archive, selection, format};
+    char key[64];
+    Err err = {0};
+    Buf out;
+    buf_init(&out, 0);
+    snprintf(key, sizeof key, "%d%d %s", selection->series_count > 0, selection->instance_count > 0, tag);
+    if (render_cache_get(service->web->metadata, key, make_whole, &making, &out, &err))
+        http_answer_buf(x, 200, offers[format].type, &out);
+    else
+        http_problem(x, &err);
+    buf_free(&out);
+}
+
+/* Is there something, of the study and series that the path names, and not too much? */
+static bool is_small(Archive *archive, const IdxSelection *selection)
+{
+    uint64_t objects, bytes;
+    return idx_select_count(arc_index(archive), selection, &objects, &bytes, NULL) && objects > 0 &&
+           objects <= REMEMBERED_MAX;
+}
+
 static void metadata(HttpExchange *x, void *ctx)
 {
     const WebService *service = ctx;
@@ -171,7 +222,11 @@ static void metadata(HttpExchange *x, void *ctx)
         !web_choose(x, offers, sizeof offers / sizeof *offers, &accept, &chosen, NULL))
         return;
     bool known = make_tag(service->web->archive, http_arena(x), &selection, (Format)chosen, tag);
-    if (!known || !http_unchanged(x, tag, 0))
+    if (known && http_unchanged(x, tag, 0))
+        return;
+    if (known && chosen != AS_XML && is_small(service->web->archive, &selection))
+        answer_remembered(x, service, &selection, (Format)chosen, tag);
+    else
         answer(x, service, &selection, (Format)chosen);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Images that were rendered lately, by a key. Whoever asks first makes the image; those who ask for the same meanwhile wait for it. Few are made at the same time. Bounded in bytes; the one that was not
+ * Images that were rendered lately, or other answers that cost as much, by a key. Whoever asks first makes the image; those who ask for the same meanwhile wait for it. Few are made at the same time. Bounded in bytes; the one that was not
  * asked for longest goes first. Thread-safe.
  */
 #ifndef GANTRY_WEB_RENDER_CACHE_H

@@ -12,7 +12,8 @@
 enum {
     FRAME_CACHE = 256,         /* objects whose frames are remembered */
     RENDERED_BYTES = 64 << 20, /* images that are remembered */
-    PAGES = 1024,              /* searches that clients are in the middle of … */
+    METADATA_BYTES = 12 << 20,
+    PAGES = 1024, /* searches that clients are in the middle of … */
     PAGES_KEPT_MS = 10 * 60 * 1000,
     COMMITTERS = 16, /* objects of STOW requests that are made durable at a time */
 };
@@ -173,6 +174,7 @@ WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
                      .archive = archive,
                      .frames = arc_frame_cache_new(archive, FRAME_CACHE),
                      .rendered = render_cache_new(RENDERED_BYTES),
+                     .metadata = render_cache_new(METADATA_BYTES),
                      .pages = web_pages_new(PAGES, PAGES_KEPT_MS),
                      .committers = pool_new(COMMITTERS, 2 * COMMITTERS, web_store_commit, NULL)};
     server->began_ms = clock_ms();
@@ -209,6 +211,7 @@ void web_stop(WebServer *server, int64_t grace_ms)
     web_pages_free(server->context.pages);
     arc_frame_cache_free(server->context.frames);
     render_cache_free(server->context.rendered);
+    render_cache_free(server->context.metadata);
     web_annotations_free(server->annotations);
     free(server);
 }

@@ -67,6 +67,7 @@ typedef struct WebContext {
     Archive *archive;
     ArcFrameCache *frames;
     RenderCache *rendered;
+    RenderCache *metadata; /* of series and small studies, as JSON */
     WebPages *pages;
     Pool *committers; /* objects of STOW requests wait there to be durable */
 } WebContext;

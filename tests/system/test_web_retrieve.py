@@ -184,6 +184,7 @@ def test_what_is_not_there(root, path, status, data_web):
 
 def test_an_instance_under_the_wrong_study_or_series_is_not_there(data_web):
     one, other = data_web.objects[0], next(other for other in data_web.objects if other.study != data_web.objects[0].study)
+    assert data_web.get(one.url + "/metadata").status == 200  # and it is remembered now
     for tail in ("", "/metadata", "/frames/1", "/bulkdata/7FE00010"):
         for url in (f"{other.series_url}/instances/{one.instance}", f"{one.study_url}/series/{other.series}/instances/{one.instance}"):
             answer = data_web.get(url + tail)
