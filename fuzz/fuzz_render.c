@@ -4,8 +4,6 @@
 #include "dicom/uids.h"
 #include "pixel/render.h"
 
-#include <string.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -19,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     format.bits_allocated = widths[how & 3];
     format.is_signed = how & 4;
     format.planar = how >> 3 & 1;
-    strcpy(format.photometric, colours[how >> 5]);
+    span_copy(span_cstr(colours[how >> 5]), format.photometric, sizeof format.photometric);
     format.samples = samples & 1 ? 3 : samples & 2 ? 4 : 1;
     format.bits_stored = cur_u8(&c) % 33;
     Span frame = cur_take(&c, cur_u16(&c));
