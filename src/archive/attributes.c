@@ -2,10 +2,11 @@
 /* Most heads fit into one read; behind a large value reading goes on where it ends. */
 #include "archive/attributes.h"
 
+#include "archive/object.h"
+
 #include "dicom/uids.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -40,9 +41,9 @@ static bool feed_file(DcmHead *head, int fd, uint64_t at, uint64_t end, Err *err
 
 static bool feed_stored(DcmHead *head, const IdxFile *file, Err *err)
 {
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = arc_object_open(file, err);
     if (fd < 0)
-        return err_errno(err, errno, "cannot open the file");
+        return false;
     bool ok = feed_file(head, fd, file->data_offset, file->size, err);
     close(fd);
     return ok;

@@ -21,8 +21,10 @@ ArcDicomFile *arc_dicom_file_open(Archive *archive, const IdxFile *from, const c
     buf_init(&file->meta, 0);
     transfer_syntax = transfer_syntax ? transfer_syntax : from->transfer_syntax;
     bool is_file = from->data_offset > 0; /* a data set that was indexed in place may have no head */
+    IdxFile whole = *from;
+    whole.data_offset = 0;
     if (is_file && strcmp(from->transfer_syntax, transfer_syntax) == 0)
-        file->reader = arc_reader_open_path(from->path, 0, from->transfer_syntax, from->transfer_syntax, err);
+        file->reader = arc_reader_open(archive, &whole, transfer_syntax, err);
     else if (dcm_file_meta_write(&file->meta, from->sop_class, from->sop_instance, transfer_syntax,
                                  from->source_ae, err))
         file->reader = arc_reader_open(archive, from, transfer_syntax, err);

@@ -6,13 +6,13 @@
 #include "archive/frames.h"
 
 #include "archive/attributes.h"
+#include "archive/object.h"
 #include "archive/slice.h"
 #include "dicom/tags.h"
 #include "dicom/uids.h"
 #include "dicom/value.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +52,9 @@ typedef struct Source {
 
 static bool source_open(Source *s, const IdxFile *file, Err *err)
 {
-    *s = (Source){.fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK),
-                  .start = file->data_offset,
-                  .size = file->size - file->data_offset};
-    return s->fd >= 0 || err_errno(err, errno, "object %s: cannot open the file", file->sop_instance);
+    *s = (Source){
+        .fd = arc_object_open(file, err), .start = file->data_offset, .size = file->size - file->data_offset};
+    return s->fd >= 0;
 }
 
 static ssize_t source_read(void *ctx, uint64_t offset, void *p, size_t n, Err *err)

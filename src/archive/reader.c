@@ -5,6 +5,7 @@
  * (and one frame, where pixel data is decoded).
  */
 #include "archive/archive_internal.h"
+#include "archive/object.h"
 
 #include "dicom/recode.h"
 #include "dicom/uids.h"
@@ -140,41 +141,37 @@ static bool prepare(ArcReader *reader, const char *from, const char *to, Err *er
     return reader->recode != NULL;
 }
 
-/* expected_size 0 = any. */
-static ArcReader *open_reader(const char *path, uint64_t data_offset, uint64_t expected_size,
-                              const char *from, const char *to, Err *err)
+/* Takes the descriptor over. */
+static ArcReader *reader_new(int fd, uint64_t data_offset, const char *from, const char *to, Err *err)
 {
     ArcReader *reader = calloc(1, sizeof *reader);
+    struct stat st;
     if (!reader)
         abort();
     buf_init(&reader->out, OUT_LIMIT);
-    reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    if (reader->fd < 0 || fstat(reader->fd, &st) != 0) {
-        err_errno(err, errno, "cannot open the file");
-        goto failed;
+    reader->fd = fd;
+    bool ok = fstat(fd, &st) == 0 || err_errno(err, errno, "cannot read the file");
+    if (ok && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < data_offset))
+        ok = err_set(err, ERR_IO, "the file ends before its data set");
+    if (ok) {
+        reader->start = data_offset;
+        reader->size = (uint64_t)st.st_size - data_offset;
+        posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+        ok = prepare(reader, from, to, err);
     }
-    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < data_offset ||
-        (expected_size && (uint64_t)st.st_size != expected_size)) {
-        err_set(err, ERR_IO,
-                "the file is not what the index says: %llu bytes instead of %llu; index the data again",
-                (unsigned long long)st.st_size, (unsigned long long)expected_size);
-        goto failed;
-    }
-    reader->start = data_offset;
-    reader->size = (uint64_t)st.st_size - data_offset;
-    posix_fadvise(reader->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    if (prepare(reader, from, to, err))
+    if (ok)
         return reader;
-failed:
     arc_reader_close(reader);
     return NULL;
 }
 
 ArcReader *arc_reader_open(Archive *archive, const IdxFile *file, const char *transfer_syntax, Err *err)
 {
-    ArcReader *reader =
-        open_reader(file->path, file->data_offset, file->size, file->transfer_syntax, transfer_syntax, err);
+    (void)archive;
+    int fd = arc_object_open(file, err);
+    if (fd < 0)
+        return NULL;
+    ArcReader *reader = reader_new(fd, file->data_offset, file->transfer_syntax, transfer_syntax, err);
     if (!reader)
         err_wrap(err, "object %s", file->sop_instance);
     return reader;
@@ -183,7 +180,12 @@ ArcReader *arc_reader_open(Archive *archive, const IdxFile *file, const char *tr
 ArcReader *arc_reader_open_path(const char *path, uint64_t data_offset, const char *stored_syntax,
                                 const char *transfer_syntax, Err *err)
 {
-    ArcReader *reader = open_reader(path, data_offset, 0, stored_syntax, transfer_syntax, err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        err_errno(err, errno, "%s: cannot open the file", path);
+        return NULL;
+    }
+    ArcReader *reader = reader_new(fd, data_offset, stored_syntax, transfer_syntax, err);
     if (!reader)
         err_wrap(err, "%s", path);
     return reader;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "archive/slice.h"
 
+#include "archive/object.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,10 +37,9 @@ ArcSlice *arc_slice_open(Archive *archive, const IdxFile *file, const char *synt
         abort();
     *slice = (ArcSlice){.fd = -1, .at = file->data_offset + offset, .left = length};
     if (strcmp(syntax, file->transfer_syntax) == 0) {
-        slice->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        slice->fd = arc_object_open(file, err);
         if (slice->fd >= 0)
             return slice;
-        err_errno(err, errno, "object %s: cannot open the file", file->sop_instance);
     } else {
         slice->reader = arc_reader_open(archive, file, syntax, err);
         if (slice->reader && skip(slice->reader, offset, err))

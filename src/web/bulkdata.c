@@ -10,8 +10,6 @@
 #include "web/multipart.h"
 #include "web/retrieve.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,17 +86,6 @@ typedef struct Value {
     uint64_t offset, length;
 } Value;
 
-/* Straight from the file: ranges are possible. */
-static void answer_file(HttpExchange *x, const Value *value)
-{
-    int fd = open(value->file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        http_refuse(x, 500, "the file of instance %s cannot be opened", value->file->sop_instance);
-    else
-        http_answer_file(x, 200, offers[AS_BYTES].type, fd, value->file->data_offset + value->offset,
-                         value->length);
-}
-
 static void answer_slice(HttpExchange *x, Archive *archive, const Value *value, bool parts)
 {
     Err err = {0};
@@ -128,18 +115,16 @@ static void answer_value(HttpExchange *x, const WebService *service, const Value
 {
     WebAccept accept;
     int chosen;
-    char tag[64];
-    uint64_t digest;
     if (!web_choose(x, offers, sizeof offers / sizeof *offers, &accept, &chosen, NULL))
         return;
-    memcpy(&digest, value->file->content, sizeof digest);
-    snprintf(tag, sizeof tag, "%016llx-%llx-%d", (unsigned long long)digest,
-             (unsigned long long)value->offset, chosen);
+    const char *tag = arena_printf(http_arena(x), "%s-%llx-%d", web_content_tag(x, value->file),
+                                   (unsigned long long)value->offset, chosen);
     if (http_unchanged(x, tag, 0))
         return;
     bool as_stored = !strcmp(value->syntax, value->file->transfer_syntax);
     if (chosen == AS_BYTES && as_stored)
-        answer_file(x, value);
+        web_answer_bytes(x, value->file, offers[AS_BYTES].type, value->file->data_offset + value->offset,
+                         value->length);
     else
         answer_slice(x, service->web->archive, value, chosen == AS_PARTS);
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "web/dicomweb.h"
 
+#include "archive/object.h"
 #include "web/multipart.h"
+
+#include <stdio.h>
 
 bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept *accept, int *chosen,
                 const WebMedia **media)
@@ -33,5 +36,25 @@ const char *web_media(HttpExchange *x, const WebOffer *offer, const char *bounda
     multipart_media(&media, offer->type, boundary);
     const char *text = arena_strdup(http_arena(x), buf_cstr(&media));
     buf_free(&media);
+    return text;
+}
+
+void web_answer_bytes(HttpExchange *x, const IdxFile *file, const char *media, uint64_t offset,
+                      uint64_t length)
+{
+    Err err = {0};
+    int fd = arc_object_open(file, &err);
+    if (fd < 0)
+        http_problem(x, &err);
+    else
+        http_answer_file(x, 200, media, fd, offset, length);
+}
+
+const char *web_content_tag(HttpExchange *x, const IdxFile *file)
+{
+    const uint8_t *p = file->content;
+    char *text = arena_alloc(http_arena(x), 2 * sizeof file->content + 1);
+    for (size_t i = 0; i < sizeof file->content; i++)
+        snprintf(text + 2 * i, 3, "%02x", p[i]);
     return text;
 }

@@ -48,6 +48,13 @@ bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept
 /* The same with `types` in place of ?accept=; NULL = the header counts. */
 bool web_choose_of(HttpExchange *x, const char *types, const WebOffer *offers, size_t count,
                    WebAccept *accept, int *chosen, const WebMedia **media);
+/* `length` bytes of the object's file from `offset` on, as they lie there: ranges are possible. */
+void web_answer_bytes(HttpExchange *x, const IdxFile *file, const char *media, uint64_t offset,
+                      uint64_t length);
+
+/* For entity tags and keys: the content of the object in hexadecimal digits. In the exchange's arena. */
+const char *web_content_tag(HttpExchange *x, const IdxFile *file);
+
 /* The media type of the answer, in the exchange's arena. `boundary` counts for multipart only. */
 const char *web_media(HttpExchange *x, const WebOffer *offer, const char *boundary);
 

@@ -181,7 +181,6 @@ void web_answer_frames(HttpExchange *x, const WebService *service, const IdxFile
 {
     Err err = {0};
     Choice choice;
-    char tag[80];
     ArcFrameCache *cache = service->web->frames;
     ArcFrames *frames = arc_frames_get(cache, file, &err);
     if (!frames) {
@@ -194,10 +193,9 @@ void web_answer_frames(HttpExchange *x, const WebService *service, const IdxFile
         arc_frames_release(cache, frames);
         return;
     }
-    uint64_t digest;
-    memcpy(&digest, file->content, sizeof digest);
-    snprintf(tag, sizeof tag, "%016llx-%u-%zu%s%s", (unsigned long long)digest, count ? numbers[0] : 0, count,
-             choice.decode ? "d" : "", choice.offer.multipart ? "m" : "");
+    const char *tag =
+        arena_printf(http_arena(x), "%s-%u-%zu%s%s", web_content_tag(x, file), count ? numbers[0] : 0, count,
+                     choice.decode ? "d" : "", choice.offer.multipart ? "m" : "");
     if (count <= 1 && http_unchanged(x, tag, 0)) {
         arc_frames_release(cache, frames);
         return;

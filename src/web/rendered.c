@@ -12,8 +12,6 @@
 #include "web/retrieve.h"
 #include "web/video.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 
 enum {
@@ -82,10 +80,9 @@ static void answer_image(HttpExchange *x, Job *job)
 {
     Err err = {0};
     Buf image;
-    uint64_t digest;
-    memcpy(&digest, job->file->content, sizeof digest);
-    const char *key = arena_printf(http_arena(x), "%s-%016" PRIx64 "-%u-%d-%s", job->file->sop_instance,
-                                   digest, job->number, job->form, web_view_key(http_arena(x), job->view));
+    const char *key =
+        arena_printf(http_arena(x), "%s-%s-%u-%d-%s", job->file->sop_instance, web_content_tag(x, job->file),
+                     job->number, job->form, web_view_key(http_arena(x), job->view));
     http_header(x, "Vary", "Accept");
     if (http_unchanged(x, key, 0))
         return;
@@ -119,11 +116,7 @@ static void answer_pdf(HttpExchange *x, const WebService *service, const IdxFile
         http_refuse(x, 404, "instance %s has no document that can be handed out", file->sop_instance);
         return;
     }
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        http_refuse(x, 500, "the file of instance %s cannot be opened", file->sop_instance);
-    else
-        http_answer_file(x, 200, document[0].type, fd, file->data_offset + value->offset, (uint64_t)length);
+    web_answer_bytes(x, file, document[0].type, file->data_offset + value->offset, (uint64_t)length);
 }
 
 /* -- one instance -- */

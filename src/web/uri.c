@@ -8,7 +8,6 @@
 #include "web/rendered.h"
 #include "web/retrieve.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 /* The parameter, or NULL after 400. */
@@ -80,15 +79,6 @@ static void close_file(void *ctx)
     arc_dicom_file_close(ctx);
 }
 
-static void answer_stored(HttpExchange *x, const IdxFile *file)
-{
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        http_refuse(x, 500, "the file of object %s cannot be opened", file->sop_instance);
-    else
-        http_answer_file(x, 200, "application/dicom", fd, 0, file->size);
-}
-
 /* -- as an image, §9.1.2.2 -- */
 
 static bool read_sides(HttpExchange *x, WebView *view, Err *err)
@@ -149,7 +139,7 @@ static void get_object(HttpExchange *x, void *ctx)
     if (!syntax)
         return;
     if (!strcmp(syntax, file.transfer_syntax) && file.data_offset > 0) {
-        answer_stored(x, &file);
+        web_answer_bytes(x, &file, "application/dicom", 0, file.size);
         return;
     }
     ArcDicomFile *converted = arc_dicom_file_open(service->web->archive, &file, syntax, &err);

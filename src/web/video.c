@@ -5,11 +5,12 @@
  */
 #include "web/video.h"
 
+#include "archive/object.h"
+
 #include "web/frames.h"
 #include "web/multipart.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,9 +108,10 @@ static void send_stream(HttpExchange *x, Stream *s, uint64_t length, const WebOf
 
 void web_send_video(HttpExchange *x, const IdxFile *file, const ArcFrames *frames, const WebOffer *offer)
 {
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    Err err = {0};
+    int fd = arc_object_open(file, &err);
     if (fd < 0) {
-        http_refuse(x, 500, "the file of instance %s cannot be opened", file->sop_instance);
+        http_problem(x, &err);
         return;
     }
     Stream *s = calloc(1, sizeof *s);
@@ -128,11 +130,9 @@ void web_answer_video(HttpExchange *x, const IdxFile *file, const ArcFrames *fra
     const WebOffer offers[] = {{media, false}, {media, true}};
     WebAccept accept;
     int chosen;
-    uint64_t digest;
     if (!web_choose_of(x, types, offers, sizeof offers / sizeof *offers, &accept, &chosen, NULL))
         return;
-    memcpy(&digest, file->content, sizeof digest);
     http_header(x, "Vary", "Accept");
-    if (!http_unchanged(x, arena_printf(http_arena(x), "%016llx-v%d", (unsigned long long)digest, chosen), 0))
+    if (!http_unchanged(x, arena_printf(http_arena(x), "%s-v%d", web_content_tag(x, file), chosen), 0))
         web_send_video(x, file, frames, &offers[chosen]);
 }

@@ -170,6 +170,27 @@ def test_damaged_pixel_data_is_no_fault_of_the_request(data_web):
             assert data_web.get(url, Accept=accept % "*").status == 200
 
 
+def test_a_file_that_is_not_what_the_index_says_is_never_handed_out(stopped_archive, tmp_path):
+    """Cut short or gone behind the archive's back: 500 with the reason at every door, and no shorter object."""
+    make_image(tmp_path / "image.dcm")
+    web = Web(stopped_archive)
+    stopped_archive.start()
+    store_all(web, [(tmp_path / "image.dcm").read_bytes()])
+    path, = (path for path in (stopped_archive.folder / "data").rglob("*") if path.is_file())
+    study, series, instance = path.relative_to(stopped_archive.folder / "data").parts[-3:]
+    url = f"/dicom-web/studies/{study}/series/{series}/instances/{instance}"
+    doors = [f"/dicom-web/studies/{study}", url, url + "/metadata", url + "/frames/1", url + "/bulkdata/7FE00010", url + "/rendered",
+             f"/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}&transferSyntax=*"]
+    whole = path.read_bytes()
+    for door in doors:  # so that what is remembered of the object is there, too
+        assert web.get(door).status == 200, door
+    for spoil in (lambda: path.write_bytes(whole[:-2]), path.unlink):
+        spoil()
+        for door in doors:
+            if "/rendered" not in door and "/metadata" not in door:  # made once, and remembered
+                assert web.get(door).status == 500, door
+
+
 @pytest.mark.parametrize("path, status", [
     ("/studies/1.2.3", 404), ("/studies/1.2.3/series/1.2", 404), ("/studies/1.2.3/metadata", 404), ("/studies/1.2.3/series/1.2/instances/1.2/metadata", 404),
     ("/studies/1.2.3/series/1.2/instances/1.2", 404), ("/studies/1.2.3/series/1.2/instances/1.2/frames/1", 404),

@@ -80,6 +80,11 @@ static void test_failures(void **state)
     file.size += 100;
     assert_false(arc_attributes(archive, arena, &file, 1024, &a, &err));
     assert_int_equal(err.code, ERR_IO);
+    /* a file that has become shorter is no object, also where it would be handed out as it lies */
+    assert_null(arc_dicom_file_open(archive, &file, NULL, &err));
+    assert_int_equal(err.code, ERR_IO);
+    assert_null(arc_slice_open(archive, &file, file.transfer_syntax, 0, 1, &err));
+    assert_int_equal(err.code, ERR_IO);
     file.path = at("no such file");
     assert_false(arc_attributes(archive, arena, &file, 1024, &a, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
