@@ -81,6 +81,9 @@ typedef enum ArcOutcome {
     ARC_KEPT_BOTH
 } ArcOutcome;
 
+/* "stored", "already there, identical" …: for the log and the console. */
+const char *arc_outcome_text(ArcOutcome outcome);
+
 typedef struct ArcStored {
     ArcOutcome outcome;
     char sop_class[65], sop_instance[65], series[65], study[65];

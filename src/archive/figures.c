@@ -34,3 +34,15 @@ void figures_query(int64_t began_ns)
         metric_histogram("gantry_index_query_seconds", "Time until the database answers a query.", ""),
         (clock_ns() - began_ns) / 1000);
 }
+
+const char *arc_outcome_text(ArcOutcome outcome)
+{
+    static const char *const texts[] = {
+        [ARC_STORED] = "stored",
+        [ARC_SAME] = "already there, identical",
+        [ARC_REPLACED] = "stored, replacing a different object",
+        [ARC_KEPT_FIRST] = "differs from the object under this UID, which was kept",
+        [ARC_KEPT_BOTH] = "differs from the object under this UID; both kept",
+    };
+    return texts[outcome];
+}

@@ -12,14 +12,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const outcomes[] = {
-    [ARC_STORED] = "stored",
-    [ARC_SAME] = "already there, identical",
-    [ARC_REPLACED] = "stored, replacing a different object",
-    [ARC_KEPT_FIRST] = "differs from the object under this UID, which was kept",
-    [ARC_KEPT_BOTH] = "differs from the object under this UID; both kept",
-};
-
 static ArcIngest *begin(ScpAssociation *a, const NetCommand *request, const NetAccepted *context, Err *why)
 {
     if (!request->has_data_set) {
@@ -59,7 +51,8 @@ static void report_stored(ScpAssociation *a, const NetCommand *request, const Ar
     if (log_enabled(LOG_INFO, SCP_LOG_FILE))
         log_info(SCP_LOG_FILE, "C-STORE from %s: %s, %" PRIu64 " bytes, %" PRId64 " ms: %s%s", a->calling,
                  stored->sop_instance, stored->size, (clock_wall_us() - began) / 1000,
-                 outcomes[stored->outcome], stored->defects ? " (with defects that were tolerated)" : "");
+                 arc_outcome_text(stored->outcome),
+                 stored->defects ? " (with defects that were tolerated)" : "");
     scp_event(a, request,
               (ScpEvent){.action = "CSTORE",
                          .committed = true,
@@ -69,7 +62,7 @@ static void report_stored(ScpAssociation *a, const NetCommand *request, const Ar
                          .study = stored->study,
                          .series = stored->series,
                          .instance = stored->sop_instance,
-                         .last_log = outcomes[stored->outcome],
+                         .last_log = arc_outcome_text(stored->outcome),
                          .began_us = began});
 }
 

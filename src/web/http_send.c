@@ -7,12 +7,13 @@
 #include "web/http_gzip.h"
 #include "web/http_internal.h"
 #include "web/http_range.h"
+#include "web/multipart.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+
 #include <unistd.h>
 
 /* -- sources made of the answer itself -- */
@@ -111,11 +112,8 @@ static void narrow(Answer *a, HttpRange range)
 
 static void make_byteranges(HttpExchange *x, const HttpRange *ranges, size_t count, uint64_t size)
 {
-    uint64_t random[2] = {x->number, 0};
-    if (getrandom(random, sizeof random, 0) < 0)
-        random[1] = (uint64_t)clock_ns();
-    const char *boundary = arena_printf(x->arena, "gantry%016llx%016llx", (unsigned long long)random[0],
-                                        (unsigned long long)random[1]);
+    char *boundary = arena_alloc(x->arena, MULTIPART_BOUNDARY_SIZE);
+    multipart_make_boundary(boundary);
     Stretches *s = stretches_new(x, 2 * count + 1);
     Buf text;
     buf_init(&text, 0);

@@ -30,14 +30,6 @@ bool stow_begin_object(Stow *s, Err *err)
     return true;
 }
 
-static const char *const outcomes[] = {
-    [ARC_STORED] = "stored",
-    [ARC_SAME] = "already there, identical",
-    [ARC_REPLACED] = "stored, replacing a different object",
-    [ARC_KEPT_FIRST] = "differs from the object under this UID, which was kept",
-    [ARC_KEPT_BOTH] = "differs from the object under this UID; both kept",
-};
-
 static void report(const StowObject *o)
 {
     const WebSettings *settings = o->stow->service->web->settings;
@@ -45,7 +37,7 @@ static void report(const StowObject *o)
     if (o->ok)
         log_info("pacs.file_dicom", "STOW from %s: %s, %" PRIu64 " bytes, %" PRId64 " ms: %s", client,
                  o->stored.sop_instance, o->stored.size, (clock_wall_us() - o->began_us) / 1000,
-                 outcomes[o->stored.outcome]);
+                 arc_outcome_text(o->stored.outcome));
     else
         log_warning("pacs.file_dicom", "STOW from %s: %s failed with %04X: %s", client,
                     *o->sop_instance ? o->sop_instance : "an object", o->err.dimse, o->err.text);
@@ -55,7 +47,7 @@ static void report(const StowObject *o)
                                       .instance = o->sop_instance,
                                       .transfer_syntax = o->transfer_syntax,
                                       .status = o->ok ? DCM_STATUS_SUCCESS : o->err.dimse,
-                                      .what = o->ok ? outcomes[o->stored.outcome] : o->err.text,
+                                      .what = o->ok ? arc_outcome_text(o->stored.outcome) : o->err.text,
                                       .client = client,
                                       .began_us = o->began_us});
 }
