@@ -53,7 +53,7 @@ class Case:
         """The JSON files that were left: {path below the root: parsed}."""
         folder = FOLDER / self.name / "files"
         return {str(path.relative_to(folder)): json.loads(path.read_text(encoding="utf-8"))
-                for path in sorted(folder.rglob("*")) if path.is_file()}
+                for path in sorted(folder.rglob("*")) if path.suffix == ".json"}
 
     def requests(self):
         """HTTP requests in their order: [(method, path, {header: value}, body, status of the reply)]."""
