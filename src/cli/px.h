@@ -66,6 +66,12 @@ FILE *px_trace(const PxAsk *ask);
 int px_fail(const Cli *cli, const Err *err);
 /* Prints a result, unless verbosity is 0. */
 void px_print(const json_t *document, bool compact, const PxAsk *ask);
+/* The members of an object as options of a command, by name without dashes; `args` begins as the command's defaults. true sets a flag, false
+   and null leave an option out. `what` names the object in err. */
+bool px_options_of(const Command *command, Arena *arena, const json_t *object, const char *what, void *args,
+                   Err *err);
+/* --JSONargs: such an object stands for the whole command line. */
+bool px_json_args(Cli *cli, const Command *command, const char *json, void *args, Err *err);
 /* --colorize, or what suits stdout. */
 PxScheme px_scheme(const char *colorize);
 /* Are frames wanted? */

@@ -117,54 +117,6 @@ static const char *check(const void *args)
     return px_check_peer(&a->peer);
 }
 
-/* -- --JSONargs -- */
-
-static const char *word_of(Arena *arena, const char *name, const json_t *value)
-{
-    if (json_is_true(value))
-        return arena_printf(arena, "--%s", name);
-    if (json_is_false(value) || json_is_null(value))
-        return NULL;
-    const char *text = json_string_value(value);
-    if (!text) {
-        Buf written;
-        buf_init(&written, 0);
-        px_document_write(value, true, &written);
-        text = arena_span_cstr(arena, span_sub(buf_span(&written), 0, written.n - 1));
-        buf_free(&written);
-    }
-    return arena_printf(arena, "--%s=%s", name, text);
-}
-
-/* The object's members are the options; it stands for the whole command line. */
-static bool take_json_args(Cli *cli, const char *json, Args *out, Err *err)
-{
-    json_t *object = px_json_read(span_cstr(json), "--JSONargs", err);
-    if (!object)
-        return false;
-    Buf problem;
-    buf_init(&problem, 0);
-    char **words = arena_alloc(cli->arena, (json_object_size(object) + 1) * sizeof *words);
-    int n = 0;
-    const char *name;
-    json_t *value;
-    bool help, ok = json_is_object(object) && !json_object_get(object, "JSONargs");
-    if (!ok)
-        err_set(err, ERR_USAGE, "--JSONargs must be an object of option names and values");
-    json_object_foreach(object, name, value)
-    {
-        const char *word = word_of(cli->arena, name, value);
-        if (word)
-            words[n++] = arena_strdup(cli->arena, word);
-    }
-    if (ok && !options_parse(&command_px_find, n, words, cli->arena, out, &help, &problem))
-        ok = err_set(err, ERR_USAGE, "--JSONargs: %s", buf_cstr(&problem));
-    out->json_args = json;
-    buf_free(&problem);
-    json_decref(object);
-    return ok;
-}
-
 /* -- what is asked and what is told -- */
 
 static bool check_services(const Args *a, const PxVerbs *verbs, Err *err)
@@ -326,9 +278,11 @@ static int finish(Cli *cli, const Args *a, Plan *plan, json_t *document)
 static int run(Cli *cli, const void *args)
 {
     Args a = *(const Args *)args;
+    const char *json_args = a.json_args;
     Err err = {0};
-    if (*a.json_args && !take_json_args(cli, a.json_args, &a, &err))
+    if (*json_args && !px_json_args(cli, &command_px_find, json_args, &a, &err))
         return px_fail(cli, &err);
+    a.json_args = json_args;
     if (px_asked(cli, &command_px_find, &a.ask, "3.6.0"))
         return EXIT_OK;
     Plan plan;
