@@ -12,6 +12,7 @@
 #ifndef GANTRY_PX_PX_H
 #define GANTRY_PX_PX_H
 
+#include "px/base.h"
 #include "px/document.h"
 #include "px/query.h"
 #include "px/report.h"

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Opening a BASEMOUNT. The database is made under a lock (LOG/gantry.lock), so that of many processes that come first one makes it; one that is
+ * there with the px tables of our version needs no lock. Temporary files lie in DATA/.tmp_data, the one place that is sure to be on the file system of the
+ * packed tree.
+ */
+#include "px/base_internal.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { BUSY_MS = 30000, LOCK_WAIT_MS = 30000, LOCK_STEP_MS = 5, ADOPTION_WAIT_MS = 30000 };
+
+static const char *in_folder(PxBase *base, const char *folder, const char *name)
+{
+    char *path = file_join(folder, name);
+    const char *out = arena_strdup(base->strings, path);
+    free(path);
+    return out;
+}
+
+/* An absolute path without links, as far as the folders are there. */
+static const char *resolved(PxBase *base, const char *path)
+{
+    char *real = realpath(path, NULL);
+    char *joined = real ? NULL : realpath(".", NULL);
+    const char *out = real ? arena_strdup(base->strings, real) : in_folder(base, joined ? joined : "/", path);
+    free(real);
+    free(joined);
+    return out;
+}
+
+/* "data" beside the folder of the database. */
+static const char *usual_data_path(PxBase *base)
+{
+    const char *log = base->settings.log_path;
+    const char *slash = strrchr(log, '/');
+    return arena_printf(base->strings, "%.*s/data", slash ? (int)(slash - log) : 0, log);
+}
+
+static IdxSettings index_settings(const PxBase *base)
+{
+    return (IdxSettings){.sqlite_path = base->path, .busy_timeout_ms = BUSY_MS, .readers = 1};
+}
+
+/* -- making the database -- */
+
+static bool lock_folder(const PxBase *base, int *lock, Err *err)
+{
+    char *path = file_join(base->settings.log_path, "gantry.lock");
+    Deadline deadline = deadline_in(LOCK_WAIT_MS);
+    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    bool ok = *lock >= 0 || err_errno(err, errno, "cannot create %s", path);
+    while (ok && flock(*lock, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            ok = err_errno(err, errno, "cannot lock %s", path);
+        else if (deadline_passed(deadline))
+            ok = err_set(err, ERR_TIMEOUT, "another program has been making %s for %d s; try again",
+                         base->path, LOCK_WAIT_MS / 1000);
+        else
+            clock_sleep_ms(LOCK_STEP_MS);
+    }
+    free(path);
+    return ok;
+}
+
+static bool prepare_locked(PxBase *base, Err *err)
+{
+    IdxSettings settings = index_settings(base);
+    Index *index = idx_open(&settings, err);
+    if (!index)
+        return false;
+    bool current;
+    base->db = px_db_open(base->path, &current, err);
+    bool ok = base->db && px_db_prepare(base->db, err);
+    idx_close(index);
+    return ok;
+}
+
+static bool prepare(PxBase *base, Err *err)
+{
+    int lock = -1;
+    bool ok = lock_folder(base, &lock, err) && prepare_locked(base, err);
+    if (lock >= 0)
+        close(lock);
+    return ok;
+}
+
+static bool open_database(PxBase *base, Err *err)
+{
+    bool current;
+    Err why;
+    base->db = px_db_open(base->path, &current, &why);
+    if (base->db && current)
+        return true;
+    bool missing = !base->db && why.code == ERR_NOT_FOUND;
+    if (missing && !base->settings.create)
+        return err_set(
+            err, ERR_NOT_FOUND,
+            "%s has no px database; give the folder of one, or make it with px-listen, px-repack or "
+            "'px-smdb --action import'",
+            base->settings.log_path);
+    if (!base->db && !missing && why.code != ERR_TIMEOUT) {
+        if (err)
+            *err = why;
+        return false;
+    }
+    px_db_close(base->db);
+    base->db = NULL;
+    return prepare(base, err);
+}
+
+/* -- the calls -- */
+
+PxBase *px_base_open(const PxBaseSettings *settings, Err *err)
+{
+    if (!settings->log_path || !*settings->log_path) {
+        err_set(err, ERR_USAGE, "the folder of the px database is needed (--db, --logdir)");
+        return NULL;
+    }
+    if (settings->create && !file_make_dirs(settings->log_path, err))
+        return NULL;
+    PxBase *base = calloc(1, sizeof *base);
+    if (!base)
+        abort();
+    base->strings = arena_new(0);
+    base->settings = *settings;
+    pthread_mutex_init(&base->opening, NULL);
+    base->settings.log_path = resolved(base, settings->log_path);
+    base->settings.data_path = settings->data_path && *settings->data_path
+                                   ? resolved(base, settings->data_path)
+                                   : usual_data_path(base);
+    base->path = in_folder(base, base->settings.log_path, "gantry.sqlite");
+    if (open_database(base, err))
+        return base;
+    px_base_close(base);
+    return NULL;
+}
+
+void px_base_close(PxBase *base)
+{
+    if (!base)
+        return;
+    arc_close(base->archive);
+    idx_close(base->index);
+    px_db_close(base->db);
+    pthread_mutex_destroy(&base->opening);
+    arena_free(base->strings);
+    free(base);
+}
+
+static Archive *open_archive(PxBase *base, Err *err)
+{
+    const char *data = base->settings.data_path;
+    IdxSettings index = index_settings(base);
+    index.readers = 0;
+    ArcSettings settings = {.data_path = data,
+                            .temp_path = in_folder(base, data, ".tmp_data"),
+                            .quarantine_path = in_folder(base, base->settings.log_path, "quarantine"),
+                            .index = &index,
+                            .duplicates = ARC_REPLACE, /* as pypx: the later copy */
+                            .check_class = true,
+                            .outlasts_index = base->settings.serves,
+                            .notice = base->settings.notice,
+                            .notice_ctx = base->settings.notice_ctx};
+    return arc_open(&settings, err);
+}
+
+Archive *px_base_archive(PxBase *base, Err *err)
+{
+    pthread_mutex_lock(&base->opening);
+    if (!base->archive)
+        base->archive = open_archive(base, err);
+    Archive *archive = base->archive;
+    pthread_mutex_unlock(&base->opening);
+    return archive;
+}
+
+Index *px_base_index(PxBase *base, Err *err)
+{
+    IdxSettings settings = index_settings(base);
+    pthread_mutex_lock(&base->opening);
+    if (!base->archive && !base->index)
+        base->index = idx_open(&settings, err);
+    Index *index = base->archive ? arc_index(base->archive) : base->index;
+    pthread_mutex_unlock(&base->opening);
+    return index;
+}
+
+const char *px_base_log_path(const PxBase *base)
+{
+    return base->settings.log_path;
+}
+
+const char *px_base_data_path(const PxBase *base)
+{
+    return base->settings.data_path;
+}
