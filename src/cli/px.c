@@ -4,6 +4,15 @@
 #include <string.h>
 #include <unistd.h>
 
+void px_peer_defaults(PxPeerArgs *peer)
+{
+    const PxPeerArgs defaults = PX_PEER_DEFAULTS(0);
+    peer->aet = peer->aet ? peer->aet : defaults.aet;
+    peer->aec = peer->aec ? peer->aec : defaults.aec;
+    peer->ip = peer->ip ? peer->ip : defaults.ip;
+    peer->port = peer->port ? peer->port : defaults.port;
+}
+
 const char *px_check_peer(const PxPeerArgs *peer)
 {
     size_t calling = strlen(peer->aet), called = strlen(peer->aec);

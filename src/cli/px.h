@@ -40,6 +40,11 @@ typedef struct PxPeerArgs {
         .aet = "CHRIS-ULTRON-AET", .aec = "CHRIS-ULTRON-AEC", .ip = "192.168.1.110", .port = 4242,           \
         .timeout = (seconds)                                                                                 \
     }
+/* The same, to be filled by px_peer_defaults: so that a command knows what was given. */
+#define PX_PEER_NOT_GIVEN(seconds)                                                                           \
+    {                                                                                                        \
+        .timeout = (seconds)                                                                                 \
+    }
 #define PX_PEER_OPTIONS(Args)                                                                                 \
     {OPT_TEXT, .name = "aet", .value = "AET", .help = "our AE title, also where C-MOVE sends",                \
      .at = offsetof(Args, peer.aet)},                                                                         \
@@ -54,6 +59,7 @@ typedef struct PxPeerArgs {
                  .max = 86400, .at = offsetof(Args, peer.timeout)                                             \
     }
 
+void px_peer_defaults(PxPeerArgs *peer);
 /* NULL = fine: AE titles of 1 to 16 characters, a host. */
 const char *px_check_peer(const PxPeerArgs *peer);
 ScuPeer px_peer(const PxPeerArgs *peer);
@@ -64,6 +70,8 @@ bool px_asked(const Cli *cli, const Command *command, const PxAsk *ask, const ch
 FILE *px_trace(const PxAsk *ask);
 /* The message, and the exit code that goes with it. */
 int px_fail(const Cli *cli, const Err *err);
+/* The document of px-find from an argument, a file, or stdin when both are "". NULL and err. Caller frees. */
+json_t *px_read_input(const char *data, const char *file, Err *err);
 /* Prints a result, unless verbosity is 0. */
 void px_print(const json_t *document, bool compact, const PxAsk *ask);
 /* The members of an object as options of a command, by name without dashes; `args` begins as the command's defaults. true sets a flag, false

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* px-report: what px-find --json found, for people and for spreadsheets. */
-#include "base/file.h"
 #include "cli/px.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { MAX_INPUT = 256 << 20 };
 
 typedef struct Args {
     PxAsk ask;
@@ -61,41 +56,6 @@ static const Option options[] = {
     PX_ASK_OPTIONS(Args),
     {OPT_END},
 };
-
-static bool read_stdin(Buf *out, Err *err)
-{
-    enum { PIECE = 1 << 16 };
-    if (isatty(STDIN_FILENO))
-        return err_set(
-            err, ERR_USAGE,
-            "nothing to report on: pipe what px-find --json prints into it, or use --reportDataFile");
-    for (;;) {
-        uint8_t *to = buf_reserve(out, PIECE);
-        if (!to)
-            return err_set(err, ERR_LIMIT, "the input is longer than %d MiB", MAX_INPUT >> 20);
-        ssize_t n = read(STDIN_FILENO, to, PIECE);
-        if (n < 0 && errno != EINTR)
-            return err_errno(err, errno, "cannot read the input");
-        if (n == 0)
-            return true;
-        out->n += n > 0 ? (size_t)n : 0;
-    }
-}
-
-static json_t *read_input(const Args *a, Err *err)
-{
-    Buf text;
-    buf_init(&text, MAX_INPUT);
-    bool piped = !*a->data && !*a->data_file;
-    bool ok = *a->data        ? buf_append_cstr(&text, a->data)
-              : *a->data_file ? file_read_all(a->data_file, MAX_INPUT, &text, err)
-                              : read_stdin(&text, err);
-    json_t *document = ok ? px_document_read(buf_span(&text), err) : NULL;
-    if (ok && !document && piped)
-        err_wrap(err, "Error reading from pipe!");
-    buf_free(&text);
-    return document;
-}
 
 static bool layout_of(const Args *a, Arena *arena, PxReport *report, Err *err)
 {
@@ -162,7 +122,7 @@ static int run(Cli *cli, const void *args)
     PxReport report;
     if (!layout_of(a, cli->arena, &report, &err))
         return px_fail(cli, &err);
-    json_t *document = read_input(a, &err);
+    json_t *document = px_read_input(a->data, a->data_file, &err);
     if (!document)
         return px_fail(cli, &err);
     int code = report_on(cli, a, &report, document);

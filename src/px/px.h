@@ -20,5 +20,6 @@
 #include "px/services.h"
 #include "px/template.h"
 #include "px/then.h"
+#include "px/then_retrieve.h"
 
 #endif

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: MIT
-/* What is done with each series that was found: verb after verb, study after study. A series that fails does not hold up the others. */
+/*
+ * What is done with each series that was found: verb after verb, study after study. A series that fails does not hold up the others.
+ * A verb is a PxDoer, in a file of its own (then_retrieve.h …); this is the loop around them, and what the user is told.
+ */
 #ifndef GANTRY_PX_THEN_H
 #define GANTRY_PX_THEN_H
 
 #include "px/report.h"
-#include "px/retrieve.h"
 
-typedef enum PxVerb { PX_VERB_REPORT, PX_VERB_RETRIEVE } PxVerb;
+/* -- what the user asked for -- */
+
+typedef enum PxVerb {
+    PX_VERB_REPORT,
+    PX_VERB_RETRIEVE,
+    PX_VERB_STATUS,
+    PX_VERB_PUSH,
+    PX_VERB_REGISTER
+} PxVerb;
 
 enum { PX_VERBS_MAX = 16 };
 typedef struct PxVerbs {
@@ -14,29 +24,56 @@ typedef struct PxVerbs {
     size_t count;
 } PxVerbs;
 
-/* The pause behind each series, so that the receiver keeps up. */
-typedef struct PxDelay {
-    bool dynamic;
-    int64_t seconds; /* dynamic: images for each second */
-} PxDelay;
-
-/* "report,retrieve". ERR_UNSUPPORTED for a verb of pypx that this version does not have. */
+/* "retrieve,push" */
 bool px_verbs_parse(PxVerbs *verbs, const char *list, Err *err);
-/* One object for each verb, joined by ";" or in a JSON list. Neither verb takes arguments, so the objects must be empty. */
-bool px_verbs_check_arguments(const PxVerbs *verbs, const char *text, Err *err);
-/* "5", "dynamic", "dynamic:6" */
-bool px_delay_parse(PxDelay *delay, const char *text, Err *err);
+const char *px_verb_name(PxVerb verb);
+/* --thenArgs: one object for each verb, joined by ";" or in a JSON list. A list of that many objects, which the caller frees; NULL with err. No text = empty
+   objects. */
+json_t *px_verbs_arguments(const PxVerbs *verbs, const char *text, Err *err);
+
+/* -- what the user is told -- */
+
+typedef struct PxFeedback {
+    FILE *to;      /* NULL = nothing */
+    bool terminal; /* it may move the cursor */
+    PxScheme scheme;
+} PxFeedback;
+
+/* Text as it is; frees it. */
+void px_feedback_put(const PxFeedback *feedback, Buf *text);
+/* One line in the colour of lines, without its newline; frees it. */
+void px_feedback_line(const PxFeedback *feedback, Buf *line);
+
+/* -- the doing -- */
+
+/* One series, as a verb sees it. */
+typedef struct PxTarget {
+    const char *study, *series; /* their UIDs */
+    const char *about;          /* the description, fit for a terminal */
+    const json_t *study_record, *record;
+} PxTarget;
+
+typedef struct PxDoer {
+    PxVerb verb;
+    void *ctx;
+    /* Before the first series; may be NULL. False ends the verb. */
+    bool (*begin)(void *ctx, const json_t *document, Err *err);
+    /* *result is what the px tools print for it, never NULL. False with err when it failed. */
+    bool (*run)(void *ctx, const PxTarget *target, const PxFeedback *feedback, json_t **result, Err *err);
+} PxDoer;
+
+extern const PxDoer px_doer_report;
 
 typedef struct PxThen {
-    PxVerbs verbs;
-    PxDelay delay;
-    PxMover *mover;
-    FILE *feedback; /* NULL = none */
-    bool terminal;  /* feedback may move the cursor */
-    PxScheme scheme;
+    PxDoer doers[PX_VERBS_MAX];
+    size_t count;
+    PxFeedback feedback;
 } PxThen;
 
 /* The member "then" into *results (caller frees). False with err when a series failed. */
 bool px_then(const PxThen *then, const json_t *document, json_t **results, Err *err);
+
+/* " [ 0003 ] " when the number of the series is known. */
+void px_put_number(Buf *out, const json_t *series);
 
 #endif

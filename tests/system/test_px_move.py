@@ -65,7 +65,7 @@ def test_retrieve_nothing(tools, archive):
 
 def test_a_series_that_fails_does_not_hold_up_the_others(tools):
     done = tools("px-find", "--aet", "UNKNOWN", "--PatientID", "FEW", "--then", "retrieve", "--json", check=False)
-    assert done.returncode == 1 and "2 of 2 series were not retrieved" in done.stderr
+    assert done.returncode == 1 and "retrieve failed for 2 of 2 series" in done.stderr
     results = json.loads(done.stdout)["then"]["00-retrieve"]["study"][0][STUDY]
     assert [one["status"] for one in results] == ["error", "error"]
 

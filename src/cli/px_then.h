@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/* What px-find and px-do have in common: options, and the plan that --then makes of them. */
+#ifndef GANTRY_CLI_PX_THEN_H
+#define GANTRY_CLI_PX_THEN_H
+
+#include "cli/px.h"
+
+/* NULL: not given, so that px-do can take what px-find had been told. */
+typedef struct PxThenArgs {
+    const char *db, *cube, *swift, *then, *then_args, *delay, *movescu, *colorize;
+    bool feedback, move, json, wait;
+} PxThenArgs;
+
+#define PX_THEN_OPTIONS(Args)                                                                                \
+    {OPT_TEXT, .name = "db", .value = "PATH", .help = "the px database (default: /tmp/log)",                 \
+     .at = offsetof(Args, then.db)},                                                                         \
+        {OPT_TEXT, .name = "CUBE", .value = "KEY",                                                           \
+         .help = "register: the CUBE, by its key in services/cube.json", .at = offsetof(Args, then.cube)},   \
+        {OPT_TEXT, .name = "swift", .value = "KEY",                                                          \
+         .help = "push: the storage, by its key in services/storage.json or swift.json",                     \
+         .at = offsetof(Args, then.swift)},                                                                  \
+        {OPT_TEXT, .name = "movescu", .value = "PATH", .help = "shown in the result; no program is run",     \
+         .at = offsetof(Args, then.movescu)},                                                                \
+        {OPT_FLAG, .name = "withFeedBack", .help = "tell what is done with each series; no JSON then",       \
+         .at = offsetof(Args, then.feedback)},                                                               \
+        {OPT_TEXT, .name = "then", .value = "LIST",                                                          \
+         .help = "what to do with each series, in this order: report, retrieve, status, push, register",     \
+         .at = offsetof(Args, then.then)},                                                                   \
+        {OPT_TEXT, .name = "thenArgs", .value = "JSON",                                                      \
+         .help = "the options of each of them as an object; joined by ; or as a JSON list",                  \
+         .at = offsetof(Args, then.then_args)},                                                              \
+        {OPT_TEXT, .name = "intraSeriesRetrieveDelay", .value = "DELAY",                                     \
+         .help = "pause behind each series: seconds, dynamic (a second an image) or dynamic:N (N images a "  \
+                 "second)",                                                                                  \
+         .at = offsetof(Args, then.delay)},                                                                  \
+        {OPT_FLAG, .name = "move", .help = "accepted for old scripts: retrieve is a C-MOVE without it",      \
+         .at = offsetof(Args, then.move)},                                                                   \
+        {OPT_FLAG, .name = "json", .help = "print the result as JSON", .at = offsetof(Args, then.json)},     \
+        {OPT_TEXT,                                                                                           \
+         .name = "colorize",                                                                                 \
+         .value = "SCHEME",                                                                                  \
+         .help = "colours and frames, also when not on a terminal",                                          \
+         .at = offsetof(Args, then.colorize),                                                                \
+         .choices = "dark light"},                                                                           \
+    {                                                                                                        \
+        OPT_FLAG, .name = "waitForUserTerminate", .help = "wait for ENTER at the end",                       \
+                  .at = offsetof(Args, then.wait)                                                            \
+    }
+
+/* What --then comes to. Must stay where it is between px_plan and px_plan_end. */
+typedef struct PxPlan {
+    PxThen then;
+    PxMover mover;
+    PxRetriever retriever;
+} PxPlan;
+
+/* The default of each option that was not given. */
+void px_then_defaults(PxThenArgs *args);
+bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, FILE *trace, PxPlan *plan, Err *err);
+/* Does it all; px_then. */
+bool px_plan_do(PxPlan *plan, const json_t *document, json_t **results, Err *err);
+void px_plan_end(PxPlan *plan);
+
+/* --waitForUserTerminate */
+void px_wait_for_user(void);
+
+#endif
