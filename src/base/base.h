@@ -3,7 +3,7 @@
  * base/ — the ground floor. Knows nothing of DICOM.
  *
  * Owns: memory (Arena, Buf), bytes (Span, Cursor), errors (Err), the log, the clock and deadlines, safe file helpers,
- * the bounded queue and worker pool, JSON output, the YAML settings reader.
+ * the bounded queue and worker pool, JSON output, the YAML settings reader, what holds for our HTTP requests to others.
  *
  * Promises: running out of memory on a small allocation ends the process (there is nothing sane to do); a length
  * that came from outside is checked before it reaches an allocator; nothing here keeps global state except the log.

@@ -3,7 +3,8 @@
  * px/ — find, then do: the verbs of the px tools (px-echo, px-find, px-report, px-move) on the client verbs of scu/.
  *
  * Owns: the documents that the tools hand to each other as JSON (document.h), the query of studies and their series (query.h),
- * reports (report.h), what is done with each series found (then.h), the names of packed objects (template.h), the service files (services.h).
+ * reports (report.h), what is done with each series found (then.h), the names of packed objects (template.h), the service files (services.h),
+ * requests over HTTP (http_client.h).
  *
  * Promises: one process, associations are reused, every wait has a deadline and every answer a bound. Documents have the keys and the text of
  * classic pypx, so that programs written for it read them; `command` says what would have been asked with DCMTK's tools, nothing of it is run.
@@ -14,6 +15,7 @@
 
 #include "px/base.h"
 #include "px/document.h"
+#include "px/http_client.h"
 #include "px/query.h"
 #include "px/report.h"
 #include "px/retrieve.h"

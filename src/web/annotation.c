@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/outgoing.h"
 #include "index/tables.h"
 #include "web/annotation_uid.h"
 
@@ -30,7 +31,7 @@ struct WebAnnotations {
 WebAnnotations *web_annotations_new(const WebAnnotationSettings *settings, Archive *archive, Err *err)
 {
     bool asks = settings->uids != WEB_UID_INTERNAL;
-    if (asks && !(settings->uid_url && fetch_can(settings->uid_url)))
+    if (asks && !(settings->uid_url && outgoing_can(settings->uid_url)))
         return err_set(err, ERR_USAGE,
                        "api.annotation.url_uuid_generator must be an http or https address when "
                        "type_uuid_generator is EXTERNAL or MIXED"),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "web/auth_internal.h"
 
+#include "base/outgoing.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +45,7 @@ static bool check_jwt(const AuthSettings *s, Err *err)
 
 static bool check(const AuthSettings *s, Err *err)
 {
-    if (s->validator_url && !fetch_can(s->validator_url))
+    if (s->validator_url && !outgoing_can(s->validator_url))
         return err_set(
             err, ERR_USAGE,
             "api.dicomweb.jwt_validate_url must be an address that begins with http:// or https://");

@@ -2,12 +2,11 @@
 #include "web/auth_fetch.h"
 
 #include "base/cond.h"
+#include "base/outgoing.h"
 
-#include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 struct Fetcher {
     pthread_mutex_t lock; /* guards the idle ones */
@@ -39,11 +38,6 @@ void fetcher_free(Fetcher *f)
     pthread_mutex_destroy(&f->lock);
     free(f);
     curl_global_cleanup();
-}
-
-bool fetch_can(const char *url)
-{
-    return (!strncasecmp(url, "http://", 7) && url[7]) || (!strncasecmp(url, "https://", 8) && url[8]);
 }
 
 static CURL *take(Fetcher *f)
@@ -89,34 +83,10 @@ static void take_media(CURL *curl, FetchAnswer *out)
     memcpy(out->media, media, strlen(media) + 1);
 }
 
-/* The whole address may hold a password: only the host is named. */
-static bool failed(CURLcode code, const char *url, Err *err)
-{
-    const char *host = strstr(url, "://") + 3;
-    size_t n = strcspn(host, "/?#");
-    const char *at = memrchr(host, '@', n);
-    if (at) {
-        n -= (size_t)(at + 1 - host);
-        host = at + 1;
-    }
-    err_set(err, code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_REFUSED, "%.*s: %s", (int)n, host,
-            curl_easy_strerror(code));
-    if (err)
-        err->http = 502;
-    return false;
-}
-
 static void prepare(CURL *curl, const char *url, FetchAnswer *out)
 {
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    outgoing_prepare(curl, url);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)FETCH_MS);
-    curl_easy_setopt(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "gantry/" GANTRY_VERSION);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, out);
 }
@@ -170,5 +140,5 @@ done:
         OPENSSL_cleanse(form.p, form.n);
     buf_free(&form);
     give_back(f, curl);
-    return code == CURLE_OK || failed(code, url, err);
+    return code == CURLE_OK || outgoing_failed(code, url, err);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Small HTTP requests to those who know who may do what: a validator of tokens, a set of keys. Over libcurl: no redirects, https with a
- * verified certificate, a time-out, at most 64 KiB of an answer. At most FETCH_PARALLEL at a time, on connections that are kept. Thread-safe.
+ * Small HTTP requests to those who know who may do what: a validator of tokens, a set of keys. As base/outgoing.h
+ * says, with a time-out and at most 64 KiB of an answer. At most FETCH_PARALLEL at a time, on connections that are kept. Thread-safe.
  */
 #ifndef GANTRY_WEB_AUTH_FETCH_H
 #define GANTRY_WEB_AUTH_FETCH_H
@@ -24,7 +24,5 @@ Fetcher *fetcher_new(void);
 void fetcher_free(Fetcher *fetcher);
 /* POST of the form NAME=value, or GET when `name` is NULL. False: there was no answer; err says why (http 502, 503) and holds no value. */
 bool fetch(Fetcher *fetcher, const char *url, const char *name, Span value, FetchAnswer *out, Err *err);
-/* Is this an http or https address? */
-bool fetch_can(const char *url);
 
 #endif
