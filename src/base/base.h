@@ -22,5 +22,6 @@
 #include "base/log.h"
 #include "base/queue.h"
 #include "base/span.h"
+#include "base/textset.h"
 
 #endif

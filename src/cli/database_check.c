@@ -4,7 +4,7 @@
 #include "cli/database.h"
 #include "cli/output.h"
 #include "cli/rows.h"
-#include "cli/textset.h"
+#include "base/textset.h"
 
 #include <string.h>
 

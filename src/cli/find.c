@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "cli/block.h"
 #include "cli/keys.h"
-#include "cli/textset.h"
+#include "base/textset.h"
 #include "dicom/json.h"
 #include "dicom/tags.h"
 #include "dicom/value.h"

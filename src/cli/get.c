@@ -8,9 +8,9 @@
 #include "cli/getting.h"
 #include "cli/keys.h"
 #include "cli/progress.h"
-#include "cli/scout.h"
 #include "cli/wanted.h"
 #include "dicom/status.h"
+#include "scu/scout.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -72,7 +72,10 @@ static void step(void *ctx, uint64_t received)
 static ScuQuery *open_query(Run *run, const char *key, ScuResult *result, Err *err)
 {
     TextSet classes = textset_of(run->cli->arena);
-    scout_classes(&run->peer, run->level, &run->args->keys, key, &classes);
+    ScuQuery *scout = scu_query_open(&run->peer, SCU_FIND, SCU_STUDY_ROOT, NULL, 0, result, NULL);
+    if (scout)
+        scout_classes(scout, run->level, run->args->keys.study, run->args->keys.series, key, &classes);
+    scu_query_close(scout);
     ScuQuery *query = scu_query_open(&run->peer, SCU_GET, keys_model(run->level),
                                      classes.count ? classes.items : NULL, classes.count, result, err);
     textset_free(&classes);

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "cli/moving.h"
 #include "cli/output.h"
-#include "cli/textset.h"
+#include "base/textset.h"
 #include "dicom/tags.h"
 #include "dicom/value.h"
 

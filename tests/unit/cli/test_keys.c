@@ -5,7 +5,7 @@
 #include "cli/contexts.h"
 #include "cli/keys.h"
 #include "cli/outbox.h"
-#include "cli/textset.h"
+#include "base/textset.h"
 #include "dicom/tags.h"
 #include "dicom/uids.h"
 #include "dicom/value.h"

@@ -3,7 +3,7 @@
  * First SOP Classes in Study (0008,0062), which good archives answer; from those that do not, the SOP Class UID of each image, asked
  * for level by level (PS3.4 C.4.1.2.1), since not all peers take relational queries.
  */
-#include "cli/scout.h"
+#include "scu/scout.h"
 
 #include "dicom/tags.h"
 #include "dicom/value.h"
@@ -92,31 +92,27 @@ static void ask_images(Scout *scout, const char *study, const char *series, cons
             return;
 }
 
-static void ask_by_level(Scout *scout, DcmLevel level, const KeyArgs *given, const char *key)
+static void ask_by_level(Scout *scout, DcmLevel level, const char *study, const char *series, const char *key)
 {
-    const char *study = level == DCM_LEVEL_STUDY ? key : level == DCM_LEVEL_PATIENT ? "" : given->study;
-    const char *patient = level == DCM_LEVEL_PATIENT ? key : NULL;
     if (level <= DCM_LEVEL_STUDY) {
-        ask(scout, DCM_LEVEL_STUDY, patient, study, NULL, DCM_SOPClassesInStudy, "", note_study);
+        bool patient = level == DCM_LEVEL_PATIENT;
+        ask(scout, DCM_LEVEL_STUDY, patient ? key : NULL, patient ? "" : key, NULL, DCM_SOPClassesInStudy, "",
+            note_study);
         for (size_t i = 0; scout->untold && i < scout->studies.count; i++)
             ask_images(scout, scout->studies.items[i], NULL, NULL);
     } else {
-        const char *series = level == DCM_LEVEL_SERIES ? key : given->series;
-        ask_images(scout, study, series ? series : "", level == DCM_LEVEL_IMAGE ? key : NULL);
+        const char *of = level == DCM_LEVEL_SERIES ? key : series;
+        ask_images(scout, study, of ? of : "", level == DCM_LEVEL_IMAGE ? key : NULL);
     }
 }
 
-void scout_classes(const ScuPeer *peer, DcmLevel level, const KeyArgs *given, const char *key,
+void scout_classes(ScuQuery *query, DcmLevel level, const char *study, const char *series, const char *key,
                    TextSet *classes)
 {
-    ScuResult result;
-    Scout scout = {.classes = classes, .arena = arena_new(0)};
+    Scout scout = {.query = query, .classes = classes, .arena = arena_new(0)};
     scout.studies = textset_of(scout.arena);
     scout.series = textset_of(scout.arena);
-    scout.query = scu_query_open(peer, SCU_FIND, SCU_STUDY_ROOT, NULL, 0, &result, NULL);
-    if (scout.query)
-        ask_by_level(&scout, level, given, key);
-    scu_query_close(scout.query);
+    ask_by_level(&scout, level, study, series, key);
     textset_free(&scout.studies);
     textset_free(&scout.series);
     arena_free(scout.arena);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A set of texts that keeps the order of arrival. Copies live in the arena. */
-#ifndef GANTRY_CLI_TEXTSET_H
-#define GANTRY_CLI_TEXTSET_H
+#ifndef GANTRY_BASE_TEXTSET_H
+#define GANTRY_BASE_TEXTSET_H
 
 #include "base/arena.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Open addressing with linear probing, at most half full. */
-#include "cli/textset.h"
+#include "base/textset.h"
 
 #include <stdlib.h>
 #include <string.h>
