@@ -99,6 +99,10 @@ bool px_marks_add(PxBase *base, const PxMark *marks, size_t n, Err *err);
 /* The valid mark of the object, strings in the arena; *found false when there is none. */
 bool px_mark_find(PxBase *base, PxMarkKind kind, const char *target, const PxObject *object, Arena *arena,
                   PxMark *out, bool *found, Err *err);
+/* Calls visit for each mark of one kind that objects of a series have, object after object, whatever the target; also those that are no longer valid. Strings live during
+   the call, in which the base must not be used; false ends it. */
+bool px_marks_visit(PxBase *base, PxMarkKind kind, const char *series,
+                    bool (*visit)(void *ctx, const PxMark *mark, Err *err), void *ctx, Err *err);
 
 /* -- the five counters -- */
 

@@ -24,6 +24,8 @@ static const char *const sql_of[PX_SQL_COUNT] = {
                          "kind = ? AND target = ? AND sha256 = ?",
     [PX_SQL_MARKS_OF_SERIES] =
         "SELECT instance, kind, sha256 FROM px_mark WHERE series = ? ORDER BY instance",
+    [PX_SQL_MARKS_OF_KIND] = "SELECT instance, sha256, target, name, check_text, size FROM px_mark WHERE "
+                             "series = ? AND kind = ? ORDER BY instance",
 };
 
 static const char tables[] =

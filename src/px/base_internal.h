@@ -16,6 +16,7 @@ typedef enum PxSql {
     PX_SQL_MARK_SET,
     PX_SQL_MARK_FIND,
     PX_SQL_MARKS_OF_SERIES,
+    PX_SQL_MARKS_OF_KIND,
     PX_SQL_COUNT
 } PxSql;
 

@@ -158,6 +158,46 @@ bool px_mark_find(PxBase *base, PxMarkKind kind, const char *target, const PxObj
            px_db_leave(base->db, false, find(base, &key, arena, out, found, err), err);
 }
 
+typedef struct Visiting {
+    PxMarkKind kind;
+    const char *series;
+    bool (*visit)(void *ctx, const PxMark *mark, Err *err);
+    void *ctx;
+} Visiting;
+
+static bool visit_marks(PxBase *base, const Visiting *v, Err *err)
+{
+    bool ok = true, row = false;
+    sqlite3_stmt *s = px_db_statement(base->db, PX_SQL_MARKS_OF_KIND, err);
+    if (!s)
+        return false;
+    Arena *arena = arena_new(0);
+    px_db_bind(s, 1, v->series);
+    sqlite3_bind_int(s, 2, v->kind);
+    while (ok && (ok = px_db_step(base->db, s, &row, err)) && row) {
+        PxMark mark = {.kind = v->kind,
+                       .series = v->series,
+                       .sop_instance = px_db_text(s, 0, arena),
+                       .sha256 = px_db_text(s, 1, arena),
+                       .target = px_db_text(s, 2, arena),
+                       .name = px_db_text(s, 3, arena),
+                       .check = px_db_text(s, 4, arena),
+                       .size = (uint64_t)sqlite3_column_int64(s, 5)};
+        ok = v->visit(v->ctx, &mark, err);
+        arena_reset(arena);
+    }
+    px_db_reset(s);
+    arena_free(arena);
+    return ok;
+}
+
+bool px_marks_visit(PxBase *base, PxMarkKind kind, const char *series,
+                    bool (*visit)(void *ctx, const PxMark *mark, Err *err), void *ctx, Err *err)
+{
+    Visiting v = {kind, series, visit, ctx};
+    return px_db_enter(base->db, false, err) && px_db_leave(base->db, false, visit_marks(base, &v, err), err);
+}
+
 /* -- counters -- */
 
 typedef struct Known {

@@ -299,6 +299,14 @@ static PxCounts counts_of(const char *series)
     return counts;
 }
 
+static bool note_target(void *ctx, const PxMark *mark, Err *err)
+{
+    assert_string_equal(mark->sop_instance, "1.5");
+    assert_int_equal(strlen(mark->sha256), 64);
+    snprintf((char *)ctx + strlen(ctx), 100 - strlen(ctx), "%s %s;", mark->target, mark->name);
+    return strstr(mark->target, "stop") == NULL || err_set(err, ERR_CANCELLED, "enough");
+}
+
 static void test_marks(void **state)
 {
     Err err = {0};
@@ -323,6 +331,9 @@ static void test_marks(void **state)
     assert_int_equal(mark.size, object.size);
     assert_true(px_mark_find(base, PX_MARK_REGISTERED, "fs /mnt", &object, arena, &mark, &found, &err));
     assert_false(found);
+    char targets[100] = "";
+    assert_true(px_marks_visit(base, PX_MARK_PUSHED, spec.series, note_target, targets, &err));
+    assert_string_equal(targets, "fs /mnt SERVICES/PACS/x;swift http://h:1/users SERVICES/PACS/x;");
     PxCounts counts = counts_of(spec.series);
     assert_int_equal(counts.received, 1);
     assert_int_equal(counts.pushed, 1);
@@ -336,6 +347,11 @@ static void test_marks(void **state)
     counts = counts_of(spec.series);
     assert_int_equal(counts.pushed, 0);
     assert_int_equal(counts.registered, 0);
+    marks[0].target = "fs /stop";
+    assert_true(px_marks_add(base, marks, 1, &err));
+    *targets = '\0';
+    assert_false(px_marks_visit(base, PX_MARK_PUSHED, spec.series, note_target, targets, &err));
+    assert_string_equal(targets, "fs /mnt SERVICES/PACS/x;fs /stop SERVICES/PACS/x;");
     arena_free(arena);
 }
 
