@@ -102,8 +102,6 @@ bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err);
 void arc_ingest_abandon(ArcIngest *ingest);
 /* A whole Part 10 file, copied in (its meta is made anew, the data set kept byte for byte). */
 bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err);
-/* The same with all of its bytes as they are. */
-bool arc_ingest_file_as_it_is(Archive *archive, const char *path, ArcStored *out, Err *err);
 /* Objects that wait for the committer, or for the database to be back. */
 size_t arc_ingest_waiting(Archive *archive);
 /* Objects that wait for the database, by what the folder for temporary files says: without opening the archive. */

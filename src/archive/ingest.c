@@ -18,7 +18,6 @@
 #include "dicom/tags.h"
 #include "dicom/value.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -329,61 +328,37 @@ static bool copy_data_set(ArcIngest *ingest, int fd, uint64_t at, uint8_t *chunk
     return n == 0 || err_set(err, ERR_IO, "it cannot be read to its end");
 }
 
-/* The file's own bytes in front of the data set take the place of those that are made. */
-static bool keep_meta(ArcIngest *ingest, Span meta, Err *err)
-{
-    bool ok = store_put_write(ingest->put, meta, err);
-    store_put_mark_content(ingest->put);
-    ingest->job.file.data_offset = meta.n;
-    ingest->has_meta = true;
-    return ok;
-}
-
-static bool ingest_open_file(Archive *archive, int fd, const char *source_ae, bool as_it_is, uint8_t *chunk,
-                             ArcStored *out, Err *err)
+static bool ingest_open_file(Archive *archive, int fd, const char *source_ae, uint8_t *chunk, ArcStored *out,
+                             Err *err)
 {
     DcmFileMeta meta;
     if (!read_file_meta(fd, chunk, &meta, err))
         return false;
-    const char *own_source = as_it_is ? meta.source_ae : NULL;
-    ArcIncoming incoming = {.transfer_syntax = meta.transfer_syntax,
-                            .source_ae = source_ae ? source_ae : own_source};
+    ArcIncoming incoming = {.transfer_syntax = meta.transfer_syntax, .source_ae = source_ae};
     ArcIngest *ingest = arc_ingest_begin(archive, &incoming, err);
     if (!ingest)
         return false;
     ingest->keeps_bad = false; /* the file is still where it was */
     ingest->defects = meta.defects;
     ingest->other_class = copy(ingest, meta.sop_class);
-    if ((!as_it_is || keep_meta(ingest, span_of(chunk, (size_t)meta.data_offset), err)) &&
-        copy_data_set(ingest, fd, meta.data_offset, chunk, err))
+    if (copy_data_set(ingest, fd, meta.data_offset, chunk, err))
         return arc_ingest_commit(ingest, out, err);
     arc_ingest_abandon(ingest);
     return false;
 }
 
-static bool ingest_path(Archive *archive, const char *path, const char *source_ae, bool as_it_is,
-                        ArcStored *out, Err *err)
+bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     uint8_t *chunk = malloc(CHUNK);
     if (!chunk)
         abort();
-    bool ok = fd >= 0 ? ingest_open_file(archive, fd, source_ae, as_it_is, chunk, out, err)
-                      : err_errno(err, errno, "it cannot be opened");
+    bool ok = fd >= 0 ? ingest_open_file(archive, fd, source_ae, chunk, out, err)
+                      : err_set(err, ERR_NOT_FOUND, "it cannot be opened");
     if (!ok)
         err_wrap(err, "%s", path);
     free(chunk);
     if (fd >= 0)
         close(fd);
     return ok;
-}
-
-bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err)
-{
-    return ingest_path(archive, path, source_ae, false, out, err);
-}
-
-bool arc_ingest_file_as_it_is(Archive *archive, const char *path, ArcStored *out, Err *err)
-{
-    return ingest_path(archive, path, NULL, true, out, err);
 }

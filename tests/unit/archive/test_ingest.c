@@ -457,46 +457,6 @@ static void test_file(void **state)
     arena_free(arena);
 }
 
-/* Another program's preamble and meta information are kept, also in what the index knows of the file. */
-static void test_file_as_it_is(void **state)
-{
-    Arena *arena = arena_new(0);
-    Buf bytes, file, kept;
-    Err err = {0};
-    ArcStored stored;
-    IdxFile found;
-    Spec spec = SPEC("1.2.3.4.5");
-    buf_init(&bytes, 0);
-    buf_init(&file, 0);
-    buf_init(&kept, 0);
-    encode(&spec, DCM_UID_ExplicitVRLittleEndian, &bytes);
-    assert_true(
-        dcm_file_meta_write(&file, CT_CLASS, "1.2.3.4.5", DCM_UID_ExplicitVRLittleEndian, "SCANNER", &err));
-    memcpy(file.p, "a preamble", 10);
-    uint64_t offset = file.n;
-    buf_append_span(&file, buf_span(&bytes));
-    assert_true(file_replace(at("whole"), buf_span(&file), 0640, &err));
-    if (!arc_ingest_file_as_it_is(archive, at("whole"), &stored, &err))
-        fail_msg("%s", err.text);
-    assert_int_equal(stored.outcome, ARC_STORED);
-    assert_int_equal(stored.size, file.n);
-    assert_true(find_instance(arena, "1.2.3.4.5", &found));
-    assert_int_equal(found.data_offset, offset);
-    assert_string_equal(found.source_ae, "SCANNER");
-    assert_stored_bytes(&found, buf_span(&bytes));
-    assert_true(file_read_all(found.path, 1 << 20, &kept, &err));
-    assert_true(span_eq(buf_span(&kept), buf_span(&file)));
-    assert_true(arc_ingest_file(archive, at("whole"), NULL, &stored, &err));
-    assert_int_equal(stored.outcome, ARC_SAME);
-    assert_true(file_replace(at("whole"), span_sub(buf_span(&file), 0, file.n - 10), 0640, &err));
-    assert_false(arc_ingest_file_as_it_is(archive, at("whole"), &stored, &err));
-    assert_int_equal(count_files("quarantine"), 0);
-    buf_free(&bytes);
-    buf_free(&file);
-    buf_free(&kept);
-    arena_free(arena);
-}
-
 /* What is no object is refused with its path and stays where it is: no quarantine. */
 static void test_file_refused(void **state)
 {
@@ -585,7 +545,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_disk, make_archive, drop_disk),
         TEST(test_large_head),
         TEST(test_file),
-        TEST(test_file_as_it_is),
         TEST(test_file_refused),
     };
     return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
