@@ -396,6 +396,7 @@ static void wants(void **state)
         assert_true(px_templates_want(t, yes[i]));
     for (size_t i = 0; i < 3; i++)
         assert_false(px_templates_want(t, no[i]));
+    assert_int_equal(px_templates_last(t), DCM_PatientAge);
     px_templates_free(t);
     t = px_templates_parse(&(PxTemplateTexts){"a", "b", "c", "d"}, PX_MISSING_HASH, &err);
     assert_true(px_templates_want(t, DCM_PatientID) && px_templates_want(t, DCM_SeriesInstanceUID));
