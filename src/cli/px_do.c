@@ -12,6 +12,8 @@ typedef struct Args {
     PxAsk ask;
     PxThenArgs then;
     const char *data, *data_file;
+    const char *pacs, *listener; /* of the px-find before */
+    bool creates_db;
 } Args;
 
 static const Args defaults = {
@@ -48,6 +50,20 @@ static bool take_port(const json_t *upstream, int64_t *to, Err *err)
     return err_set(err, ERR_FORMAT, "the input: args.serverPort is not a port");
 }
 
+/* Where the PACS sends to, when its service file says so and our title is the one of that file. */
+static bool take_listener(Cli *cli, Args *a, Err *err)
+{
+    PxPeerArgs peer = {0};
+    const char *listener = NULL;
+    if (!a->pacs || !a->then.db)
+        return true;
+    if (!px_peer_of_key(cli, a->then.db, a->pacs, &peer, &listener, err))
+        return false;
+    if (a->peer.aet && !strcmp(a->peer.aet, peer.aet))
+        a->listener = listener;
+    return true;
+}
+
 static bool take_upstream(Cli *cli, const json_t *document, Args *a, Err *err)
 {
     const json_t *upstream = json_object_get(document, "args");
@@ -62,13 +78,15 @@ static bool take_upstream(Cli *cli, const json_t *document, Args *a, Err *err)
                  {"then", &a->then.then},
                  {"thenArgs", &a->then.then_args},
                  {"intraSeriesRetrieveDelay", &a->then.delay},
-                 {"movescu", &a->then.movescu}};
+                 {"movescu", &a->then.movescu},
+                 {"PACS", &a->pacs}};
     /* Arguments belong to their verbs: both come from one place. */
     if (a->then.then && !a->then.then_args)
         a->then.then_args = "";
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         take_text(cli->arena, upstream, texts[i].name, texts[i].to);
-    return take_port(upstream, &a->peer.port, err);
+    a->creates_db |= a->then.db && strcmp(a->then.db, PX_DEFAULT_DB) != 0;
+    return take_port(upstream, &a->peer.port, err) && take_listener(cli, a, err);
 }
 
 /* -- the run -- */
@@ -88,7 +106,7 @@ static int act(Cli *cli, const Args *a, const json_t *document)
     ScuPeer peer = px_peer(&a->peer);
     PxPlan plan;
     json_t *results = NULL;
-    bool ok = px_plan(cli, &a->then, &peer, px_trace(&a->ask), &plan, &err);
+    bool ok = px_plan(cli, &a->then, &peer, a->listener, a->creates_db, px_trace(&a->ask), &plan, &err);
     ok = ok && px_plan_do(&plan, document, &results, &err);
     px_plan_end(&plan);
     if (results && a->then.json && !a->then.feedback)
@@ -105,6 +123,7 @@ static int run(Cli *cli, const void *args)
     if (px_asked(cli, &command_px_do, &a.ask, "3.2.8"))
         return EXIT_OK;
     Err err = {0};
+    a.creates_db = a.then.db != NULL;
     json_t *document = px_read_input(a.data, a.data_file, &err);
     bool ok = document && check_document(document, &err) && take_upstream(cli, document, &a, &err);
     int code = EXIT_FAILED;

@@ -155,6 +155,8 @@ static bool print_table(const Args *a, const json_t *document, Err *err)
 typedef struct Run {
     PxQuery query;
     PxPlan plan;
+    const char *listener; /* where C-MOVE sends, when not to us */
+    bool creates_db;
 } Run;
 
 static bool make_plan(Cli *cli, const Args *a, Run *run, Err *err)
@@ -165,7 +167,7 @@ static bool make_plan(Cli *cli, const Args *a, Run *run, Err *err)
                            .study_only = a->study_only,
                            .parallel = (unsigned)a->parallel,
                            .trace = px_trace(&a->ask)};
-    if (!px_plan(cli, &a->then, &peer, px_trace(&a->ask), &run->plan, err) ||
+    if (!px_plan(cli, &a->then, &peer, run->listener, run->creates_db, px_trace(&a->ask), &run->plan, err) ||
         !keys_of(a, cli->arena, &run->query.keys, err))
         return false;
     return !a->study_only || !run->plan.then.count ||
@@ -210,13 +212,16 @@ static int find(Cli *cli, const Args *a, Run *run)
 }
 
 /* Options in their final form. */
-static bool settle(Cli *cli, Args *a, Err *err)
+static bool settle(Cli *cli, Args *a, Run *run, Err *err)
 {
     const char *json_args = a->json_args;
     if (*json_args && !px_json_args(cli, &command_px_find, json_args, a, err))
         return false;
     a->json_args = json_args;
+    run->creates_db = a->then.db != NULL;
     px_then_defaults(&a->then);
+    if (!px_peer_of_key(cli, a->then.db, a->pacs, &a->peer, &run->listener, err))
+        return false;
     px_peer_defaults(&a->peer);
     const char *problem = px_check_peer(&a->peer);
     return !problem || err_set(err, ERR_USAGE, "%s", problem);
@@ -226,11 +231,11 @@ static int run(Cli *cli, const void *args)
 {
     Args a = *(const Args *)args;
     Err err = {0};
-    if (!settle(cli, &a, &err))
+    Run run = {0};
+    if (!settle(cli, &a, &run, &err))
         return px_fail(cli, &err);
     if (px_asked(cli, &command_px_find, &a.ask, "3.6.0"))
         return EXIT_OK;
-    Run run = {0};
     int code = make_plan(cli, &a, &run, &err) ? find(cli, &a, &run) : px_fail(cli, &err);
     px_plan_end(&run.plan);
     return code;

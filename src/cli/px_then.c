@@ -1,24 +1,72 @@
 // SPDX-License-Identifier: MIT
 #include "cli/px_then.h"
 
+#include "px/services.h"
+
+#include <string.h>
 #include <unistd.h>
 
 void px_then_defaults(PxThenArgs *args)
 {
     const struct {
         const char **at, *text;
-    } defaults[] = {{&args->db, "/tmp/log"},
+    } defaults[] = {{&args->db, PX_DEFAULT_DB},
                     {&args->cube, ""},
                     {&args->swift, ""},
                     {&args->then, ""},
                     {&args->then_args, ""},
                     {&args->delay, "0"},
                     {&args->movescu, "/usr/bin/movescu"},
+                    {&args->get, "never"},
                     {&args->colorize, ""}};
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         if (!*defaults[i].at)
             *defaults[i].at = defaults[i].text;
 }
+
+bool px_peer_of_key(Cli *cli, const char *db, const char *key, PxPeerArgs *peer, const char **listener,
+                    Err *err)
+{
+    if (!*key)
+        return true;
+    json_t *record = px_service(db, PX_SERVICE_PACS, key, err);
+    PxPacsService service;
+    bool ok = record && px_pacs_service(cli->arena, record, arena_printf(cli->arena, "--PACS %.64s", key),
+                                        &service, err);
+    json_decref(record);
+    if (!ok)
+        return false;
+    if (!peer->aet)
+        *listener = service.listener;
+    peer->aet = peer->aet ? peer->aet : service.aet;
+    peer->aec = peer->aec ? peer->aec : service.aec;
+    peer->ip = peer->ip ? peer->ip : service.host;
+    peer->port = peer->port ? peer->port : service.port;
+    return true;
+}
+
+/* -- the database -- */
+
+static bool open_base(const PxThenArgs *args, const PxVerbs *verbs, bool creates, PxPlan *plan, Err *err)
+{
+    bool wanted = false, retrieves = false;
+    for (size_t i = 0; i < verbs->count; i++) {
+        wanted |= verbs->items[i] != PX_VERB_REPORT;
+        retrieves |= verbs->items[i] == PX_VERB_RETRIEVE;
+    }
+    if (!wanted)
+        return true;
+    PxBaseSettings settings = {.log_path = args->db,
+                               .data_path = args->data,
+                               .create = retrieves && (creates || plan->mover.way != PX_WAY_MOVE)};
+    plan->base = px_base_open(&settings, err);
+    if (!plan->base && err->code != ERR_NOT_FOUND)
+        return false;
+    plan->mover.base = plan->retriever.base = plan->base;
+    return true;
+}
+
+/* -- the verbs -- */
 
 static bool add_doer(PxPlan *plan, PxVerb verb, Err *err)
 {
@@ -37,18 +85,34 @@ static bool add_doer(PxPlan *plan, PxVerb verb, Err *err)
     return err_set(err, ERR_UNSUPPORTED, "--then %s is not in this version", px_verb_name(verb));
 }
 
-bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, FILE *trace, PxPlan *plan, Err *err)
+static PxWay way_of(const PxThenArgs *args)
 {
-    *plan = (PxPlan){.mover = {.peer = *peer, .movescu = args->movescu, .series_first = true, .trace = trace},
-                     .retriever = {.mover = &plan->mover},
-                     .then.feedback = {.to = args->feedback ? stdout : NULL,
-                                       .terminal = isatty(STDOUT_FILENO),
-                                       .scheme = px_scheme(args->colorize)}};
+    return !strcmp(args->get, "always") ? PX_WAY_GET
+           : !strcmp(args->get, "auto") ? PX_WAY_GET_OR_MOVE
+                                        : PX_WAY_MOVE;
+}
+
+bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, const char *listener, bool creates,
+             FILE *trace, PxPlan *plan, Err *err)
+{
+    *plan = (PxPlan){
+        .mover = {.peer = *peer,
+                  .destination = listener,
+                  .movescu = args->movescu,
+                  .series_first = true,
+                  .trace = trace,
+                  .way = way_of(args)},
+        .retriever = {.mover = &plan->mover, .missing_only = args->missing_only, .arena = cli->arena},
+        .then.feedback = {.to = args->feedback ? stdout : NULL,
+                          .terminal = isatty(STDOUT_FILENO),
+                          .scheme = px_scheme(args->colorize)}};
+    if (args->move && plan->mover.way != PX_WAY_MOVE)
+        return err_set(err, ERR_USAGE, "--move and --get exclude each other");
     PxVerbs verbs;
     if (!px_verbs_parse(&verbs, args->then, err) || !px_delay_parse(&plan->retriever.delay, args->delay, err))
         return false;
     json_t *arguments = px_verbs_arguments(&verbs, args->then_args, err);
-    bool ok = arguments != NULL;
+    bool ok = arguments && open_base(args, &verbs, creates, plan, err);
     for (size_t i = 0; i < verbs.count && ok; i++)
         ok = add_doer(plan, verbs.items[i], err);
     json_decref(arguments);
@@ -63,6 +127,9 @@ bool px_plan_do(PxPlan *plan, const json_t *document, json_t **results, Err *err
 void px_plan_end(PxPlan *plan)
 {
     px_mover_close(&plan->mover);
+    textset_free(&plan->mover.classes);
+    px_base_close(plan->base);
+    plan->base = NULL;
 }
 
 void px_wait_for_user(void)

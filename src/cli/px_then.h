@@ -5,15 +5,19 @@
 
 #include "cli/px.h"
 
+#define PX_DEFAULT_DB "/tmp/log"
+
 /* NULL: not given, so that px-do can take what px-find had been told. */
 typedef struct PxThenArgs {
-    const char *db, *cube, *swift, *then, *then_args, *delay, *movescu, *colorize;
-    bool feedback, move, json, wait;
+    const char *db, *data, *cube, *swift, *then, *then_args, *delay, *movescu, *get, *colorize;
+    bool missing_only, feedback, move, json, wait;
 } PxThenArgs;
 
 #define PX_THEN_OPTIONS(Args)                                                                                \
-    {OPT_TEXT, .name = "db", .value = "PATH", .help = "the px database (default: /tmp/log)",                 \
+    {OPT_TEXT, .name = "db", .value = "PATH", .help = "the px database (default: " PX_DEFAULT_DB ")",        \
      .at = offsetof(Args, then.db)},                                                                         \
+        {OPT_TEXT, .name = "datadir", .value = "PATH",                                                       \
+         .help = "the packed tree (default: data beside the px database)", .at = offsetof(Args, then.data)}, \
         {OPT_TEXT, .name = "CUBE", .value = "KEY",                                                           \
          .help = "register: the CUBE, by its key in services/cube.json", .at = offsetof(Args, then.cube)},   \
         {OPT_TEXT, .name = "swift", .value = "KEY",                                                          \
@@ -33,8 +37,19 @@ typedef struct PxThenArgs {
          .help = "pause behind each series: seconds, dynamic (a second an image) or dynamic:N (N images a "  \
                  "second)",                                                                                  \
          .at = offsetof(Args, then.delay)},                                                                  \
-        {OPT_FLAG, .name = "move", .help = "accepted for old scripts: retrieve is a C-MOVE without it",      \
+        {OPT_FLAG, .name = "move", .help = "retrieve by C-MOVE, as without it: accepted for old scripts",    \
          .at = offsetof(Args, then.move)},                                                                   \
+        {OPT_TEXT,                                                                                           \
+         .name = "get",                                                                                      \
+         .value = "WHEN",                                                                                    \
+         .bare = "always",                                                                                   \
+         .choices = "always auto never",                                                                     \
+         .help =                                                                                             \
+             "retrieve by C-GET into the px database, which needs no listener; auto: by C-MOVE where the "   \
+             "PACS has no C-GET",                                                                            \
+         .at = offsetof(Args, then.get)},                                                                    \
+        {OPT_FLAG, .name = "missing-only", .help = "retrieve: pass over series that are complete",           \
+         .at = offsetof(Args, then.missing_only)},                                                           \
         {OPT_FLAG, .name = "json", .help = "print the result as JSON", .at = offsetof(Args, then.json)},     \
         {OPT_TEXT,                                                                                           \
          .name = "colorize",                                                                                 \
@@ -52,11 +67,17 @@ typedef struct PxPlan {
     PxThen then;
     PxMover mover;
     PxRetriever retriever;
+    PxBase *base; /* NULL: there is none */
 } PxPlan;
 
+/* The PACS as --PACS KEY names it, for what is not given. *listener: where C-MOVE is to send; NULL = to our AE title. */
+bool px_peer_of_key(Cli *cli, const char *db, const char *key, PxPeerArgs *peer, const char **listener,
+                    Err *err);
 /* The default of each option that was not given. */
 void px_then_defaults(PxThenArgs *args);
-bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, FILE *trace, PxPlan *plan, Err *err);
+/* `creates`: the database is made when there is none, for what is retrieved. */
+bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, const char *listener, bool creates,
+             FILE *trace, PxPlan *plan, Err *err);
 /* Does it all; px_then. */
 bool px_plan_do(PxPlan *plan, const json_t *document, json_t **results, Err *err);
 void px_plan_end(PxPlan *plan);

@@ -38,16 +38,28 @@ const char *px_command_find(Arena *arena, const char *findscu, const ScuPeer *pe
     return finish(arena, &out);
 }
 
-const char *px_command_move(Arena *arena, const char *movescu, const ScuPeer *peer, const char *study,
-                            const char *series, bool series_first)
+const char *px_command_move(Arena *arena, const char *movescu, const ScuPeer *peer, const char *destination,
+                            const char *study, const char *series, bool series_first)
 {
     Buf out;
     buf_init(&out, 0);
-    buf_printf(&out, "%s -S --move %s --timeout 5 -k QueryRetrieveLevel=SERIES", movescu, peer->calling_ae);
+    buf_printf(&out, "%s -S --move %s --timeout 5 -k QueryRetrieveLevel=SERIES", movescu, destination);
     if (series_first)
         buf_printf(&out, " -k SeriesInstanceUID=%s -k StudyInstanceUID=%s", series, study);
     else
         buf_printf(&out, " -k StudyInstanceUID=%s -k SeriesInstanceUID=%s", study, series);
+    put_peer(&out, peer);
+    return finish(arena, &out);
+}
+
+const char *px_command_get(Arena *arena, const ScuPeer *peer, const char *study, const char *series)
+{
+    Buf out;
+    buf_init(&out, 0);
+    buf_printf(&out,
+               "/usr/bin/getscu -S --timeout 5 -k QueryRetrieveLevel=SERIES -k StudyInstanceUID=%s -k "
+               "SeriesInstanceUID=%s",
+               study, series);
     put_peer(&out, peer);
     return finish(arena, &out);
 }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* --then retrieve: each series is sent to us, one after the other. */
+/*
+ * --then retrieve: each series is sent to us, one after the other. With a BASEMOUNT that the images come into, what was asked for and what came of it is on
+ * record, the next request waits until the images of the last one are there, and the result says how many are. A BASEMOUNT that nothing comes into (the receiver is
+ * another machine's) is noticed, and not waited for.
+ */
 #ifndef GANTRY_PX_THEN_RETRIEVE_H
 #define GANTRY_PX_THEN_RETRIEVE_H
 
@@ -18,6 +22,11 @@ bool px_delay_parse(PxDelay *delay, const char *text, Err *err);
 typedef struct PxRetriever {
     PxMover *mover;
     PxDelay delay;
+    PxBase *base;      /* NULL = none */
+    bool missing_only; /* pass over series that are complete */
+    bool filled;       /* an image came into the base since the start */
+    bool elsewhere;    /* images came, but not into the base */
+    Arena *arena;      /* lives as long as the mover */
 } PxRetriever;
 
 PxDoer px_doer_retrieve(PxRetriever *retriever);

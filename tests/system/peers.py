@@ -18,7 +18,7 @@ class Storescp(Server):
 
 
 class Dcmqrscp(Server):
-    def __init__(self, folder, hosts, aet="DCMQRSCP"):
+    def __init__(self, folder, hosts, aet="DCMQRSCP", *options):
         """`hosts`: {AE title: port} of the C-MOVE destinations."""
         self.aet, self.folder = aet, pathlib.Path(folder)
         port = free_port()
@@ -27,7 +27,7 @@ class Dcmqrscp(Server):
         table = "\n".join(f"{name.lower()} = ({name}, 127.0.0.1, {number})" for name, number in hosts.items())
         config.write_text(f"NetworkTCPPort = {port}\nMaxPDUSize = 131072\nMaxAssociations = 16\nHostTable BEGIN\n{table}\nHostTable END\n"
                           f"VendorTable BEGIN\nVendorTable END\nAETable BEGIN\n{aet} {self.folder}/db RW (500, 1024mb) ANY\nAETable END\n")
-        super().__init__(["dcmqrscp", "-c", config], port, self.folder / "dcmqrscp.log")
+        super().__init__(["dcmqrscp", *options, "-c", config], port, self.folder / "dcmqrscp.log")
 
 
 class Orthanc(Server):

@@ -43,7 +43,7 @@ def test_retrieve_what_was_found(tools, archive):
     assert found["then"]["do"] is True
     assert found["then"]["00-report"] == {"study": [{STUDY: [{}, {}]}]}
     results = found["then"]["01-retrieve"]["study"][0][STUDY]
-    assert [sorted(one) for one in results] == [["command", "data", "returncode", "status"]] * 2
+    assert [sorted(one) for one in results] == [["command", "completed", "data", "failed", "returncode", "status", "warning"]] * 2
     assert all(one["status"] == "success" for one in results)
     assert "reportData" not in found["args"] and found["args"]["SeriesInstanceUID"] == ""
     assert len(archive.files()) == 4

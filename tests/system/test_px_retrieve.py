@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""--then retrieve with a BASEMOUNT: C-GET into it, records, completeness, services by key."""
+import json
+import sqlite3
+
+import pytest
+from make_dicom import make_image
+from peers import Dcmqrscp
+from programs import run
+from test_px_query import Tools
+
+STUDY = "1.2.826.0.1.3680043.10.1499.8"
+
+
+@pytest.fixture
+def series(tmp_path):
+    """One patient, two series of two and three images."""
+    folder = tmp_path / "images"
+    for number, count in ((1, 2), (2, 3)):
+        for image in range(count):
+            make_image(folder / f"{number}-{image}.dcm", PatientID="GET", PatientName="Get^It", StudyInstanceUID=STUDY,
+                       SeriesInstanceUID=f"{STUDY}.{number}", SOPInstanceUID=f"{STUDY}.{number}.{image}", SeriesNumber=number,
+                       InstanceNumber=image + 1, SeriesDescription=f"series {number}", StudyDescription="Study", AccessionNumber="A1")
+    return folder
+
+
+@pytest.fixture
+def ours(archive, series, tmp_path):
+    run("dcmsend", "+sd", "-aec", archive.aet, "127.0.0.1", archive.port, series)
+    return Tools(tmp_path, archive.aet, archive.port)
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "base" / "log"
+
+
+def packed(log):
+    data = log.parent / "data"
+    return sorted(name for name in (path.relative_to(data) for path in data.rglob("*") if path.is_file()) if name.parts[0][0] != ".")
+
+
+def retrieve_records(log):
+    with sqlite3.connect(f"file:{log / 'gantry.sqlite'}?mode=ro", uri=True) as db:
+        tables = {row[0] for row in db.execute("select name from sqlite_master")}
+        assert "px_record" in tables
+        names = [row[1] for row in db.execute("pragma table_info(px_record)")]
+        rows = [dict(zip(names, row)) for row in db.execute("select * from px_record")]
+    return rows
+
+
+def results_of(found, position=0):
+    return found["then"][f"{position:02}-retrieve"]["study"][0][STUDY]
+
+
+@pytest.mark.asan
+def test_get_into_an_empty_place(ours, log):
+    found = ours.find("--PatientID", "GET", "--then", "retrieve", "--get", "--db", log)
+    assert [(one["status"], one["expected"], one["received"], one["completed"]) for one in results_of(found)] == [("success", 2, 2, 2), ("success", 3, 3, 3)]
+    assert all("getscu -S" in one["command"] for one in results_of(found))
+    assert len(packed(log)) == 5
+    again = ours.find("--PatientID", "GET", "--then", "retrieve", "--get", "--db", log)
+    assert [one["received"] for one in results_of(again)] == [2, 3] and len(packed(log)) == 5
+
+
+def test_one_association_for_all_series(ours, archive, log):
+    ours.find("--PatientID", "GET", "--then", "retrieve", "--get", "--db", log)
+    shown = ours("px-find", "--PatientID", "GET", "--then", "retrieve", "--get", "--db", log, "-v", 5, "--json").stderr
+    assert shown.count("getscu") == 2
+
+
+def test_missing_only(ours, archive, series, log):
+    ours.find("--SeriesInstanceUID", f"{STUDY}.1", "--then", "retrieve", "--get", "--db", log)
+    done = ours("px-find", "--PatientID", "GET", "--then", "retrieve", "--get", "--missing-only", "--db", log, "--withFeedBack").stdout
+    assert "All here: 002 images for series 1" in done and "Requesting 003 images for series 2" in done
+    found = ours.find("--PatientID", "GET", "--then", "retrieve", "--get", "--missing-only", "--db", log)
+    assert [one.get("complete") for one in results_of(found)] == [True, True] and len(packed(log)) == 5
+
+
+def test_no_database_is_made_by_a_plain_move(archive, ours, tmp_path, log):
+    tools = Tools(tmp_path, archive.aet, archive.port)
+    tools("px-find", "--aet", archive.aet, "--PatientID", "GET", "--then", "report", "--db", log)
+    assert not log.exists()
+
+
+def test_images_that_go_elsewhere(archive, ours, log):
+    """The archive sends to itself: --db never gets any."""
+    done = ours("px-find", "--aet", archive.aet, "--PatientID", "GET", "--then", "retrieve", "--withFeedBack", "--db", log).stdout
+    assert done.count("Nothing came into") == 1
+    found = ours.find("--aet", archive.aet, "--PatientID", "GET", "--then", "retrieve", "--db", log)
+    assert all("received" not in one and one["completed"] for one in results_of(found))
+    assert len(retrieve_records(log)) == 2
+
+
+def test_get_auto_moves_where_there_is_no_get(archive, series, tmp_path, log):
+    (tmp_path / "qr").mkdir()
+    dcmqrscp = Dcmqrscp(tmp_path / "qr", {archive.aet: archive.port}, "DCMQRSCP", "--disable-get")
+    archive.allow(dcmqrscp.aet, dcmqrscp.port)
+    run("storescu", "+sd", "-R", "-aec", dcmqrscp.aet, "127.0.0.1", dcmqrscp.port, series)
+    tools = Tools(tmp_path, dcmqrscp.aet, dcmqrscp.port)
+    try:
+        found = tools.find("--aet", archive.aet, "--PatientID", "GET", "--then", "retrieve", "--get", "auto", "--db", log)
+        done = tools("px-find", "--aet", archive.aet, "--PatientID", "GET", "--then", "retrieve", "--get", "--db", log, check=False)
+    finally:
+        dcmqrscp.kill()
+    assert [one["status"] for one in results_of(found)] == ["success", "success"] and len(archive.files()) == 5
+    assert all("movescu" in one["command"] for one in results_of(found))
+    assert done.returncode == 1 and "does not offer the service" in done.stderr
+
+
+def test_get_from_dcmqrscp(dcmqrscp, series, tmp_path, log):
+    run("storescu", "+sd", "-R", "-aec", dcmqrscp.aet, "127.0.0.1", dcmqrscp.port, series)
+    found = Tools(tmp_path, dcmqrscp.aet, dcmqrscp.port).find("--PatientID", "GET", "--then", "retrieve", "--get", "--db", log)
+    assert [one["status"] for one in results_of(found)] == ["success", "success"] and len(packed(log)) == 5
+
+
+def test_a_database_that_cannot_be_made(ours, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = ours("px-find", "--PatientID", "GET", "--then", "retrieve", "--get", "--db", tmp_path / "file" / "log", "--json", check=False)
+    assert done.returncode == 1 and str(tmp_path / "file") in done.stderr and not done.stdout
+
+
+def test_move_and_get_exclude_each_other(ours, log):
+    assert ours("px-find", "--PatientID", "GET", "--then", "retrieve", "--get", "--move", "--db", log, check=False).returncode == 2
+
+
+@pytest.mark.asan
+def test_the_pacs_by_its_key(archive, ours, log, tmp_path):
+    (log.parent / "services").mkdir(parents=True)
+    (log.parent / "services/pacs.json").write_text(json.dumps({"here": {"aet": "OTHER", "aec": archive.aet, "ip": "127.0.0.1", "port": str(archive.port)}}))
+    found = json.loads(ours.plain("px-find", "--PACS", "here", "--db", log, "--PatientID", "GET", "--json").stdout)
+    assert len(found["data"]) == 1 and found["args"]["aec"] == archive.aet and found["args"]["PACS"] == "here"
+    done = ours.plain("px-find", "--PACS", "nowhere", "--db", log, "--PatientID", "GET", "--json", check=False)
+    assert done.returncode == 1 and "nowhere" in done.stderr and "here" in done.stderr
+    done = ours.plain("px-find", "--PACS", "here", "--aec", "STRANGER", "--db", log, "--PatientID", "GET", "-v", 5, check=False)
+    assert "-aec STRANGER -aet OTHER 127.0.0.1" in done.stderr
