@@ -142,9 +142,8 @@ int folders_of_name(Folders *folders, const char *name, Err *err)
 
 bool folders_sync(Folders *folders, Err *err)
 {
-    for (size_t i = 0; i < folders->count; i++)
-        if (!file_sync(folders->list[i].fd, "a folder of the archive", err))
-            return false;
+    if (!sync_folders(folders->store, folders->list, folders->count, err))
+        return false;
     for (size_t i = 0; i < folders->count; i++)
         remember(folders->store, folders->list[i].path);
     return true;

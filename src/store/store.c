@@ -36,6 +36,7 @@ void store_close(Store *store)
 {
     if (!store)
         return;
+    pool_finish(store->helpers);
     session_close(&store->session);
     if (store->root >= 0)
         close(store->root);

@@ -3,6 +3,7 @@
 #ifndef GANTRY_STORE_STORE_INTERNAL_H
 #define GANTRY_STORE_STORE_INTERNAL_H
 
+#include "base/queue.h"
 #include "store/store.h"
 
 #include <openssl/evp.h>
@@ -30,8 +31,9 @@ struct Store {
     Session session;
     atomic_uint_fast64_t next_put;
     EVP_MD *sha256;
-    pthread_mutex_t known_lock;    /* guards `known` */
+    pthread_mutex_t known_lock;    /* guards `known`, and the making of `helpers` */
     uint64_t known[KNOWN_FOLDERS]; /* hashes of folders that are durable up to the root */
+    Pool *helpers;                 /* sync.c */
 };
 
 struct StorePut {
@@ -83,6 +85,10 @@ bool folders_sync(Folders *folders, Err *err);
 void folders_free(Folders *folders);
 /* Some folder was removed: nothing is known any more. */
 void folders_forget(Store *store);
+
+/* -- sync.c -- */
+/* Syncs them all, side by side. False with the first error. */
+bool sync_folders(Store *store, const Folder *list, size_t count, Err *err);
 
 /* The part behind the last slash. */
 const char *last_part(const char *name);
