@@ -43,8 +43,9 @@ static const Option options[] = {
     {OPT_TEXT, .name = "reportLayout", .value = "JSON",
      .help = "the whole layout: {\"header\":{\"study\":[],\"series\":[]},\"body\":{\"series\":[]}}",
      .at = offsetof(Args, layout)},
-    {OPT_TEXT, .name = "seriesSpecial", .value = "NAME", .help = "seriesStatus: not in this version",
-     .at = offsetof(Args, special)},
+    {OPT_TEXT, .name = "seriesSpecial", .value = "NAME",
+     .help = "seriesStatus: the status of each series is there under this name, as --then status found it",
+     .choices = "seriesStatus", .at = offsetof(Args, special)},
     {OPT_TEXT, .name = "reportHeaderStudyTags", .value = "LIST",
      .help = "attributes of the study in the header", .at = offsetof(Args, header_study)},
     {OPT_TEXT, .name = "reportHeaderSeriesTags", .value = "LIST",
@@ -70,8 +71,7 @@ static bool layout_of(const Args *a, Arena *arena, PxReport *report, Err *err)
     report->csv_prettify = a->csv_prettify;
     report->csv_summarize = a->csv_summarize;
     report->csv_separator = a->separator;
-    if (*a->special)
-        return err_set(err, ERR_UNSUPPORTED, "--seriesSpecial %.40s is not in this version", a->special);
+    report->series_status = *a->special != 0;
     if (*a->layout)
         return px_layout_parse(report, arena, a->layout, err);
     report->body_given = a->body_series != NULL;
@@ -97,7 +97,7 @@ static int show_failure(const Cli *cli, const Args *a, const json_t *document, P
     return cli_fail(cli, "the query that should be reported on had failed");
 }
 
-static int report_on(const Cli *cli, const Args *a, const PxReport *report, const json_t *document)
+static int report_on(const Cli *cli, const Args *a, const PxReport *report, json_t *document)
 {
     Err err = {0};
     if (a->json)
@@ -106,6 +106,8 @@ static int report_on(const Cli *cli, const Args *a, const PxReport *report, cons
         return show_failure(cli, a, document, report->scheme);
     if (!*a->print || !a->ask.verbosity)
         return EXIT_OK;
+    if (report->series_status)
+        px_status_annotate(document);
     Buf out;
     buf_init(&out, 0);
     bool ok = px_report(report, document, &out, &err);

@@ -4,7 +4,7 @@
  *
  * Owns: the documents that the tools hand to each other as JSON (document.h), the query of studies and their series (query.h),
  * reports (report.h), what is done with each series found (then.h), the names of packed objects (template.h), the service files (services.h),
- * requests over HTTP (http_client.h).
+ * requests over HTTP (http_client.h), how far a series has come (status.h), pypx's tree of JSON records (tree.h).
  *
  * Promises: one process, associations are reused, every wait has a deadline and every answer a bound. Documents have the keys and the text of
  * classic pypx, so that programs written for it read them; `command` says what would have been asked with DCMTK's tools, nothing of it is run.
@@ -20,8 +20,10 @@
 #include "px/report.h"
 #include "px/retrieve.h"
 #include "px/services.h"
+#include "px/status.h"
 #include "px/template.h"
 #include "px/then.h"
 #include "px/then_retrieve.h"
+#include "px/tree.h"
 
 #endif

@@ -172,8 +172,9 @@ static void copy_values(json_t *to, Arena *arena, const json_t *record, const ch
         json_object_set_new(to, names[i], px_text(px_look_up(arena, record, names[i], false)));
 }
 
-static json_t *study_json(const PxView *view)
+static json_t *study_json(const PxView *view, bool status)
 {
+    static const char *const special = "seriesStatus";
     static const char *const identity[] = {"SeriesInstanceUID", "SeriesNumber",
                                            "NumberOfSeriesRelatedInstances"};
     json_t *object = json_object(), *header = json_object(), *body = json_array(), *uids = json_array();
@@ -186,6 +187,8 @@ static json_t *study_json(const PxView *view)
         json_t *row = json_object(), *uid = json_object();
         copy_values(row, view->arena, series, view->body->items, view->body->count);
         copy_values(uid, view->arena, series, identity, 3);
+        if (status)
+            copy_values(uid, view->arena, series, &special, 1);
         json_array_append_new(body, row);
         json_array_append_new(uids, uid);
     }
@@ -217,7 +220,7 @@ static void report_study(const PxReport *report, const PxView *view, json_t *lis
         px_report_csv(report, view, out);
         break;
     case PX_REPORT_JSON:
-        json_array_append_new(list, study_json(view));
+        json_array_append_new(list, study_json(view, report->series_status));
         break;
     }
 }

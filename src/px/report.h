@@ -31,7 +31,8 @@ typedef struct PxReport {
     bool csv_headers, csv_prettify, csv_summarize;
     const char *csv_separator;
     PxNames header_study, header_series, body_series;
-    bool body_given; /* else CSV has descriptions and numbers of images */
+    bool series_status; /* of each series, among what JSON says of it */
+    bool body_given;    /* else CSV has descriptions and numbers of images */
 } PxReport;
 
 void px_report_defaults(PxReport *report);

@@ -5,46 +5,7 @@
 
 #include <sys/wait.h>
 
-#include "../archive/archive_fixture.h"
-
-static PxBase *base;
-
-static PxBaseSettings in_top(bool create)
-{
-    static char log[80], data[80];
-    snprintf(log, sizeof log, "%s/log", top);
-    snprintf(data, sizeof data, "%s/data", top);
-    return (PxBaseSettings){.log_path = log, .data_path = data, .create = create, .notice = take_notice};
-}
-
-static void open_base(void)
-{
-    Err err = {0};
-    PxBaseSettings wish = in_top(true);
-    base = px_base_open(&wish, &err);
-    if (!base)
-        fail_msg("%s", err.text);
-    archive = px_base_archive(base, &err);
-    if (!archive)
-        fail_msg("%s", err.text);
-}
-
-static int make_base(void **state)
-{
-    memcpy(top, "/tmp/gantry-px-base-XXXXXX", sizeof "/tmp/gantry-px-base-XXXXXX");
-    if (!mkdtemp(top))
-        return -1;
-    notices[0] = 0;
-    open_base();
-    return 0;
-}
-
-static int drop_base(void **state)
-{
-    px_base_close(base);
-    base = NULL;
-    return nftw(top, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
+#include "base_fixture.h"
 
 static void reopen_base(void)
 {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/*
+ * pypx's tree of JSON records below LOG: patientData, studyData, seriesData. Programs that read it find there what pypx would have written, with its names, members and order;
+ * what pypx writes as "Not defined" or as Python prints it is written so. Here the tree is a copy: the truth is the index, and what is lost of the tree can be exported again.
+ *
+ * Files come whole into their places (a temporary file in the root, then a rename), so that readers see no half of one. What a file of a series says of patient, study and
+ * series is said by the first object, later ones do not change it. Any number of processes may write one tree. Locks that pypx left behind are not looked at.
+ *
+ * Identifiers are file names as they are, where they can be; what could leave its folder or is too long is encoded.
+ */
+#ifndef GANTRY_PX_TREE_H
+#define GANTRY_PX_TREE_H
+
+#include "px/base.h"
+
+/* -- names -- */
+
+typedef enum PxTreeFile {
+    PX_TREE_PATIENT,      /* patientData/PATIENT.json */
+    PX_TREE_STUDY,        /* studyData/STUDY-meta.json */
+    PX_TREE_STUDY_SERIES, /* studyData/STUDY-series/SERIES-meta.json; SERIES NULL: the folder */
+    PX_TREE_SERIES,       /* seriesData/SERIES-meta.json */
+    PX_TREE_IMAGE,        /* seriesData/SERIES-img/IMAGE.json; IMAGE NULL: the folder */
+} PxTreeFile;
+
+/* Below the root, in the arena. `first` is PATIENT, STUDY or SERIES, `second` what follows; else NULL. */
+const char *px_tree_name(Arena *arena, PxTreeFile file, const char *first, const char *second);
+/* seriesData/SERIES-push.json … */
+const char *px_tree_table_name(Arena *arena, PxTable table, const char *series);
+
+/* -- what the files say -- */
+
+/* All of an object that its records need, read from its file; lives in the arena. Large values are left out. */
+const DcmDataset *px_tree_read_object(Arena *arena, const PxObject *object, Err *err);
+json_t *px_tree_patient(const DcmDataset *dataset); /* without StudyList */
+json_t *px_tree_study(const DcmDataset *dataset);
+json_t *px_tree_study_series(const DcmDataset *dataset, const PxObject *object);
+json_t *px_tree_series(const DcmDataset *dataset);
+/* The record of an image: `series` (px_tree_series) and what stat(2) says of the file. ERR_NOT_FOUND when it is gone. */
+json_t *px_tree_image(const json_t *series, const PxObject *object, Err *err);
+
+/* -- writing -- */
+
+typedef struct PxTree PxTree;
+
+/* `root` NULL = the database's folder. It is made when it is not there. A tree may be used by several threads. */
+PxTree *px_tree_open(PxBase *base, const char *root, Err *err);
+void px_tree_close(PxTree *tree);
+/* All records of an object that is in the index. */
+bool px_tree_object(PxTree *tree, const PxObject *object, Err *err);
+/* The file of a table, as the table is now. */
+bool px_tree_record(PxTree *tree, PxTable table, const char *series, Err *err);
+
+#endif
