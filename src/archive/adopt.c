@@ -6,9 +6,13 @@
  */
 #include "archive/archive_internal.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEAD = 4096, LOOK_MS = 20 };
 
 /* Clocks are set back now and then; looking at an hour more costs little. */
 #define CLOCK_SLACK_US INT64_C(3600000000)
@@ -17,7 +21,7 @@
 struct Adoption {
     Archive *archive;
     pthread_t thread;
-    atomic_bool stop;
+    atomic_bool stop, ended;
     Arena *arena; /* for one file at a time */
     size_t adopted, bad;
     bool hangs; /* the committer has not answered */
@@ -46,15 +50,28 @@ static bool fits(const IdxFile *row, const char *path, const struct stat *st)
            mtime <= row->end_us + MTIME_SLACK_US;
 }
 
+bool adoption_read_meta(const char *path, DcmFileMeta *meta)
+{
+    uint8_t head[HEAD];
+    bool more;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
+    if (fd >= 0)
+        close(fd);
+    return n > 0 && dcm_file_meta_parse(span_of(head, (size_t)n), n == HEAD, meta, &more, NULL);
+}
+
 bool adoption_is_indexed(Archive *archive, Arena *arena, const char *name)
 {
-    const char *slash = strrchr(name, '/');
+    const char *slash = strrchr(name, '/'), *uid = slash ? slash + 1 : name;
     char *path = store_path(archive->store, name);
     struct stat st;
+    DcmFileMeta meta = {0};
     IdxFile row;
     Err ignored;
-    bool indexed = path && stat(path, &st) == 0 &&
-                   idx_instance(archive->index, arena, slash ? slash + 1 : name, &row, &ignored) &&
+    if (path && archive_names_are_foreign(archive))
+        uid = adoption_read_meta(path, &meta) ? meta.sop_instance : "";
+    bool indexed = path && stat(path, &st) == 0 && idx_instance(archive->index, arena, uid, &row, &ignored) &&
                    fits(&row, path, &st);
     free(path);
     return indexed;
@@ -125,6 +142,7 @@ static void *adoption_main(void *ctx)
     } else if (err.code != ERR_CANCELLED) {
         archive_notice(archive, LOG_ERROR, "cannot look for objects that are not indexed: %s", err.text);
     }
+    atomic_store(&a->ended, true);
     return NULL;
 }
 
@@ -142,10 +160,13 @@ Adoption *adoption_start(Archive *archive)
     return a;
 }
 
-void adoption_stop(Adoption *a)
+void adoption_stop(Adoption *a, int64_t wait_ms)
 {
     if (!a)
         return;
+    Deadline deadline = deadline_in(wait_ms);
+    while (!atomic_load(&a->ended) && !deadline_passed(deadline))
+        clock_sleep_ms(LOOK_MS);
     atomic_store(&a->stop, true);
     pthread_join(a->thread, NULL);
     arena_free(a->arena);

@@ -185,7 +185,7 @@ void arc_close(Archive *archive)
     if (!archive)
         return;
     healing_stop(archive->healing);
-    adoption_stop(archive->adoption);
+    adoption_stop(archive->adoption, archive->settings.adoption_wait_ms);
     spool_stop(archive->spool);
     if (!wait_idle(archive)) {
         /* Freeing under a running ingest would be worse than a leak at the end of a process. */

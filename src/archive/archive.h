@@ -33,6 +33,17 @@ typedef enum ArcDuplicates { ARC_KEEP_FIRST, ARC_KEEP_BOTH, ARC_REPLACE } ArcDup
 /* What happens inside, for the service's log. Called from any thread; must not block long. `detail` holds no patient data. */
 typedef void (*ArcNotice)(void *ctx, int log_level, const char *logger, const char *detail);
 
+/*
+ * What objects are called in the store. `name` makes the name of an object out of its head (all attributes below the functional groups with values up to
+ * 64 KiB), in the arena: a safe relative path (base/file.h) with parts of at most 200 bytes, none of which begins with '.', and without control
+ * characters; the same one for the same object whenever it is asked for. NULL and err when the object shall not be taken. Called from any thread.
+ * Two objects may be given one name: the later one is then stored beside the first, with a hash of its UID in its name.
+ */
+typedef struct ArcLayout {
+    const char *(*name)(void *ctx, Arena *arena, const DcmDataset *head, Err *err);
+    void *ctx;
+} ArcLayout;
+
 typedef struct ArcSettings {
     const char *data_path; /* the store's root */
     const char *temp_path;
@@ -40,6 +51,7 @@ typedef struct ArcSettings {
     const char *index_path; /* SQLite */
     const IdxSettings
         *index; /* in place of index_path: any driver. Read by arc_open only; NULL = SQLite at index_path */
+    ArcLayout layout;         /* name NULL: PatientID/Study/Series/Instance, see archive/layout.c */
     ArcDuplicates duplicates; /* default: replace (SPHERE overwrites the file) */
     size_t group_max;         /* objects per commit; 0 = 64 */
     bool
@@ -47,6 +59,8 @@ typedef struct ArcSettings {
     /* For servers: opens although the database cannot be reached, and goes on without it. Off: whatever needs the index fails meanwhile. */
     bool outlasts_index;
     bool search_in_file; /* while the index cannot be reached, queries and retrievals look into the files */
+    /* arc_close gives the adoption after an unclean stop so long to come to its end, which tools that live for a moment want; 0 = cuts it short. */
+    int64_t adoption_wait_ms;
     ArcNotice notice;
     void *notice_ctx; /* may be NULL */
 } ArcSettings;
@@ -71,6 +85,8 @@ typedef struct ArcIncoming {
     const char *sop_class, *sop_instance; /* as announced; NULL = as the data set says */
     const char *source_ae;                /* calling AE title; goes into the file meta; NULL = none */
     const char *study;                    /* the object must be of this study, else A900; NULL = any */
+    const Span *
+        head; /* what stands in front of the data set, kept byte for byte; NULL = file meta information is made */
 } ArcIncoming;
 
 typedef enum ArcOutcome {
@@ -89,6 +105,7 @@ typedef struct ArcStored {
     char sop_class[65], sop_instance[65], series[65], study[65];
     uint64_t size;
     unsigned defects; /* DcmDefect bits that were tolerated */
+    bool beside;      /* its name was taken by another object (ArcLayout) */
 } ArcStored;
 
 /* Begins an object whose data set (no meta) will be written. NULL and err (no space, bad UID …) on failure. */
@@ -102,6 +119,8 @@ bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err);
 void arc_ingest_abandon(ArcIngest *ingest);
 /* A whole Part 10 file, copied in (its meta is made anew, the data set kept byte for byte). */
 bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err);
+/* The same, but the copy is the file, byte for byte, with its meta information (unless the object was there already: ARC_SAME). */
+bool arc_ingest_file_as_is(Archive *archive, const char *path, ArcStored *out, Err *err);
 /* Objects that wait for the committer, or for the database to be back. */
 size_t arc_ingest_waiting(Archive *archive);
 /* Objects that wait for the database, by what the folder for temporary files says: without opening the archive. */

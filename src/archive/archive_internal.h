@@ -7,6 +7,7 @@
 #include "archive/filescan.h"
 #include "base/log.h"
 #include "base/queue.h"
+#include "dicom/part10.h"
 #include "dicom/scan.h"
 #include "store/store.h"
 
@@ -23,6 +24,14 @@ const char *layout_name(Arena *arena, Span patient_id, Span study, Span series, 
 const char *layout_part(Arena *arena, Span value);
 /* The name of other content under the same UID (ARC_KEEP_BOTH). */
 const char *layout_variant(Arena *arena, const char *name, const uint8_t content[16]);
+/* The name of an object whose own one is another object's: "_" and hex digits of a hash of its UID in front of the extension, more of them
+   with each try (from 1). */
+const char *layout_beside(Arena *arena, const char *name, const char *sop_instance, unsigned attempt);
+/* The name of an object in this archive; NULL and err when the layout does not take it. */
+const char *archive_name(Archive *archive, Arena *arena, const IdxFile *file, const DcmDataset *head,
+                         Err *err);
+/* Do names not say what the objects are? */
+bool archive_names_are_foreign(const Archive *archive);
 
 /* -- inspect.c: an object read as its bytes pass by -- */
 typedef struct Inspector {
@@ -82,8 +91,9 @@ typedef struct Job {
     Arena *arena; /* strings of `file`, names */
     const DcmDataset *head;
     IdxFile file;
-    const char *name; /* in the store */
-    bool again;       /* JOB_ADOPT: its row is made anew even when nothing changed */
+    const char *name;  /* in the store */
+    const char *plain; /* what the layout calls it, when `name` is one beside that */
+    bool again;        /* JOB_ADOPT: its row is made anew even when nothing changed */
     bool
         if_gone; /* JOB_REMOVE: only when its file is not there. Outcome ARC_STORED when a row went, else ARC_SAME */
     StorePut *put; /* JOB_INGEST: ended and synced */
@@ -99,7 +109,7 @@ typedef struct Job {
     StorePut *previous;   /* what the name held before */
     const char
         *waits; /* name to be noted in the spool: the index cannot be asked, or did not take it in time */
-    unsigned rounds;
+    unsigned rounds, beside; /* how often its name turned out to be another object's */
 
     pthread_mutex_t lock; /* guards the two below */
     pthread_cond_t changed;
@@ -146,13 +156,16 @@ bool quarantine_take(Quarantine *quarantine, const QuarantineCase *object, Err *
 typedef struct Adoption Adoption;
 /* NULL when there is nothing to do. */
 Adoption *adoption_start(Archive *archive);
-void adoption_stop(Adoption *adoption);
-/* Does the index know this file of the store, by its name, size and time? A name made by the layout ends in the SOP Instance UID when
-   that is clean; other names it does not know. */
+/* Cuts it short after wait_ms. */
+void adoption_stop(Adoption *adoption, int64_t wait_ms);
+/* Does the index know this file of the store, by its UID, size and time? A name made by layout.c ends in the SOP Instance UID when that is
+   clean; under other layouts the file meta information says it. Files that say it otherwise it does not know. */
 bool adoption_is_indexed(Archive *archive, Arena *arena, const char *name);
 /* Reads an object of the store that the index may not know. The job is ready for the committer. */
 bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
                    const atomic_bool *cancel, Err *err);
+/* The file meta information of a file; false when it has none. */
+bool adoption_read_meta(const char *path, DcmFileMeta *meta);
 
 /* -- spool.c: objects that wait for the index. NULL for archives that do not let them wait. -- */
 typedef struct Spool Spool;

@@ -56,11 +56,41 @@ static bool index_found(Archive *archive, const Job *found, Err *err)
     return false;
 }
 
+/* Did a layout give another object the same name? */
+static bool is_taken(Archive *archive, const Job *job)
+{
+    if (!archive_names_are_foreign(archive))
+        return false;
+    Arena *arena = arena_new(0);
+    Inspector inspector;
+    IdxFile there = {0};
+    Err ignored;
+    bool taken = inspect_head(&inspector, arena, job->file.path, 0, &there, &ignored) &&
+                 strcmp(there.sop_instance, job->file.sop_instance) != 0;
+    inspector_end(&inspector);
+    arena_free(arena);
+    return taken;
+}
+
+/* Both stay: this one gets a name of its own. */
+static void go_beside(Job *job)
+{
+    if (!job->plain)
+        job->plain = job->name;
+    job->name = layout_beside(job->arena, job->plain, job->file.sop_instance, ++job->beside);
+    job->over = OVER_NOTHING;
+    err_set(&job->err, ERR_EXISTS, "again in the next round");
+}
+
 /* The name is taken by a file the index does not know (an index that was lost, a stop between publishing and indexing) or cannot be asked
    about. Other content of the same UID is indexed, and the new object meets it in the next round; anything else makes room. */
 static void meet_orphan(Committer *c, Job *job)
 {
     Archive *archive = c->archive;
+    if (is_taken(archive, job)) {
+        go_beside(job);
+        return;
+    }
     Job orphan;
     Inspector inspector;
     Err err;
@@ -97,6 +127,13 @@ static void take_publish_result(Committer *c, Job *job, StorePublish *member)
     }
 }
 
+/* Under a foreign layout the name of an object that lay elsewhere may be another object's. */
+static bool replaces(const Archive *archive, const Job *job)
+{
+    return job->over != OVER_NOTHING ||
+           (job->outcome == ARC_REPLACED && !(job->obsolete && archive_names_are_foreign(archive)));
+}
+
 static void publish(Committer *c, Job **group, size_t n)
 {
     size_t count = 0;
@@ -112,7 +149,7 @@ static void publish(Committer *c, Job **group, size_t n)
         c->publish[count++] = (StorePublish){
             .put = job->put,
             .name = job->name,
-            .replace = job->over != OVER_NOTHING || job->outcome == ARC_REPLACED,
+            .replace = replaces(c->archive, job),
         };
     }
     int64_t began = clock_ns();

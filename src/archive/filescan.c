@@ -105,7 +105,9 @@ static size_t thread_count(void)
 
 ArcFileScan *arc_filescan_open(const ArcFileWish *wish, Err *err)
 {
-    FileWalk *walk = filewalk_open(wish->data_path, wish->temp_path, &wish->only, wish->whole_patients, err);
+    static const IdxSelection any = {.everything = true};
+    FileWalk *walk = filewalk_open(wish->data_path, wish->temp_path, wish->foreign_names ? &any : &wish->only,
+                                   wish->whole_patients, err);
     if (!walk)
         return NULL;
     ArcFileScan *s = calloc(1, sizeof *s);
@@ -208,6 +210,7 @@ ArcFileScan *archive_scan_files(Archive *archive, const ArcFileWish *wish, Err *
     own.data_path = archive->settings.data_path;
     own.temp_path = archive->settings.temp_path;
     own.like = archive->index;
+    own.foreign_names = archive_names_are_foreign(archive);
     if (!take_place(&archive->file_scans, &own, err))
         return NULL;
     ArcFileScan *scan = arc_filescan_open(&own, err);
@@ -369,7 +372,7 @@ static bool list_patient(ArcFileScan *s, Err *err)
 static bool gather(ArcFileScan *s, Err *err)
 {
     bool ok = true, enter;
-    while (ok && !s->ended && (s->wish.at_once || s->objects + s->listed < BATCH)) {
+    while (ok && !s->ended && (s->wish.at_once || s->wish.foreign_names || s->objects + s->listed < BATCH)) {
         ok = may_go_on(s, err) && filewalk_patient(s->walk, &enter, &s->ended, err);
         if (ok && enter)
             ok = list_patient(s, err);

@@ -23,6 +23,7 @@ typedef struct ArcFileWish {
     IdxSelection only;
     bool whole_patients; /* of whom `only` has something: all their objects, for counting */
     bool at_once;
+    bool foreign_names; /* they say nothing: all files are looked at, and make one batch */
     /* Asked now and then; true ends the scan with ERR_CANCELLED. NULL = never. */
     bool (*stopped)(void *ctx);
     void *stopped_ctx;

@@ -3,7 +3,8 @@
  * An index that is lost, or is that of another place, comes again by itself. The index has a note for each store whose objects it has, named after the store's
  * absolute path: its rows hold such paths, too. Where a server finds an empty index beside a data folder that is not, or no such note and rows whose files
  * are gone, a thread looks at every object and hands what the index lacks to the committer, while the server is at work; then it sets the note. A pass that
- * was cut short begins again, and passes over what is there. An index without a note whose rows have files (SPHERE's, say) is taken for complete.
+ * was cut short begins again, and passes over what is there. Whether it is needed is asked before the first object comes in, which would make an empty index look
+ * like a complete one. An index without a note whose rows have files (SPHERE's, say) is taken for complete.
  */
 #include "archive/archive_internal.h"
 #include "archive/indexing.h"
@@ -32,6 +33,7 @@ struct Healing {
     atomic_bool stop, halt; /* of the thread, of the pass */
     Deadline report;
     bool missed; /* the database was away, or had no room */
+    bool sure, needed;
 };
 
 /* -- the note -- */
@@ -188,13 +190,12 @@ static bool pass(Healing *h)
 static void *healing_main(void *ctx)
 {
     Healing *h = ctx;
-    bool needed = true, sure = false;
     int64_t pause = PAUSE_FIRST_MS;
     while (spool_await_index(h->archive->spool, &h->stop)) {
         Err err;
-        if (!sure)
-            sure = is_needed(h->archive, &needed, &err);
-        if (sure && (!needed || pass(h)))
+        if (!h->sure)
+            h->sure = is_needed(h->archive, &h->needed, &err);
+        if (h->sure && (!h->needed || pass(h)))
             break;
         Deadline deadline = deadline_in(pause);
         pause = 2 * pause < PAUSE_MAX_MS ? 2 * pause : PAUSE_MAX_MS;
@@ -210,6 +211,8 @@ Healing *healing_start(Archive *archive)
     if (!h)
         abort();
     h->archive = archive;
+    Err err; /* the thread tries again */
+    h->sure = is_needed(archive, &h->needed, &err);
     if (pthread_create(&h->thread, NULL, healing_main, h) != 0)
         abort();
     return h;

@@ -7,7 +7,6 @@
 
 #include "archive/archive_internal.h"
 #include "base/cond.h"
-#include "dicom/part10.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-    HEAD = 4096,
     BACKLOG = 64,
     MAX_THREADS = 64,
     COPIERS = 4, /* for each reading thread: they wait for the disk most of the time */
@@ -86,18 +84,6 @@ static End end_of(const Err *why)
 
 /* -- is it there already? -- */
 
-/* The file meta information, when the file has some. */
-static bool read_meta(const char *path, DcmFileMeta *meta)
-{
-    uint8_t head[HEAD];
-    bool more;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
-    if (fd >= 0)
-        close(fd);
-    return n > 0 && dcm_file_meta_parse(span_of(head, (size_t)n), n == HEAD, meta, &more, NULL);
-}
-
 static bool is_current(const IdxFile *row, const char *path, const struct stat *st)
 {
     int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
@@ -115,7 +101,7 @@ static bool is_known(Run *run, const char *path)
     const char *name = store_name(run->archive->store, path);
     Arena *arena = arena_new(0);
     bool known = name && adoption_is_indexed(run->archive, arena, name);
-    if (!known && stat(path, &st) == 0 && read_meta(path, &meta) && *meta.sop_instance)
+    if (!known && stat(path, &st) == 0 && adoption_read_meta(path, &meta) && *meta.sop_instance)
         known = idx_instance(run->archive->index, arena, meta.sop_instance, &row, NULL) &&
                 is_current(&row, path, &st);
     arena_free(arena);
@@ -204,7 +190,7 @@ static void move_in(Run *run, const char *path)
     DcmFileMeta meta = {0};
     ArcStored stored;
     Err err = {0};
-    read_meta(path, &meta);
+    adoption_read_meta(path, &meta);
     if (store_name(run->archive->store, path)) {
         err_set(&err, ERR_REFUSED, "it lies in the data folder of the archive; it stays");
         report(run, END_KEPT, path, 0, &err);

@@ -33,6 +33,7 @@ struct ArcIngest {
     ArcIncoming incoming; /* strings in job.arena */
     Inspector inspector;
     StorePut *put;
+    Span head;   /* incoming.head */
     Buf pending; /* the data set's first bytes, until the meta in front of them can be written */
     bool has_meta;
     bool keeps_bad;          /* a data set that cannot be understood goes to quarantine */
@@ -118,6 +119,10 @@ ArcIngest *arc_ingest_begin(Archive *archive, const ArcIncoming *incoming, Err *
         .source_ae = copy(ingest, incoming->source_ae),
         .study = copy(ingest, incoming->study),
     };
+    if (incoming->head) {
+        ingest->head = arena_span(ingest->job.arena, *incoming->head);
+        ingest->incoming.head = &ingest->head;
+    }
     ingest->other_class = ingest->incoming.sop_class;
     ingest->job.file.begin_us = clock_wall_us();
     buf_init(&ingest->pending, 0);
@@ -134,6 +139,16 @@ static bool agrees(const char *announced, const char *found, const char *what, E
                    announced);
 }
 
+/* As the data set has it, or else as it was announced. */
+static bool make_meta(const ArcIngest *ingest, const char *sop_class, const char *sop_instance, Buf *meta,
+                      Err *err)
+{
+    const ArcIncoming *in = &ingest->incoming;
+    return dcm_file_meta_write(meta, *sop_class || !ingest->other_class ? sop_class : ingest->other_class,
+                               *sop_instance || !in->sop_instance ? sop_instance : in->sop_instance,
+                               in->transfer_syntax, in->source_ae, err);
+}
+
 /* Writes preamble, meta and what was held back. Called once the data set's UIDs have passed, or at the end. */
 static bool write_meta(ArcIngest *ingest, Err *err)
 {
@@ -146,11 +161,10 @@ static bool write_meta(ArcIngest *ingest, Err *err)
         return false;
     Buf meta;
     buf_init(&meta, 0);
-    bool ok = dcm_file_meta_write(&meta, *sop_class || !ingest->other_class ? sop_class : ingest->other_class,
-                                  *sop_instance || !in->sop_instance ? sop_instance : in->sop_instance,
-                                  in->transfer_syntax, in->source_ae, err) &&
-              store_put_write(ingest->put, buf_span(&meta), err);
-    ingest->job.file.data_offset = meta.n;
+    bool ok = in->head || make_meta(ingest, sop_class, sop_instance, &meta, err);
+    Span head = in->head ? *in->head : buf_span(&meta);
+    ok = ok && store_put_write(ingest->put, head, err);
+    ingest->job.file.data_offset = head.n;
     store_put_mark_content(ingest->put);
     ok = ok && store_put_write(ingest->put, buf_span(&ingest->pending), err);
     buf_free(&meta);
@@ -218,9 +232,8 @@ static bool understand(ArcIngest *ingest, Err *err)
     file->storage_method = "FS";
     file->source_ae = ingest->incoming.source_ae;
     ingest->job.head = ingest->inspector.dataset;
-    ingest->job.name = layout_name(ingest->job.arena, span_cstr(file->patient_id), span_cstr(file->study),
-                                   span_cstr(file->series), span_cstr(file->sop_instance));
-    return true;
+    ingest->job.name = archive_name(ingest->archive, ingest->job.arena, file, ingest->job.head, err);
+    return ingest->job.name != NULL;
 }
 
 static bool take_digest(ArcIngest *ingest, Err *err)
@@ -239,8 +252,10 @@ static bool take_digest(ArcIngest *ingest, Err *err)
 static void fill_stored(const ArcIngest *ingest, ArcOutcome outcome, ArcStored *out)
 {
     const IdxFile *file = &ingest->job.file;
-    *out = (ArcStored){
-        .outcome = outcome, .size = file->size, .defects = ingest->inspector.defects | ingest->defects};
+    *out = (ArcStored){.outcome = outcome,
+                       .size = file->size,
+                       .defects = ingest->inspector.defects | ingest->defects,
+                       .beside = ingest->job.beside > 0};
     snprintf(out->sop_class, sizeof out->sop_class, "%s", file->sop_class);
     snprintf(out->sop_instance, sizeof out->sop_instance, "%s", file->sop_instance);
     snprintf(out->series, sizeof out->series, "%s", file->series);
@@ -328,13 +343,18 @@ static bool copy_data_set(ArcIngest *ingest, int fd, uint64_t at, uint8_t *chunk
     return n == 0 || err_set(err, ERR_IO, "it cannot be read to its end");
 }
 
-static bool ingest_open_file(Archive *archive, int fd, const char *source_ae, uint8_t *chunk, ArcStored *out,
-                             Err *err)
+/* `as_is`: its meta information, too. */
+static bool ingest_open_file(Archive *archive, int fd, const char *source_ae, bool as_is, uint8_t *chunk,
+                             ArcStored *out, Err *err)
 {
     DcmFileMeta meta;
     if (!read_file_meta(fd, chunk, &meta, err))
         return false;
-    ArcIncoming incoming = {.transfer_syntax = meta.transfer_syntax, .source_ae = source_ae};
+    Span head = span_of(chunk, (size_t)meta.data_offset);
+    if (as_is)
+        source_ae = meta.source_ae;
+    ArcIncoming incoming = {
+        .transfer_syntax = meta.transfer_syntax, .source_ae = source_ae, .head = as_is ? &head : NULL};
     ArcIngest *ingest = arc_ingest_begin(archive, &incoming, err);
     if (!ingest)
         return false;
@@ -347,13 +367,14 @@ static bool ingest_open_file(Archive *archive, int fd, const char *source_ae, ui
     return false;
 }
 
-bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err)
+static bool ingest_file(Archive *archive, const char *path, const char *source_ae, bool as_is, ArcStored *out,
+                        Err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     uint8_t *chunk = malloc(CHUNK);
     if (!chunk)
         abort();
-    bool ok = fd >= 0 ? ingest_open_file(archive, fd, source_ae, chunk, out, err)
+    bool ok = fd >= 0 ? ingest_open_file(archive, fd, source_ae, as_is, chunk, out, err)
                       : err_set(err, ERR_NOT_FOUND, "it cannot be opened");
     if (!ok)
         err_wrap(err, "%s", path);
@@ -361,4 +382,14 @@ bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, 
     if (fd >= 0)
         close(fd);
     return ok;
+}
+
+bool arc_ingest_file(Archive *archive, const char *path, const char *source_ae, ArcStored *out, Err *err)
+{
+    return ingest_file(archive, path, source_ae, false, out, err);
+}
+
+bool arc_ingest_file_as_is(Archive *archive, const char *path, ArcStored *out, Err *err)
+{
+    return ingest_file(archive, path, NULL, true, out, err);
 }

@@ -8,9 +8,14 @@
  *   - an encoded form longer than 200 bytes: its first 150 bytes or less, "%%" and 32 hex digits of SHA-256 of the identifier
  *   - other content under one UID: the name, "%+" and 32 hex digits of the content's digest
  * '%' never stands for itself, so the four cannot be confused with each other or with a clean identifier.
+ *
+ * A layout of the caller's (ArcLayout) may give one name to two objects, and its names do not say what an object is.
  */
 #include "archive/archive_internal.h"
 
+#include "base/file.h"
+
+#include <ctype.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,4 +122,53 @@ const char *layout_variant(Arena *arena, const char *name, const uint8_t content
     const char *variant = arena_span_cstr(arena, buf_span(&out));
     buf_free(&out);
     return variant;
+}
+
+const char *layout_beside(Arena *arena, const char *name, const char *sop_instance, unsigned attempt)
+{
+    enum { DIGITS_FIRST = 7, DIGITS_NEXT = 16, DIGITS_MAX = 32 };
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    size_t digits = attempt <= 1 ? DIGITS_FIRST : attempt == 2 ? DIGITS_NEXT : DIGITS_MAX;
+    const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
+    size_t stem = dot && isalpha((unsigned char)dot[1]) ? (size_t)(dot - name) : strlen(name);
+    Buf hex;
+    buf_init(&hex, 0);
+    EVP_Digest(sop_instance, strlen(sop_instance), digest, &n, EVP_sha256(), NULL);
+    append_hex(&hex, digest, DIGITS_MAX / 2, false);
+    const char *out =
+        arena_printf(arena, "%.*s_%.*s%s", (int)stem, name, (int)digits, buf_cstr(&hex), name + stem);
+    buf_free(&hex);
+    return out;
+}
+
+/* -- of this archive -- */
+
+bool archive_names_are_foreign(const Archive *archive)
+{
+    return archive->settings.layout.name != NULL;
+}
+
+static bool is_name(const char *name)
+{
+    if (!file_is_safe_relative(name) || *name == '.' || strstr(name, "/."))
+        return false;
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            return false;
+    return true;
+}
+
+const char *archive_name(Archive *archive, Arena *arena, const IdxFile *file, const DcmDataset *head,
+                         Err *err)
+{
+    const ArcLayout *layout = &archive->settings.layout;
+    if (!layout->name)
+        return layout_name(arena, span_cstr(file->patient_id), span_cstr(file->study),
+                           span_cstr(file->series), span_cstr(file->sop_instance));
+    const char *name = layout->name(layout->ctx, arena, head, err);
+    if (!name || is_name(name))
+        return name;
+    err_set(err, ERR_INTERNAL, "the layout made a name that cannot be used");
+    return NULL;
 }

@@ -152,23 +152,43 @@ void px_base_close(PxBase *base)
     arc_close(base->archive);
     idx_close(base->index);
     px_db_close(base->db);
+    px_templates_free(base->classic);
     pthread_mutex_destroy(&base->opening);
     arena_free(base->strings);
     free(base);
 }
 
+/* -- names in the tree -- */
+
+static const char *name_object(void *ctx, Arena *arena, const DcmDataset *head, Err *err)
+{
+    return px_templates_path(ctx, arena, head, err);
+}
+
+static const PxTemplates *templates_of(PxBase *base, Err *err)
+{
+    if (!base->settings.templates && !base->classic)
+        base->classic = px_templates_parse(&px_templates_classic, PX_MISSING_NAME, err);
+    return base->settings.templates ? base->settings.templates : base->classic;
+}
+
 static Archive *open_archive(PxBase *base, Err *err)
 {
     const char *data = base->settings.data_path;
+    const PxTemplates *templates = templates_of(base, err);
+    if (!templates)
+        return NULL;
     IdxSettings index = index_settings(base);
     index.readers = 0;
     ArcSettings settings = {.data_path = data,
                             .temp_path = in_folder(base, data, ".tmp_data"),
                             .quarantine_path = in_folder(base, base->settings.log_path, "quarantine"),
                             .index = &index,
+                            .layout = {.name = name_object, .ctx = (void *)(uintptr_t)templates},
                             .duplicates = ARC_REPLACE, /* as pypx: the later copy */
                             .check_class = true,
                             .outlasts_index = base->settings.serves,
+                            .adoption_wait_ms = base->settings.serves ? 0 : ADOPTION_WAIT_MS,
                             .notice = base->settings.notice,
                             .notice_ctx = base->settings.notice_ctx};
     return arc_open(&settings, err);

@@ -14,11 +14,11 @@
 #include "archive/archive.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "px/template.h"
 
 #include <jansson.h>
 
 typedef struct PxBase PxBase;
-typedef struct PxTemplates PxTemplates; /* px/template.h */
 
 typedef struct PxBaseSettings {
     const char *log_path;         /* --db, --logdir */

@@ -51,6 +51,7 @@ struct PxBase {
     Arena *strings;
     PxBaseSettings settings; /* strings in `strings`, absolute */
     const char *path;        /* of the database */
+    PxTemplates *classic;    /* when the settings have no templates; ours */
     PxDb *db;
     pthread_mutex_t opening; /* guards the two below */
     Archive *archive;

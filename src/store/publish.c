@@ -118,7 +118,8 @@ static bool publish_pass(Store *store, StorePublish *group, size_t n)
     err_clear(&err);
     bool all = true;
     for (size_t i = 0; i < n; i++)
-        group[i].ok = prepare(&group[i]) && store_put_sync(group[i].put, &group[i].err);
+        group[i].ok = prepare(&group[i]) && session_make_durable(&store->session, &group[i].err) &&
+                      store_put_sync(group[i].put, &group[i].err);
     for (size_t i = 0; i < n; i++)
         group[i].ok = group[i].ok && place(store, &folders, &group[i]);
     bool synced = folders_sync(&folders, &err);

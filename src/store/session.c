@@ -5,7 +5,9 @@
  * removed; the folder stays as the memory of an unclean stop until store_forget_unclean. The lock file's
  * modification time is the process's last checkpoint.
  *
- * TEMP/lock is held for the moment of opening, so that two openers do not take each other's new folder for a dead one.
+ * TEMP/lock is held for the moment of opening, so that two openers do not take each other's new folder for a dead one. Who finds a dead
+ * one's folder holds its lock from then on, so that of many processes one sees to what it left; the others take it for
+ * one that lives. When that one goes without having finished, the next opener finds it.
  */
 #include "store/store_internal.h"
 
@@ -21,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPEN_WAIT_MS = 10000, OPEN_STEP_MS = 5, MAX_TRIES = 1000 };
+enum { OPEN_WAIT_MS = 10000, OPEN_STEP_MS = 1, MAX_TRIES = 1000 };
 
 static bool is_number(const char *name)
 {
@@ -64,13 +66,15 @@ static void empty_folder(int dir)
     closedir(entries);
 }
 
-static void note_dead(Session *session, const char *name, int64_t since_us)
+static void note_dead(Session *session, const char *name, int lock, int64_t since_us)
 {
-    char(*more)[24] = realloc(session->dead, (session->dead_count + 1) * sizeof *more);
+    DeadSession *more = realloc(session->dead, (session->dead_count + 1) * sizeof *more);
     if (!more)
         abort();
     session->dead = more;
-    snprintf(session->dead[session->dead_count++], sizeof *more, "%s", name);
+    DeadSession *dead = &session->dead[session->dead_count++];
+    snprintf(dead->name, sizeof dead->name, "%s", name);
+    dead->lock = lock;
     if (since_us < session->unclean_since)
         session->unclean_since = since_us;
 }
@@ -88,7 +92,8 @@ static void inspect(Session *session, const char *name)
         unlinkat(session->base, name, AT_REMOVEDIR);
     } else if (flock(lock, LOCK_EX | LOCK_NB) == 0 && fstat(lock, &st) == 0) {
         empty_folder(dir);
-        note_dead(session, name, (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000);
+        note_dead(session, name, lock, (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000);
+        lock = -1;
     }
     if (lock >= 0)
         close(lock);
@@ -128,8 +133,17 @@ static bool make_own(Session *session, Err *err)
         session->lock = openat(session->dir, "lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (session->lock < 0 || flock(session->lock, LOCK_EX | LOCK_NB) != 0)
         return err_errno(err, errno, "cannot lock the folder for temporary files");
-    return file_sync(session->dir, "the folder for temporary files", err) &&
-           file_sync(session->base, "the folder for temporary files", err);
+    return true;
+}
+
+bool session_make_durable(Session *session, Err *err)
+{
+    if (atomic_load(&session->durable))
+        return true;
+    bool ok = file_sync(session->dir, "the folder for temporary files", err) &&
+              file_sync(session->base, "the folder for temporary files", err);
+    atomic_store(&session->durable, ok);
+    return ok;
 }
 
 bool session_open(Session *session, const char *temp, Err *err)
@@ -166,6 +180,8 @@ void session_close(Session *session)
         close(session->lock);
     if (session->base >= 0)
         close(session->base);
+    for (size_t i = 0; i < session->dead_count; i++)
+        close(session->dead[i].lock);
     free(session->path);
     free(session->dead);
     *session = (Session){.base = -1, .dir = -1, .lock = -1, .unclean_since = INT64_MAX};
@@ -199,12 +215,14 @@ void store_forget_unclean(Store *store)
 {
     Session *session = &store->session;
     for (size_t i = 0; i < session->dead_count; i++) {
-        int dir = openat(session->base, session->dead[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (dir < 0)
-            continue;
-        unlinkat(dir, "lock", 0);
-        close(dir);
-        unlinkat(session->base, session->dead[i], AT_REMOVEDIR);
+        const DeadSession *dead = &session->dead[i];
+        int dir = openat(session->base, dead->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (dir >= 0) {
+            unlinkat(dir, "lock", 0);
+            close(dir);
+            unlinkat(session->base, dead->name, AT_REMOVEDIR);
+        }
+        close(dead->lock);
     }
     session->dead_count = 0;
     session->unclean_since = INT64_MAX;

@@ -13,16 +13,23 @@
 
 enum { KNOWN_FOLDERS = 8192 };
 
+/* The folder of a process that died; its lock is ours as long as we have not accounted for its objects. */
+typedef struct DeadSession {
+    char name[24];
+    int lock;
+} DeadSession;
+
 /* A process's own folder of temporary files, and those of dead ones (session.c). */
 typedef struct Session {
-    int base;         /* the temp folder given by the caller */
-    int dir, lock;    /* our folder in it; its lock file, held while we live */
-    char name[24];    /* of our folder: a number */
-    char *path;       /* of our folder, absolute */
-    char (*dead)[24]; /* folders of processes that died */
+    int base;      /* the temp folder given by the caller */
+    int dir, lock; /* our folder in it; its lock file, held while we live */
+    char name[24]; /* of our folder: a number */
+    char *path;    /* of our folder, absolute */
+    DeadSession *dead;
     size_t dead_count;
     int64_t unclean_since;
-    atomic_bool stays; /* our folder stays when we go, as that of a process that died */
+    atomic_bool stays;   /* our folder stays when we go, as that of a process that died */
+    atomic_bool durable; /* our folder survives a power cut */
 } Session;
 
 struct Store {
@@ -54,6 +61,8 @@ struct StorePut {
 /* -- session.c -- */
 bool session_open(Session *session, const char *temp, Err *err);
 void session_close(Session *session);
+/* Before the first object gets its name: a stop from now on, of whatever kind, leaves the mark. */
+bool session_make_durable(Session *session, Err *err);
 /* Can a file move from the session's folder to `root`? */
 bool session_can_reach(const Session *session, int root, Err *err);
 

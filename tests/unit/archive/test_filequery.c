@@ -85,10 +85,21 @@ static void store_odd_ones(void)
     }
 }
 
-static int setup(void **state)
+/* Names that say nothing: every patient is everywhere. */
+static const char *scattered(void *ctx, Arena *arena, const DcmDataset *head, Err *err)
+{
+    const char *uid = dcm_text(arena, head, DCM_SOPInstanceUID, 0);
+    unsigned sum = 0;
+    for (const char *p = uid; *p; p++)
+        sum += (unsigned)*p * (unsigned)(p - uid + 1);
+    return arena_printf(arena, "%u/%u.dcm", sum % 7, sum);
+}
+
+static int fill(void **state, const ArcLayout *layout)
 {
     if (make_archive(state) != 0)
         return -1;
+    settings.layout = *layout;
     /* The index remembers what replaced objects said where the new ones say nothing; the files cannot. */
     settings.duplicates = ARC_KEEP_FIRST;
     reopen_archive();
@@ -97,6 +108,16 @@ static int setup(void **state)
     each_real_file(take_real_file);
     store_odd_ones();
     return object_count > 200 ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+    return fill(state, &(ArcLayout){0});
+}
+
+static int setup_scattered(void **state)
+{
+    return fill(state, &(ArcLayout){.name = scattered});
 }
 
 static int teardown(void **state)
@@ -484,5 +505,12 @@ int main(void)
         cmocka_unit_test(test_the_index_is_away),
         cmocka_unit_test(test_the_index_answers_when_it_is_there),
     };
-    return cmocka_run_group_tests_name("filequery", tests, setup, teardown);
+    static const struct CMUnitTest scattered_tests[] = {
+        cmocka_unit_test(test_each_object_by_its_uids),
+        cmocka_unit_test(test_everything_at_each_level),
+        cmocka_unit_test(test_the_index_is_away),
+    };
+    return cmocka_run_group_tests_name("filequery", tests, setup, teardown) +
+           cmocka_run_group_tests_name("filequery, names that say nothing", scattered_tests, setup_scattered,
+                                       teardown);
 }
