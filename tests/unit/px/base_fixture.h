@@ -9,12 +9,28 @@
 
 static PxBase *base;
 
+/* Names that tests can foresee: PatientID/Study/Series/Instance. */
+static inline const PxTemplates *plain_names(void)
+{
+    static const PxTemplateTexts texts = {"%PatientID", "%StudyInstanceUID", "%SeriesInstanceUID",
+                                          "%SOPInstanceUID"};
+    static PxTemplates *templates;
+    Err err = {0};
+    if (!templates && !(templates = px_templates_parse(&texts, PX_MISSING_NAME, &err)))
+        fail_msg("%s", err.text);
+    return templates;
+}
+
 static inline PxBaseSettings in_top(bool create)
 {
     static char log[80], data[80];
     snprintf(log, sizeof log, "%s/log", top);
     snprintf(data, sizeof data, "%s/data", top);
-    return (PxBaseSettings){.log_path = log, .data_path = data, .create = create, .notice = take_notice};
+    return (PxBaseSettings){.log_path = log,
+                            .data_path = data,
+                            .templates = plain_names(),
+                            .create = create,
+                            .notice = take_notice};
 }
 
 static inline void open_base(void)

@@ -7,11 +7,6 @@
 
 #include "base_fixture.h"
 
-/* What the classic templates make of objects that lack most of what they want. */
-#define SERIES_FOLDER                                                                                        \
-    "P1-Doe_Jane-_PatientBirthDate/_StudyDescription-_AccessionNumber-_StudyDate/"                           \
-    "_pad_5_0_SeriesNumber-_SeriesDescription"
-
 static void reopen_base(void)
 {
     px_base_close(base);
@@ -206,13 +201,33 @@ static void test_folder_of_series(void **state)
     Spec spec = SPEC("1.5");
     store_spec(&spec);
     assert_true(px_base_series_folder(base, arena, spec.series, &folder, &err));
-    assert_string_equal(folder, at("data/" SERIES_FOLDER));
+    assert_string_equal(folder, at("data/P1/1.2.3/1.2.3.4"));
     assert_false(px_base_series_folder(base, arena, "1.99", &folder, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
     assert_true(px_base_object(base, arena, "1.5", &object, &err));
-    assert_string_equal(object.name, SERIES_FOLDER "/_pad_4_0_InstanceNumber-1.5.dcm");
+    assert_string_equal(object.name, "P1/1.2.3/1.2.3.4/1.5");
     assert_false(px_base_object(base, arena, "1.99", &object, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
+    arena_free(arena);
+}
+
+static void test_classic_names(void **state)
+{
+    Err err = {0};
+    Arena *arena = arena_new(0);
+    PxObject object;
+    PxBaseSettings wish = in_top(true);
+    wish.templates = NULL;
+    px_base_close(base);
+    base = px_base_open(&wish, &err);
+    archive = px_base_archive(base, &err);
+    Spec spec = SPEC("1.5");
+    spec.number = 7;
+    store_spec(&spec);
+    assert_true(px_base_object(base, arena, "1.5", &object, &err));
+    assert_string_equal(object.name,
+                        "P1-Doe_Jane-_PatientBirthDate/_StudyDescription-_AccessionNumber-_StudyDate/"
+                        "_pad_5_0_SeriesNumber-_SeriesDescription/0007-1.5.dcm");
     arena_free(arena);
 }
 
@@ -341,8 +356,8 @@ static void test_counts(void **state)
         assert_int_equal(counts_of("1.2.3.4").requested, cases[i].requested);
     }
     assert_int_equal(counts_of("1.2.3.4").packed, 3);
-    assert_int_equal(truncate(at("data/" SERIES_FOLDER "/_pad_4_0_InstanceNumber-1.2.dcm"), 10), 0);
-    assert_int_equal(unlink(at("data/" SERIES_FOLDER "/_pad_4_0_InstanceNumber-1.3.dcm")), 0);
+    assert_int_equal(truncate(at("data/P1/1.2.3/1.2.3.4/1.2"), 10), 0);
+    assert_int_equal(unlink(at("data/P1/1.2.3/1.2.3.4/1.3")), 0);
     assert_int_equal(counts_of("1.2.3.4").received, 3);
     assert_int_equal(counts_of("1.2.3.4").packed, 1);
 }
@@ -357,6 +372,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_processes_at_once, make_base, drop_base),
         cmocka_unit_test_setup_teardown(test_objects, make_base, drop_base),
         cmocka_unit_test_setup_teardown(test_folder_of_series, make_base, drop_base),
+        cmocka_unit_test_setup_teardown(test_classic_names, make_base, drop_base),
         cmocka_unit_test_setup_teardown(test_records, make_base, drop_base),
         cmocka_unit_test_setup_teardown(test_marks, make_base, drop_base),
         cmocka_unit_test_setup_teardown(test_counts, make_base, drop_base),
