@@ -44,8 +44,9 @@ static bool read_meta(int fd, DcmFileMeta *meta, Err *err)
              dcm_file_meta_parse(span_of(block, n), n == size, meta, &more, err);
         free(block);
     }
-    return ok || !more ||
-           err_set(err, ERR_FORMAT, "this is no DICOM file: its meta information does not end");
+    if (!ok && more)
+        err_set(err, ERR_FORMAT, "this is no DICOM file: its meta information does not end");
+    return ok;
 }
 
 static bool feed(DcmHead *head, int fd, uint64_t at, uint64_t size, Err *err)
