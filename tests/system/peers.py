@@ -31,7 +31,7 @@ class Dcmqrscp(Server):
 
 
 class Orthanc(Server):
-    def __init__(self, folder, modalities, aet="ORTHANC"):
+    def __init__(self, folder, modalities, aet="ORTHANC", **more):
         self.aet, self.folder = aet, pathlib.Path(folder)
         port, http = free_port(), free_port()
         config = self.folder / "orthanc.json"
@@ -41,6 +41,6 @@ class Orthanc(Server):
             "DicomAet": aet, "DicomPort": port, "DicomCheckCalledAet": False, "UnknownSopClassAccepted": True,
             "DicomAlwaysAllowEcho": True, "DicomAlwaysAllowStore": True, "DicomAlwaysAllowFind": True,
             "DicomAlwaysAllowGet": True, "DicomAlwaysAllowMove": True,
-            "DicomModalities": {name.lower(): [name, "127.0.0.1", number] for name, number in modalities.items()},
+            "DicomModalities": {name.lower(): [name, "127.0.0.1", number] for name, number in modalities.items()}, **more,
         }))
         super().__init__(["/usr/sbin/Orthanc", config], port, self.folder / "orthanc.log")
