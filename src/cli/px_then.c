@@ -63,6 +63,7 @@ static bool open_base(const PxThenArgs *args, const PxVerbs *verbs, bool creates
     if (!plan->base && err->code != ERR_NOT_FOUND)
         return false;
     plan->mover.base = plan->retriever.base = plan->base;
+    plan->log_path = args->db;
     return true;
 }
 
@@ -78,6 +79,9 @@ static bool add_doer(PxPlan *plan, PxVerb verb, Err *err)
         plan->then.doers[plan->then.count++] = px_doer_retrieve(&plan->retriever);
         return true;
     case PX_VERB_STATUS:
+        plan->teller = (PxStatusTeller){.base = plan->base, .log_path = plan->log_path};
+        plan->then.doers[plan->then.count++] = px_doer_status(&plan->teller);
+        return true;
     case PX_VERB_PUSH:
     case PX_VERB_REGISTER:
         break;

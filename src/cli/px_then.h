@@ -67,7 +67,9 @@ typedef struct PxPlan {
     PxThen then;
     PxMover mover;
     PxRetriever retriever;
+    PxStatusTeller teller;
     PxBase *base; /* NULL: there is none */
+    const char *log_path;
 } PxPlan;
 
 /* The PACS as --PACS KEY names it, for what is not given. *listener: where C-MOVE is to send; NULL = to our AE title. */

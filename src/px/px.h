@@ -24,6 +24,7 @@
 #include "px/template.h"
 #include "px/then.h"
 #include "px/then_retrieve.h"
+#include "px/then_status.h"
 #include "px/tree.h"
 
 #endif

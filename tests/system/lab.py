@@ -18,8 +18,9 @@ class Lab:
         else:
             self.pacs = Dcmqrscp(folder, ports, aet="LABPACS")
         self.dead = free_port()
-        # dcmqrscp says of a study what its first image says; pypx was recorded with an image first that gives an age.
-        files = sorted(INPUT.glob("*.dcm"), key=lambda path: (path.name.startswith(("17", "18")) and kind == "dcmqrscp", path))
+        # dcmqrscp says of a study what its first image says; pypx was recorded with these images the other way round.
+        files = sorted(INPUT.glob("*.dcm"))
+        files = files[:16] + files[:15:-1] if kind == "dcmqrscp" else files
         run("storescu", "-R", "-aec", "LABPACS", "127.0.0.1", self.pacs.port, *files)
 
     def places(self, base):

@@ -134,3 +134,17 @@ def test_the_pacs_by_its_key(archive, ours, log, tmp_path):
     assert done.returncode == 1 and "nowhere" in done.stderr and "here" in done.stderr
     done = ours.plain("px-find", "--PACS", "here", "--aec", "STRANGER", "--db", log, "--PatientID", "GET", "-v", 5, check=False)
     assert "-aec STRANGER -aet OTHER 127.0.0.1" in done.stderr
+
+
+@pytest.mark.asan
+def test_status_before_and_after(ours, log):
+    before = ours("px-find", "--PatientID", "GET", "--then", "status", "--withFeedBack", "--db", log).stdout.splitlines()
+    assert before[-2].startswith("  StudyNotFound :   NoSeriesFound :   NoImagesFound │ series 1") and before[-2].endswith(f" │ {STUDY}.1")
+    assert not log.exists()
+    found = ours.find("--PatientID", "GET", "--then", "retrieve,status", "--get", "--db", log)
+    states = [one["state"] for one in found["then"]["01-status"]["study"][0][STUDY]]
+    assert states == [{"study": "StudyContainsSeriesOK", "series": "SeriesMapMetaOK", "images": "ImagesAllReceivedOK"}] * 2
+    after = ours("px-find", "--PatientID", "GET", "--then", "status", "--withFeedBack", "--db", log).stdout.splitlines()
+    assert after[-1] == " [ PACS:003/JSON:003/DCM:003/PUSH:000/REG:000 ] │  series 2".ljust(104) + f" │ {STUDY}.2"
+    piped = ours.plain("px-do", "--then", "status", "--json", stdin=json.dumps(found)).stdout
+    assert json.loads(piped)["00-status"] == found["then"]["01-status"]
