@@ -46,16 +46,9 @@ uint8_t *buf_reserve(Buf *buf, size_t n)
     return buf->p + buf->n;
 }
 
-/* Is there room without growing and without reaching the limit? The common case, and cheaper than buf_reserve. */
-static bool fits(const Buf *buf, size_t n)
+bool buf_append_slow(Buf *buf, const void *p, size_t n)
 {
-    size_t most = buf->capacity < buf->limit ? buf->capacity : buf->limit;
-    return !buf->failed && buf->n < most && n < most - buf->n;
-}
-
-bool buf_append(Buf *buf, const void *p, size_t n)
-{
-    uint8_t *room = fits(buf, n) ? buf->p + buf->n : buf_reserve(buf, n);
+    uint8_t *room = buf_reserve(buf, n);
     if (!room)
         return false;
     if (n)
@@ -64,26 +57,16 @@ bool buf_append(Buf *buf, const void *p, size_t n)
     return true;
 }
 
-bool buf_append_span(Buf *buf, Span s)
-{
-    return buf_append(buf, s.p, s.n);
-}
-
-bool buf_append_cstr(Buf *buf, const char *text)
-{
-    return buf_append_span(buf, span_cstr(text));
-}
-
 bool buf_printf(Buf *buf, const char *format, ...)
 {
     va_list args;
-    size_t left = fits(buf, 0) ? buf->capacity - buf->n : 0;
+    size_t left = buf_fits(buf, 0) ? buf->capacity - buf->n : 0;
     va_start(args, format);
     int n = vsnprintf(left ? (char *)buf->p + buf->n : NULL, left, format, args);
     va_end(args);
     if (n < 0)
         return false;
-    if (fits(buf, (size_t)n)) {
+    if (buf_fits(buf, (size_t)n)) {
         buf->n += (size_t)n;
         return true;
     }
@@ -94,14 +77,6 @@ bool buf_printf(Buf *buf, const char *format, ...)
     vsnprintf((char *)room, (size_t)n + 1, format, args);
     va_end(args);
     buf->n += (size_t)n;
-    return true;
-}
-
-bool buf_u8(Buf *buf, uint8_t v)
-{
-    if (!fits(buf, 1))
-        return buf_append(buf, &v, 1);
-    buf->p[buf->n++] = v;
     return true;
 }
 
@@ -140,11 +115,6 @@ void buf_consume(Buf *buf, size_t n)
     }
     memmove(buf->p, buf->p + n, buf->n - n);
     buf->n -= n;
-}
-
-Span buf_span(const Buf *buf)
-{
-    return span_of(buf->p, buf->n);
 }
 
 const char *buf_cstr(Buf *buf)

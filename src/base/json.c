@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "base/json.h"
+#include "base/number.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 JsonWriter json_writer(Buf *out)
 {
@@ -112,16 +111,8 @@ void json_cstr(JsonWriter *w, const char *text)
 
 void json_int(JsonWriter *w, int64_t value)
 {
-    char digits[20];
-    size_t n = sizeof digits;
-    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    before_value(w);
-    do
-        digits[--n] = (char)('0' + rest % 10);
-    while (rest /= 10);
-    if (value < 0)
-        buf_u8(w->out, '-');
-    buf_append(w->out, digits + n, sizeof digits - n);
+    char text[NUMBER_TEXT];
+    json_raw(w, span_of(text, number_i64(value, text)));
 }
 
 void json_double(JsonWriter *w, double value)
@@ -130,13 +121,8 @@ void json_double(JsonWriter *w, double value)
         json_nothing(w);
         return;
     }
-    char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
-    json_raw(w, span_cstr(text));
+    char text[NUMBER_TEXT];
+    json_raw(w, span_of(text, number_double(value, text)));
 }
 
 void json_bool(JsonWriter *w, bool value)

@@ -4,22 +4,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
-
-Span span_of(const void *p, size_t n)
-{
-    return (Span){p, n};
-}
-
-Span span_cstr(const char *text)
-{
-    return (Span){(const uint8_t *)text, text ? strlen(text) : 0};
-}
-
-bool span_eq(Span a, Span b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
 
 bool span_eq_cstr(Span a, const char *b)
 {
@@ -54,27 +38,6 @@ bool span_starts(Span s, Span prefix)
 bool span_ends(Span s, Span suffix)
 {
     return s.n >= suffix.n && span_eq(span_sub(s, s.n - suffix.n, suffix.n), suffix);
-}
-
-Span span_sub(Span s, size_t from, size_t n)
-{
-    if (from >= s.n)
-        return (Span){s.p, 0};
-    size_t left = s.n - from;
-    return (Span){s.p + from, n < left ? n : left};
-}
-
-size_t span_index(Span s, uint8_t byte)
-{
-    const uint8_t *found = s.n ? memchr(s.p, byte, s.n) : NULL;
-    return found ? (size_t)(found - s.p) : SIZE_MAX;
-}
-
-Span span_rtrim(Span s)
-{
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == 0))
-        s.n--;
-    return s;
 }
 
 Span span_trim(Span s)

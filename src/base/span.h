@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct Span {
     const uint8_t *p;
@@ -21,10 +22,22 @@ typedef struct Span {
 /* printf("%.*s", SPAN_FMT(s)) */
 #define SPAN_FMT(s) (int)(s).n, (const char *)(s).p
 
-Span span_of(const void *p, size_t n);
-Span span_cstr(const char *text); /* text may be NULL: empty span */
+static inline Span span_of(const void *p, size_t n)
+{
+    return (Span){(const uint8_t *)p, n};
+}
 
-bool span_eq(Span a, Span b);
+/* text may be NULL: empty span */
+static inline Span span_cstr(const char *text)
+{
+    return (Span){(const uint8_t *)text, text ? strlen(text) : 0};
+}
+
+static inline bool span_eq(Span a, Span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
 bool span_eq_cstr(Span a, const char *b);
 bool span_eq_nocase(Span a, Span b); /* ASCII only */
 int span_cmp(Span a, Span b);        /* bytewise, shorter first: like strcmp */
@@ -32,15 +45,30 @@ bool span_starts(Span s, Span prefix);
 bool span_ends(Span s, Span suffix);
 
 /* The part from `from` of at most `n` bytes; clamps to what is there. */
-Span span_sub(Span s, size_t from, size_t n);
+static inline Span span_sub(Span s, size_t from, size_t n)
+{
+    if (from >= s.n)
+        return (Span){s.p, 0};
+    size_t left = s.n - from;
+    return (Span){s.p + from, n < left ? n : left};
+}
 
 /* Index of the first `byte`, or SIZE_MAX. */
-size_t span_index(Span s, uint8_t byte);
+static inline size_t span_index(Span s, uint8_t byte)
+{
+    const uint8_t *found = s.n ? (const uint8_t *)memchr(s.p, byte, s.n) : NULL;
+    return found ? (size_t)(found - s.p) : SIZE_MAX;
+}
 
 /* Without leading and trailing spaces (and trailing NULs). */
 Span span_trim(Span s);
 /* Without trailing spaces and NULs. */
-Span span_rtrim(Span s);
+static inline Span span_rtrim(Span s)
+{
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == 0))
+        s.n--;
+    return s;
+}
 
 /*
  * Cuts the next part off `rest` at `separator`. Returns false when nothing is left; an empty input has one empty part.

@@ -27,6 +27,8 @@ const char *dcm_charset_terms(const DcmCharset *charset);
    code extensions at ^ and = too (PS3.5 §6.1.2.5.3). */
 size_t dcm_charset_value_end(const DcmCharset *charset, Span s, bool pn);
 
+/* ASCII that means itself: decoding it is copying it. */
+bool dcm_charset_is_plain(const DcmCharset *charset, Span s);
 /* Appends `s` (one value) as UTF-8. What cannot be decoded becomes U+FFFD; returns false then. */
 bool dcm_charset_decode(const DcmCharset *charset, Span s, bool pn, Buf *utf8);
 /* Appends UTF-8 text encoded into the charset, with escapes where it has code extensions and back to the initial state at

@@ -117,7 +117,7 @@ static bool copy_utf8(Span s, Buf *out)
 
 bool dcm_charset_decode(const DcmCharset *charset, Span s, bool pn, Buf *utf8)
 {
-    if (charset_is_plain(charset, s)) {
+    if (dcm_charset_is_plain(charset, s)) {
         buf_append_span(utf8, s);
         return true;
     }

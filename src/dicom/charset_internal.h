@@ -82,8 +82,6 @@ CharState charset_initial(const DcmCharset *charset);
 CharUnit charset_next(const DcmCharset *charset, CharState *state, Span rest, bool pn);
 /* Does this byte end what an escape began (PS3.5 §6.1.2.5.3)? */
 bool charset_is_delimiter(uint8_t byte, bool pn);
-/* Do bytes mean what they are in ASCII, all through `s`? */
-bool charset_is_plain(const DcmCharset *charset, Span s);
 
 /* -- codecs (charset_iconv.c), one iconv descriptor per thread and direction -- */
 /* Appends `in` as UTF-8. Sequences the codec lacks become U+FFFD; returns false then. */

@@ -139,7 +139,7 @@ CharUnit charset_next(const DcmCharset *charset, CharState *state, Span rest, bo
     return rest.p[0] < 0x80 ? read_low(charset, state, rest, pn) : read_high(charset, state, rest);
 }
 
-bool charset_is_plain(const DcmCharset *charset, Span s)
+bool dcm_charset_is_plain(const DcmCharset *charset, Span s)
 {
     bool romaji = charset->g0->kind == SET_JIS_X_0201;
     for (size_t i = 0; i < s.n; i++)
@@ -155,7 +155,7 @@ static bool splits_bytewise(const DcmCharset *charset, Span s)
     if (kind == SET_UTF8)
         return true;
     if (kind == SET_GB || kind == SET_JIS_X_0201)
-        return charset_is_plain(charset, s);
+        return dcm_charset_is_plain(charset, s);
     return span_index(s, ESC) == SIZE_MAX;
 }
 

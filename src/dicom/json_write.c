@@ -145,46 +145,55 @@ static void write_text_value(Writer *j, DcmVr vr, Span value)
         json_text(j->w, value);
 }
 
+/* "Value":[ behind "vr", and its end. */
+static void begin_values(Writer *j)
+{
+    buf_append_span(j->w->out, SPAN(",\"Value\":["));
+    j->w->comma = false;
+}
+
+static void end_values(Writer *j)
+{
+    buf_u8(j->w->out, ']');
+    j->w->comma = true;
+}
+
 /* A value of padding alone is an empty one. */
 static void write_text(Writer *j, const DcmDataset *ds, const DcmElement *e)
 {
-    ModelText text = model_text(ds, e);
+    ModelText text = model_text(&j->model, ds, e);
     Span value;
     if (model_is_blank(&text))
         return;
-    json_key(j->w, "Value");
-    json_begin_array(j->w);
+    begin_values(j);
     while (model_text_next(&j->model, &text, &value))
         write_text_value(j, e->vr, value);
-    json_end_array(j->w);
+    end_values(j);
 }
 
 static void write_numbers(Writer *j, const DcmDataset *ds, const DcmElement *e)
 {
-    char text[40];
-    bool plain;
-    json_key(j->w, "Value");
-    json_begin_array(j->w);
-    for (size_t i = 0; model_number(ds, e, i, text, &plain); i++) {
-        if (plain)
-            json_raw(j->w, span_cstr(text));
+    ModelNumber number;
+    begin_values(j);
+    for (size_t i = 0; model_number(ds, e, i, &number); i++) {
+        Span text = span_of(number.text, number.n);
+        if (number.plain)
+            json_raw(j->w, text);
         else
-            json_cstr(j->w, text);
+            json_text(j->w, text);
     }
-    json_end_array(j->w);
+    end_values(j);
 }
 
 static void write_items(Writer *j, const DcmElement *e)
 {
-    json_key(j->w, "Value");
-    json_begin_array(j->w);
+    begin_values(j);
     for (uint32_t i = 0; i < e->item_count; i++) {
-        size_t mark = j->model.path.n;
-        model_enter_item(&j->model, i);
+        size_t mark = model_enter_item(&j->model, e->tag, i);
         write_dataset(j, e->items[i]);
         model_leave(&j->model, mark);
     }
-    json_end_array(j->w);
+    end_values(j);
 }
 
 static void write_inline(Writer *j, const DcmDataset *ds, const DcmElement *e)
@@ -214,7 +223,6 @@ static void write_head(Writer *j, const DcmElement *e)
 
 static void write_element(Writer *j, const DcmDataset *ds, const DcmElement *e)
 {
-    size_t mark = model_enter(&j->model, e->tag);
     ModelForm form = model_form(&j->model, e);
     if (form != MODEL_OMIT) {
         write_head(j, e);
@@ -230,7 +238,6 @@ static void write_element(Writer *j, const DcmDataset *ds, const DcmElement *e)
             write_bulk(j);
         json_end_object(j->w);
     }
-    model_leave(&j->model, mark);
 }
 
 static void write_dataset(Writer *j, const DcmDataset *ds)

@@ -3,12 +3,10 @@
 #include "base/cursor.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 void model_init(Model *m, const DcmJsonOptions *options)
 {
-    m->options = options;
+    *m = (Model){.options = options};
     buf_init(&m->path, 0);
     buf_init(&m->scratch, 0);
 }
@@ -21,19 +19,15 @@ void model_free(Model *m)
 
 /* -- the path -- */
 
-size_t model_enter(Model *m, DcmTag tag)
+size_t model_enter_item(Model *m, DcmTag sequence, uint32_t index)
 {
     size_t mark = m->path.n;
-    char hex[9];
-    if (mark)
-        buf_u8(&m->path, '/');
-    buf_append_cstr(&m->path, dcm_tag_hex(tag, hex));
+    char hex[9], number[NUMBER_TEXT];
+    buf_append(&m->path, dcm_tag_hex(sequence, hex), 8);
+    buf_u8(&m->path, '/');
+    buf_append(&m->path, number, number_u64(index, number));
+    buf_u8(&m->path, '/');
     return mark;
-}
-
-void model_enter_item(Model *m, uint32_t index)
-{
-    buf_printf(&m->path, "/%u", index);
 }
 
 void model_leave(Model *m, size_t mark)
@@ -53,8 +47,13 @@ static bool find_uri(Model *m, const DcmElement *e)
 {
     if (!m->options || !m->options->bulk_uri)
         return false;
+    size_t mark = m->path.n;
+    char hex[9];
+    buf_append(&m->path, dcm_tag_hex(e->tag, hex), 8);
     buf_clear(&m->scratch);
-    return m->options->bulk_uri(m->options->ctx, buf_cstr(&m->path), e, &m->scratch) && m->scratch.n;
+    bool has = m->options->bulk_uri(m->options->ctx, buf_cstr(&m->path), e, &m->scratch) && m->scratch.n;
+    model_leave(m, mark);
+    return has;
 }
 
 bool model_has(DcmTag tag)
@@ -90,12 +89,20 @@ const char *model_vr(const DcmElement *e)
 
 /* -- text -- */
 
-ModelText model_text(const DcmDataset *ds, const DcmElement *e)
+static const DcmCharset *charset_of(Model *m, const DcmDataset *ds)
+{
+    if (m->charset_of != ds)
+        m->charset = dcm_dataset_charset(ds);
+    m->charset_of = ds;
+    return m->charset;
+}
+
+ModelText model_text(Model *m, const DcmDataset *ds, const DcmElement *e)
 {
     const DcmVrInfo *info = dcm_vr_info(e->vr);
     ModelText text = {.rest = e->value, .pn = e->vr == DCM_VR_PN, .multi = info->multi, .more = true};
     if (info->charset)
-        text.charset = dcm_dataset_charset(ds);
+        text.charset = charset_of(m, ds);
     if (e->tag == DCM_TAG(0x0008, 0x0005))
         text = (ModelText){.rest = SPAN("ISO_IR 192"), .more = true};
     return text;
@@ -124,7 +131,7 @@ bool model_text_next(Model *m, ModelText *text, Span *value)
     text->more = end < text->rest.n;
     text->rest = span_sub(text->rest, end + 1, text->rest.n);
     *value = raw;
-    if (text->charset) {
+    if (text->charset && !dcm_charset_is_plain(text->charset, raw)) {
         buf_clear(&m->scratch);
         dcm_charset_decode(text->charset, raw, text->pn, &m->scratch);
         *value = buf_span(&m->scratch);
@@ -134,65 +141,69 @@ bool model_text_next(Model *m, ModelText *text, Span *value)
 
 /* -- numbers -- */
 
-static bool format_real(double value, bool single, char out[40])
+/* Beyond 2^53 a reader that knows only binary64 would round. */
+#define EXACT_MAX (INT64_C(1) << 53)
+
+static void format_integer(int64_t value, ModelNumber *out)
 {
-    if (!isfinite(value)) {
-        snprintf(out, 40, "%s", isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+    out->n = number_i64(value, out->text);
+    out->plain = value >= -EXACT_MAX && value <= EXACT_MAX;
+}
+
+static void format_unsigned(uint64_t value, ModelNumber *out)
+{
+    out->n = number_u64(value, out->text);
+    out->plain = value <= (uint64_t)EXACT_MAX;
+}
+
+static void format_word(const char *word, ModelNumber *out)
+{
+    out->n = strlen(word);
+    memcpy(out->text, word, out->n + 1);
+    out->plain = false;
+}
+
+/* False for those that JSON has no number for. */
+static bool format_special(double value, ModelNumber *out)
+{
+    if (isfinite(value))
         return false;
-    }
-    for (int digits = single ? 6 : 15; digits <= 17; digits++) {
-        snprintf(out, 40, "%.*g", digits, value);
-        double back = single ? (double)strtof(out, NULL) : strtod(out, NULL);
-        if (back <= value && back >= value)
-            break;
-    }
+    format_word(isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity", out);
     return true;
 }
 
-/* Beyond 2^53 a reader that knows only binary64 would round. */
-static bool is_exact(int64_t value)
-{
-    return value >= -(INT64_C(1) << 53) && value <= INT64_C(1) << 53;
-}
-
-static bool format_integer(int64_t value, char out[40])
-{
-    snprintf(out, 40, "%lld", (long long)value);
-    return is_exact(value);
-}
-
-static bool format_unsigned(uint64_t value, char out[40])
-{
-    snprintf(out, 40, "%llu", (unsigned long long)value);
-    return value <= UINT64_C(1) << 53;
-}
-
-static bool format_single(uint32_t bits, char out[40])
+static void format_single(uint32_t bits, ModelNumber *out)
 {
     union {
         uint32_t bits;
         float f;
     } u = {.bits = bits};
-    return format_real((double)u.f, true, out);
+    if (format_special((double)u.f, out))
+        return;
+    out->n = number_float(u.f, out->text);
+    out->plain = true;
 }
 
-static bool format_double(uint64_t bits, char out[40])
+static void format_double(uint64_t bits, ModelNumber *out)
 {
     union {
         uint64_t bits;
         double d;
     } u = {.bits = bits};
-    return format_real(u.d, false, out);
+    if (format_special(u.d, out))
+        return;
+    out->n = number_double(u.d, out->text);
+    out->plain = true;
 }
 
-static bool format_tag(Cursor *c, char out[40])
+static void format_tag(Cursor *c, ModelNumber *out)
 {
-    unsigned group = cur_u16(c), element = cur_u16(c);
-    snprintf(out, 40, "%04X%04X", group, element);
-    return false;
+    char hex[9];
+    uint16_t group = cur_u16(c);
+    format_word(dcm_tag_hex(DCM_TAG(group, cur_u16(c)), hex), out);
 }
 
-bool model_number(const DcmDataset *ds, const DcmElement *e, size_t i, char out[40], bool *plain)
+bool model_number(const DcmDataset *ds, const DcmElement *e, size_t i, ModelNumber *out)
 {
     size_t unit = dcm_vr_info(e->vr)->unit;
     Span bytes = span_sub(e->value, i * unit, unit);
@@ -201,25 +212,25 @@ bool model_number(const DcmDataset *ds, const DcmElement *e, size_t i, char out[
     Cursor c = cur_of(bytes, ds->big_endian);
     switch ((int)e->vr) {
     case DCM_VR_AT:
-        *plain = format_tag(&c, out);
+        format_tag(&c, out);
         break;
     case DCM_VR_FL:
-        *plain = format_single(cur_u32(&c), out);
+        format_single(cur_u32(&c), out);
         break;
     case DCM_VR_FD:
-        *plain = format_double(cur_u64(&c), out);
+        format_double(cur_u64(&c), out);
         break;
     case DCM_VR_SS:
-        *plain = format_integer((int16_t)cur_u16(&c), out);
+        format_integer((int16_t)cur_u16(&c), out);
         break;
     case DCM_VR_SL:
-        *plain = format_integer((int32_t)cur_u32(&c), out);
+        format_integer((int32_t)cur_u32(&c), out);
         break;
     case DCM_VR_SV:
-        *plain = format_integer((int64_t)cur_u64(&c), out);
+        format_integer((int64_t)cur_u64(&c), out);
         break;
     default:
-        *plain = format_unsigned(unit == 2 ? cur_u16(&c) : unit == 4 ? cur_u32(&c) : cur_u64(&c), out);
+        format_unsigned(unit == 2 ? cur_u16(&c) : unit == 4 ? cur_u32(&c) : cur_u64(&c), out);
         break;
     }
     return true;

@@ -6,21 +6,23 @@
 #ifndef GANTRY_DICOM_MODEL_H
 #define GANTRY_DICOM_MODEL_H
 
+#include "base/number.h"
 #include "dicom/json.h"
 
 /* One writing of a data set. */
 typedef struct Model {
     const DcmJsonOptions *options; /* NULL = defaults */
-    Buf path;                      /* of the element being written: "00081140/0/00091010" */
+    Buf path;                      /* of the item being written: "00081140/0/" */
     Buf scratch;                   /* the value or URI at hand */
+    const DcmDataset *charset_of;  /* whose character set was looked up last */
+    const DcmCharset *charset;
 } Model;
 
 void model_init(Model *m, const DcmJsonOptions *options);
 void model_free(Model *m);
 
-/* Puts the tag behind the path / takes it off again: give back what model_enter returned. */
-size_t model_enter(Model *m, DcmTag tag);
-void model_enter_item(Model *m, uint32_t index);
+/* Into an item of a sequence and out of it again: give back what model_enter_item returned. */
+size_t model_enter_item(Model *m, DcmTag sequence, uint32_t index);
 void model_leave(Model *m, size_t mark);
 
 /* Not a group length, a command element or one of the file meta group. */
@@ -48,13 +50,20 @@ typedef struct ModelText {
     bool pn, multi, more;
 } ModelText;
 
-ModelText model_text(const DcmDataset *ds, const DcmElement *e);
+ModelText model_text(Model *m, const DcmDataset *ds, const DcmElement *e);
 /* Nothing but padding, in a name also delimiters: an empty value. */
 bool model_is_blank(const ModelText *text);
 bool model_text_next(Model *m, ModelText *text, Span *value);
 
-/* Binary value i in decimal (AT: eight hexadecimal digits). False behind the last one. *plain: it is a JSON number. */
-bool model_number(const DcmDataset *ds, const DcmElement *e, size_t i, char out[40], bool *plain);
+/* A binary value in decimal (AT: eight hexadecimal digits). */
+typedef struct ModelNumber {
+    char text[NUMBER_TEXT];
+    size_t n;
+    bool plain; /* it is a JSON number */
+} ModelNumber;
+
+/* Value i; false behind the last one. */
+bool model_number(const DcmDataset *ds, const DcmElement *e, size_t i, ModelNumber *out);
 
 void model_base64(const DcmDataset *ds, const DcmElement *e, Buf *out);
 

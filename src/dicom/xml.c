@@ -104,7 +104,7 @@ static void write_value(Buf *out, Span text, unsigned number)
 
 static void write_text(Writer *x, const DcmDataset *ds, const DcmElement *e)
 {
-    ModelText text = model_text(ds, e);
+    ModelText text = model_text(&x->model, ds, e);
     bool number = e->vr == DCM_VR_DS || e->vr == DCM_VR_IS;
     Span value;
     if (model_is_blank(&text))
@@ -119,17 +119,15 @@ static void write_text(Writer *x, const DcmDataset *ds, const DcmElement *e)
 
 static void write_numbers(Writer *x, const DcmDataset *ds, const DcmElement *e)
 {
-    char text[40];
-    bool plain;
-    for (unsigned i = 0; model_number(ds, e, i, text, &plain); i++)
-        write_value(x->out, span_cstr(text), i + 1);
+    ModelNumber number;
+    for (unsigned i = 0; model_number(ds, e, i, &number); i++)
+        write_value(x->out, span_of(number.text, number.n), i + 1);
 }
 
 static void write_items(Writer *x, const DcmElement *e)
 {
     for (uint32_t i = 0; i < e->item_count; i++) {
-        size_t mark = x->model.path.n;
-        model_enter_item(&x->model, i);
+        size_t mark = model_enter_item(&x->model, e->tag, i);
         buf_printf(x->out, "<Item number=\"%u\">", i + 1);
         write_dataset(x, e->items[i]);
         buf_append_cstr(x->out, "</Item>");
@@ -175,7 +173,6 @@ static void write_opening(Writer *x, const DcmDataset *ds, const DcmElement *e)
 
 static void write_element(Writer *x, const DcmDataset *ds, const DcmElement *e)
 {
-    size_t mark = model_enter(&x->model, e->tag);
     ModelForm form = model_form(&x->model, e);
     if (form != MODEL_OMIT) {
         write_opening(x, ds, e);
@@ -191,7 +188,6 @@ static void write_element(Writer *x, const DcmDataset *ds, const DcmElement *e)
             write_bulk(x);
         buf_append_cstr(x->out, "</DicomAttribute>");
     }
-    model_leave(&x->model, mark);
 }
 
 static void write_dataset(Writer *x, const DcmDataset *ds)

@@ -75,7 +75,7 @@ bool pix_decode_rle(Span frame, PixFormat *f, Buf *out, Err *err)
         size_t sample = i / bytes,
                byte = bytes - 1 - i % bytes; /* big end first in the segments, last in memory */
         Plane plane = {room + sample * bytes + byte, pixel, bytes_of_plane};
-        Span segment;
+        Span segment = {NULL, 0};
         if (!segment_at(frame, offsets, count, i, &segment, err) || !unpack(segment, plane, err))
             return false;
     }
