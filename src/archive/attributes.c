@@ -10,41 +10,65 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BLOCK = 16 << 10 };
+/* The attributes of an image without much ado fit into the first; what stands behind pixel data is short as a rule. */
+enum { FIRST = 8 << 10, BEHIND = 1 << 10, BLOCK = 32 << 10 };
+
+typedef struct Reading {
+    DcmHead *head;
+    int fd;
+    uint64_t at, end;
+} Reading;
+
+/* Moves over what may be left out. *passed: there was something. */
+static bool pass(Reading *r, bool *passed, Err *err)
+{
+    uint64_t n = dcm_head_passable(r->head), left = r->end - r->at;
+    *passed = n > 0;
+    if (n > left)
+        n = left; /* the file is shorter than it says; the end tells */
+    r->at += n;
+    return n == 0 || dcm_head_pass(r->head, n, err);
+}
+
+/* Feeds a block of at most `size` bytes. `lasting`: it stays as long as the data set. */
+static bool feed_block(Reading *r, uint8_t *block, size_t size, bool lasting, Err *err)
+{
+    ssize_t got;
+    size_t n = r->end - r->at < size ? (size_t)(r->end - r->at) : size;
+    do
+        got = pread(r->fd, block, n, (off_t)r->at);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0)
+        return got < 0 ? err_errno(err, errno, "cannot read the file")
+                       : err_set(err, ERR_IO, "the file has become shorter while it was read");
+    r->at += (uint64_t)got;
+    Span bytes = span_of(block, (size_t)got);
+    return lasting ? dcm_head_feed_lasting(r->head, bytes, err) : dcm_head_feed(r->head, bytes, err);
+}
 
 /* Feeds the file from `at` to `end`, leaving out what may be. */
-static bool feed_file(DcmHead *head, int fd, uint64_t at, uint64_t end, Err *err)
+static bool feed_file(DcmHead *head, Arena *arena, int fd, uint64_t at, uint64_t end, Err *err)
 {
+    Reading r = {head, fd, at, end};
     uint8_t block[BLOCK];
-    while (at < end) {
-        uint64_t pass = dcm_head_passable(head);
-        if (pass > end - at)
-            pass = end - at; /* the file is shorter than it says; the end tells */
-        if (pass && !dcm_head_pass(head, pass, err))
+    size_t size = BLOCK;
+    bool passed;
+    if (at < end && !feed_block(&r, arena_alloc(arena, FIRST), FIRST, true, err))
+        return false;
+    while (pass(&r, &passed, err) && r.at < r.end) {
+        size = passed ? BEHIND : size * 4 < BLOCK ? size * 4 : BLOCK;
+        if (!feed_block(&r, block, size, false, err))
             return false;
-        at += pass;
-        size_t n = end - at < BLOCK ? (size_t)(end - at) : BLOCK;
-        if (n == 0)
-            break;
-        ssize_t got = pread(fd, block, n, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? err_errno(err, errno, "cannot read the file")
-                           : err_set(err, ERR_IO, "the file has become shorter while it was read");
-        if (!dcm_head_feed(head, span_of(block, (size_t)got), err))
-            return false;
-        at += (uint64_t)got;
     }
     return dcm_head_finish(head, err);
 }
 
-static bool feed_stored(DcmHead *head, const IdxFile *file, Err *err)
+static bool feed_stored(DcmHead *head, Arena *arena, const IdxFile *file, Err *err)
 {
     int fd = arc_object_open(file, err);
     if (fd < 0)
         return false;
-    bool ok = feed_file(head, fd, file->data_offset, file->size, err);
+    bool ok = feed_file(head, arena, fd, file->data_offset, file->size, err);
     close(fd);
     return ok;
 }
@@ -64,16 +88,16 @@ static bool feed_converted(DcmHead *head, Archive *archive, const IdxFile *file,
 }
 
 bool arc_attributes(Archive *archive, Arena *arena, const IdxFile *file, uint32_t max_value,
-                    ArcAttributes *out, Err *err)
+                    uint32_t max_binary, ArcAttributes *out, Err *err)
 {
     const DcmTransferSyntax *syntax = dcm_transfer_syntax(span_cstr(file->transfer_syntax));
     bool as_stored = !syntax || (!syntax->big_endian && !syntax->deflated);
     if (!as_stored)
         syntax = dcm_transfer_syntax(SPAN(DCM_UID_ExplicitVRLittleEndian));
-    DcmReadOptions options = {.max_value = max_value, .tolerate_truncated = true};
+    DcmReadOptions options = {.max_value = max_value, .max_binary = max_binary, .tolerate_truncated = true};
     DcmHead *head = dcm_head_new(arena, syntax, &options);
-    bool ok =
-        as_stored ? feed_stored(head, file, err) : feed_converted(head, archive, file, syntax->uid, err);
+    bool ok = as_stored ? feed_stored(head, arena, file, err)
+                        : feed_converted(head, archive, file, syntax->uid, err);
     if (ok)
         *out = (ArcAttributes){dcm_head_dataset(head), as_stored ? file->transfer_syntax : syntax->uid};
     dcm_head_free(head);

@@ -14,8 +14,8 @@ typedef struct ArcAttributes {
     const char *syntax; /* encoding that the offsets are of: the stored one, or explicit VR little endian */
 } ArcAttributes;
 
-/* Values longer than `max_value` bytes are left out. */
+/* Values longer than `max_value` bytes are left out, and those that are bytes without a text when they are longer than `max_binary`. */
 bool arc_attributes(Archive *archive, Arena *arena, const IdxFile *file, uint32_t max_value,
-                    ArcAttributes *out, Err *err);
+                    uint32_t max_binary, ArcAttributes *out, Err *err);
 
 #endif

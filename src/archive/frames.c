@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KEPT_MAX = 64 << 10, TABLE_MAX = 64 << 20 };
+enum { KEPT_MAX = 64 << 10, BYTES_MAX = 1 << 10, TABLE_MAX = 64 << 20 };
 
 struct ArcFrames {
     Arena *arena;
@@ -126,7 +126,7 @@ static bool find_frames(ArcFrames *f, Err *err)
 {
     ArcAttributes a;
     Arena *arena = arena_new(0);
-    bool ok = arc_attributes(f->archive, arena, &f->file, KEPT_MAX, &a, err);
+    bool ok = arc_attributes(f->archive, arena, &f->file, KEPT_MAX, BYTES_MAX, &a, err);
     const DcmElement *pixels = ok ? dcm_find(a.attributes, DCM_PixelData) : NULL;
     if (ok && !pixels)
         ok = err_set(err, ERR_NOT_FOUND, "it has no pixel data");

@@ -40,8 +40,9 @@ struct DcmDataset {
 };
 
 typedef struct DcmReadOptions {
-    DcmTag stop_before;      /* first top-level tag not wanted; 0 = read all */
-    uint32_t max_value;      /* larger values are skipped, not kept; 0 = keep all that is there */
+    DcmTag stop_before;  /* first top-level tag not wanted; 0 = read all */
+    uint32_t max_value;  /* larger values are skipped, not kept; 0 = keep all that is there */
+    uint32_t max_binary; /* the same of fragments, and of values that have no text: OB OD OF OL OV OW UN */
     bool tolerate_truncated; /* a data set that ends early yields what was read, with DCM_DEFECT_TRUNCATED */
     DcmScanLimits limits;
 } DcmReadOptions;
@@ -60,6 +61,8 @@ typedef struct DcmHead DcmHead;
 DcmHead *dcm_head_new(Arena *arena, const DcmTransferSyntax *syntax, const DcmReadOptions *options);
 void dcm_head_free(DcmHead *head);
 bool dcm_head_feed(DcmHead *head, Span bytes, Err *err);
+/* The same with bytes that stay as long as the arena: values are views of them, not copies. */
+bool dcm_head_feed_lasting(DcmHead *head, Span bytes, Err *err);
 /* As dcm_scan_passable and dcm_scan_pass. */
 uint64_t dcm_head_passable(const DcmHead *head);
 bool dcm_head_pass(DcmHead *head, uint64_t n, Err *err);

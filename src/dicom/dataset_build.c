@@ -105,10 +105,21 @@ static bool is_open(const DcmBuilder *b, const DcmScanElement *e)
     return e->fragment && b->depth > 0;
 }
 
+static bool too_large(uint32_t length, uint32_t max)
+{
+    return max && length > max;
+}
+
+static bool is_wanted(const DcmBuilder *b, const DcmScanElement *e)
+{
+    return !too_large(e->length, b->max_value) &&
+           !(too_large(e->length, b->max_binary) && (e->fragment || dcm_vr_is_bytes(e->vr)));
+}
+
 /* A fragment too large to keep: an empty span in its place, and the element counts as not kept. */
 static DcmScanWish fragment_element(DcmBuilder *b, const DcmScanElement *e, Err *err)
 {
-    if (!b->max_value || e->length <= b->max_value)
+    if (is_wanted(b, e))
         return DCM_SCAN_TAKE;
     DcmBuilderLevel *level = &b->levels[b->depth - 1];
     DcmElement *pixels = &level->holder->elements[level->index];
@@ -161,9 +172,7 @@ static DcmScanWish on_element(void *ctx, const DcmScanElement *e, Err *err)
     slot->length = e->length;
     slot->offset = e->offset;
     slot->skipped = !nested; /* until the value comes */
-    if (!nested && b->max_value && e->length > b->max_value)
-        return DCM_SCAN_SKIP;
-    return DCM_SCAN_TAKE;
+    return nested || is_wanted(b, e) ? DCM_SCAN_TAKE : DCM_SCAN_SKIP;
 }
 
 static bool on_value(void *ctx, const DcmScanElement *e, Span value, bool is_view, Err *err)
@@ -230,6 +239,7 @@ void dcm_builder_init(DcmBuilder *b, Arena *arena, const DcmReadOptions *options
     if (options) {
         b->stop_before = options->stop_before;
         b->max_value = options->max_value;
+        b->max_binary = options->max_binary;
     }
     b->root = b->current = dcm_dataset_new(arena);
 }

@@ -11,10 +11,10 @@
 typedef struct DcmBuilder {
     Arena *arena;
     DcmTag stop_before;
-    uint32_t max_value;
-    bool stop;    /* end the scan at stop_before; else go on without keeping */
-    bool reached; /* an element at or behind stop_before has been seen */
-    bool copies;  /* values do not outlive the call: copy them even when they are views */
+    uint32_t max_value, max_binary; /* 0 = any */
+    bool stop;                      /* end the scan at stop_before; else go on without keeping */
+    bool reached;                   /* an element at or behind stop_before has been seen */
+    bool copies;                    /* values do not outlive the call: copy them even when they are views */
     DcmDataset *root, *current;
     struct DcmBuilderLevel *levels; /* open sequences, outermost first */
     unsigned depth, capacity;

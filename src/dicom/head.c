@@ -43,6 +43,14 @@ bool dcm_head_feed(DcmHead *head, Span bytes, Err *err)
     return dcm_scan_feed(head->scan, bytes, err);
 }
 
+bool dcm_head_feed_lasting(DcmHead *head, Span bytes, Err *err)
+{
+    head->builder.copies = false;
+    bool ok = dcm_scan_feed(head->scan, bytes, err);
+    head->builder.copies = true;
+    return ok;
+}
+
 uint64_t dcm_head_passable(const DcmHead *head)
 {
     return dcm_scan_passable(head->scan);

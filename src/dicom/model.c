@@ -37,12 +37,6 @@ void model_leave(Model *m, size_t mark)
 
 /* -- the form -- */
 
-static bool is_binary(DcmVr vr)
-{
-    const DcmVrInfo *info = dcm_vr_info(vr);
-    return !info->text && !info->multi && vr != DCM_VR_SQ;
-}
-
 static bool find_uri(Model *m, const DcmElement *e)
 {
     if (!m->options || !m->options->bulk_uri)
@@ -74,7 +68,7 @@ ModelForm model_form(Model *m, const DcmElement *e)
         return find_uri(m, e) ? MODEL_BULK : MODEL_OMIT;
     if (!e->value.n)
         return MODEL_EMPTY;
-    if (!is_binary(e->vr))
+    if (!dcm_vr_is_bytes(e->vr))
         return dcm_vr_info(e->vr)->text ? MODEL_TEXT : MODEL_NUMBER;
     bool large = m->options && e->value.n > m->options->bulk_threshold;
     return large && find_uri(m, e) ? MODEL_BULK : MODEL_INLINE;

@@ -36,7 +36,8 @@ static const char *guess_syntax(Span first)
     if (first.n < DCM_HEADER_MIN)
         return NULL;
     for (size_t i = 0; i < sizeof guesses / sizeof *guesses; i++) {
-        DcmHeader h = dcm_header_decode(span_sub(first, 0, DCM_HEADER_MIN), false, guesses[i].big_endian);
+        DcmHeader h;
+        dcm_header_decode(first, false, guesses[i].big_endian, &h);
         if (!plausible_tag(h.tag))
             continue;
         if (guesses[i].explicit_vr ? dcm_header_is_explicit(first, guesses[i].big_endian)
@@ -87,10 +88,11 @@ static Step meta_element(Cursor *c, bool explicit_vr, DcmFileMeta *meta)
         return cur_left(c) == 0 ? STEP_END : STEP_SHORT;
     if (first.p[0] != 0x02 || first.p[1] != 0x00)
         return STEP_END;
-    Span header = cur_take(c, dcm_header_size(first.p, explicit_vr, false));
+    DcmHeader h;
+    Span left = span_sub(c->bytes, c->at, DCM_HEADER_MAX);
+    cur_skip(c, dcm_header_decode(left, explicit_vr, false, &h));
     if (c->failed)
         return STEP_SHORT;
-    DcmHeader h = dcm_header_decode(header, explicit_vr, false);
     if (h.length > MAX_META)
         return STEP_BAD;
     Span value = cur_take(c, h.length);

@@ -183,6 +183,8 @@ static void begin_padding(DcmScan *scan)
 
 static bool is_padding(DcmScan *scan)
 {
+    if (scan->head[0] | scan->head[1] | scan->head[2] | scan->head[3])
+        return false;
     const ScanFrame *top = scan_top(scan);
     bool possible = top->kind == SCAN_SET ? scan->elements > 0 : top->kind == SCAN_ITEM && !top->undefined;
     return possible && all_zero(span_of(scan->head, DCM_HEADER_MIN));
@@ -232,9 +234,14 @@ static bool header(DcmScan *scan, Span *in, Err *err)
         const ScanFrame *top = scan_top(scan);
         bool between = top->kind == SCAN_SEQUENCE || top->kind == SCAN_FRAGMENTS;
         bool explicit_vr = top->explicit_vr && !between;
-        if (!fill_head(scan, in, dcm_header_size(scan->head, explicit_vr, top->big_endian)))
-            return true;
-        DcmHeader h = dcm_header_decode(span_of(scan->head, scan->head_n), explicit_vr, top->big_endian);
+        DcmHeader h;
+        unsigned size =
+            dcm_header_decode(span_of(scan->head, scan->head_n), explicit_vr, top->big_endian, &h);
+        if (size > scan->head_n) {
+            if (!fill_head(scan, in, size))
+                return true;
+            dcm_header_decode(span_of(scan->head, scan->head_n), explicit_vr, top->big_endian, &h);
+        }
         again = false;
         if (!scan_on_header(scan, &h, &again, err))
             return false;

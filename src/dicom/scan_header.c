@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "dicom/scan_header.h"
-#include "base/cursor.h"
 #include "dicom/dict.h"
 
 #define ITEM_GROUP       0xFFFEu
@@ -17,46 +16,42 @@ static bool future_long_vr(const uint8_t first[8])
     return is_upper(first[4]) && is_upper(first[5]) && first[6] == 0 && first[7] == 0;
 }
 
-static uint16_t group_of(const uint8_t first[8], bool big_endian)
+static uint16_t u16_at(const uint8_t *p, bool big_endian)
 {
-    return (uint16_t)(big_endian ? first[0] << 8 | first[1] : first[1] << 8 | first[0]);
+    return (uint16_t)(big_endian ? p[0] << 8 | p[1] : p[1] << 8 | p[0]);
 }
 
-unsigned dcm_header_size(const uint8_t first[8], bool explicit_vr, bool big_endian)
+static uint32_t u32_at(const uint8_t *p, bool big_endian)
 {
-    if (!explicit_vr || group_of(first, big_endian) == ITEM_GROUP)
-        return DCM_HEADER_MIN;
-    DcmVr vr = dcm_vr_parse(first + 4);
-    bool is_long = vr == DCM_VR_NONE ? future_long_vr(first) : dcm_vr_info(vr)->long_length;
-    return is_long ? DCM_HEADER_MAX : DCM_HEADER_MIN;
+    uint32_t first = u16_at(p, big_endian), second = u16_at(p + 2, big_endian);
+    return big_endian ? first << 16 | second : second << 16 | first;
 }
 
-static DcmTag take_tag(Cursor *c)
+static DcmTag tag_at(const uint8_t *p, bool big_endian)
 {
-    uint16_t group = cur_u16(c);
-    return DCM_TAG(group, cur_u16(c));
+    return DCM_TAG(u16_at(p, big_endian), u16_at(p + 2, big_endian));
 }
 
-DcmHeader dcm_header_decode(Span bytes, bool explicit_vr, bool big_endian)
+unsigned dcm_header_decode(Span bytes, bool explicit_vr, bool big_endian, DcmHeader *out)
 {
-    Cursor c = cur_of(bytes, big_endian);
-    DcmHeader h = {.tag = take_tag(&c)};
+    const uint8_t *p = bytes.p;
+    DcmHeader h = {.tag = tag_at(p, big_endian)};
     if (!explicit_vr || DCM_TAG_GROUP(h.tag) == ITEM_GROUP) {
-        h.length = cur_u32(&c);
-        return h;
+        h.length = u32_at(p + 4, big_endian);
+        *out = h;
+        return DCM_HEADER_MIN;
     }
-    h.vr = dcm_vr_parse(cur_take(&c, 2).p);
-    if (h.vr == DCM_VR_NONE) {
-        h.unknown_vr = true;
+    h.vr = dcm_vr_parse(p + 4);
+    h.unknown_vr = h.vr == DCM_VR_NONE;
+    bool is_long = h.unknown_vr ? future_long_vr(p) : dcm_vr_info(h.vr)->long_length;
+    unsigned size = is_long ? DCM_HEADER_MAX : DCM_HEADER_MIN;
+    if (size > bytes.n)
+        return size;
+    if (h.unknown_vr)
         h.vr = DCM_VR_UN;
-    }
-    if (bytes.n == DCM_HEADER_MAX) {
-        cur_skip(&c, 2);
-        h.length = cur_u32(&c);
-    } else {
-        h.length = cur_u16(&c);
-    }
-    return h;
+    h.length = is_long ? u32_at(p + 8, big_endian) : u16_at(p + 6, big_endian);
+    *out = h;
+    return size;
 }
 
 static bool vr_fits(DcmTag tag, DcmVr vr)
@@ -71,26 +66,21 @@ static bool vr_fits(DcmTag tag, DcmVr vr)
 
 bool dcm_header_is_explicit(Span first, bool big_endian)
 {
-    Cursor c = cur_of(first, big_endian);
-    DcmTag tag = take_tag(&c);
-    Span letters = cur_take(&c, 2);
-    if (c.failed)
+    if (first.n < 6)
         return false;
-    DcmVr vr = dcm_vr_parse(letters.p);
-    return vr != DCM_VR_NONE && vr_fits(tag, vr);
+    DcmVr vr = dcm_vr_parse(first.p + 4);
+    return vr != DCM_VR_NONE && vr_fits(tag_at(first.p, big_endian), vr);
 }
 
 static bool implicit_fits(Span first, uint64_t room)
 {
-    Cursor c = cur_of(first, false);
-    take_tag(&c);
-    uint32_t length = cur_u32(&c);
-    return !c.failed && (length == UNDEFINED_LENGTH || length <= room);
+    uint32_t length = u32_at(first.p + 4, false);
+    return length == UNDEFINED_LENGTH || length <= room;
 }
 
 bool dcm_header_correct(Span first, uint64_t room, bool *explicit_vr, bool *big_endian)
 {
-    if (first.n < DCM_HEADER_MIN || group_of(first.p, *big_endian) == ITEM_GROUP)
+    if (first.n < DCM_HEADER_MIN || u16_at(first.p, *big_endian) == ITEM_GROUP)
         return false;
     DcmVr vr = dcm_vr_parse(first.p + 4);
     if (!*explicit_vr) {

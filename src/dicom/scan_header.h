@@ -15,10 +15,9 @@ typedef struct DcmHeader {
 
 enum { DCM_HEADER_MIN = 8, DCM_HEADER_MAX = 12 };
 
-/* Bytes of the header that begins with these eight: 8 or 12. */
-unsigned dcm_header_size(const uint8_t first[8], bool explicit_vr, bool big_endian);
-/* Decodes a header of dcm_header_size bytes. */
-DcmHeader dcm_header_decode(Span bytes, bool explicit_vr, bool big_endian);
+/* Decodes the header at the start of `bytes`, of which there are eight at least, and returns how many it has: 8, or 12. When that is more than there are, `out` is
+   not filled. */
+unsigned dcm_header_decode(Span bytes, bool explicit_vr, bool big_endian, DcmHeader *out);
 
 /* Do the first bytes (at least 6) of a data set hold a VR as the dictionary has it for their tag? */
 bool dcm_header_is_explicit(Span first, bool big_endian);

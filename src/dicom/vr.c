@@ -7,6 +7,12 @@ const DcmVrInfo *dcm_vr_info(DcmVr vr)
     return &dcm_vr_table[(unsigned)vr < DCM_VR_COUNT ? vr : DCM_VR_NONE];
 }
 
+bool dcm_vr_is_bytes(DcmVr vr)
+{
+    const DcmVrInfo *info = dcm_vr_info(vr);
+    return !info->text && !info->multi && vr != DCM_VR_SQ;
+}
+
 DcmVr dcm_vr_parse(const uint8_t letters[2])
 {
     unsigned first = (unsigned)letters[0] - 'A', second = (unsigned)letters[1] - 'A';

@@ -56,6 +56,8 @@ typedef struct DcmVrInfo {
 } DcmVrInfo;
 
 const DcmVrInfo *dcm_vr_info(DcmVr vr);
+/* Bytes without a text: neither characters nor numbers that are listed, no items. */
+bool dcm_vr_is_bytes(DcmVr vr);
 /* DCM_VR_NONE when the two letters are no VR. */
 DcmVr dcm_vr_parse(const uint8_t letters[2]);
 /* Bytes that change places between byte orders: unit, but 2 for AT (two 16-bit numbers). 0 and 1: nothing to swap. */

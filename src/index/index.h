@@ -107,6 +107,9 @@ typedef struct IdxFile {
     int32_t number;           /* Instance Number, 0 when absent */
 } IdxFile;
 
+/* A copy with strings of its own. */
+void idx_file_copy(Arena *arena, const IdxFile *from, IdxFile *out);
+
 /* Looks an instance up by SOP Instance UID. False with err->code ERR_NOT_FOUND when absent. From any thread. */
 bool idx_instance(Index *index, Arena *arena, const char *sop_instance, IdxFile *out, Err *err);
 

@@ -74,6 +74,7 @@ void idx_reader_give(Index *index, Db *db, IdxReading reading);
     "i.instance_uid, i.sop_class_uid, i.series_uid, i.study_uid, i.patient_uid, i.transfer_syntax_uid, "     \
     "i.file_path, i.storage_method, i.source_ae, i.filesize, i.data_offset, i.sha256, i.content, "           \
     "i.begin_us, i.end_us, i.instance_number"
+enum { IDX_FILE_COLUMN_COUNT = 16 };
 void idx_file_read(DbStatement *statement, Arena *arena, IdxFile *out);
 
 /* "YYYY-MM-DD HH:MM:SS.ffffff" UTC of now, in the arena. */

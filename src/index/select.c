@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * Selections of objects, for retrieving. The ids of the selected rows are read in order when the selection is opened (8 bytes each), so that
- * no reader's snapshot is held while objects travel; the rows themselves are read when they are asked for. An object that was
- * removed meanwhile is left out.
+ * no reader's snapshot is held while objects travel; the rows themselves are read when they are asked for, some at a time: those not asked for soon are read
+ * again. An object that was removed meanwhile is left out.
  */
+#include "base/clock.h"
 #include "index/internal.h"
 #include "index/row.h"
 #include "index/search.h"
@@ -15,10 +16,16 @@
     " FROM patient p JOIN study s ON s.patient_id = p.patient_id JOIN series e ON e.study_id = s.study_id "  \
     "JOIN file_storage_metadata_dicom i ON i.series_id = e.series_id WHERE true"
 
+enum { BATCH = 32, BATCH_MS = 20 };
+
 struct IdxFiles {
     Index *index;
     int64_t *ids;
     size_t count, capacity, at;
+    Arena *arena; /* strings of the batch */
+    IdxFile batch[BATCH];
+    size_t batch_at, batch_end; /* what is read of ids: [at, end) */
+    Deadline batch_until;
 };
 
 /* -- one object -- */
@@ -54,6 +61,16 @@ void idx_file_read(DbStatement *s, Arena *arena, IdxFile *out)
                      .number = (int32_t)db_int(s, 15)};
     bytes(s, 11, out->sha256, sizeof out->sha256);
     bytes(s, 12, out->content, sizeof out->content);
+}
+
+void idx_file_copy(Arena *arena, const IdxFile *from, IdxFile *out)
+{
+    *out = *from;
+    const char **texts[] = {&out->sop_instance, &out->sop_class,      &out->series,
+                            &out->study,        &out->patient_id,     &out->transfer_syntax,
+                            &out->path,         &out->storage_method, &out->source_ae};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = *texts[i] ? arena_strdup(arena, *texts[i]) : NULL;
 }
 
 static bool look_up(Db *db, Arena *arena, const char *sop_instance, IdxFile *out, Err *err)
@@ -131,6 +148,7 @@ IdxFiles *idx_select(Index *index, const IdxSelection *selection, Err *err)
     if (!files)
         abort();
     files->index = index;
+    files->arena = arena_new(0);
     IdxSql sql;
     idx_sql_init(&sql, db_source_dialect(index->source), arena);
     buf_append_cstr(&sql.text, "SELECT i.file_storage_metadata_dicom_id" FROM_TREE);
@@ -227,38 +245,58 @@ bool idx_stamp(Index *index, const IdxSelection *selection, Buf *out, Err *err)
     return ok;
 }
 
-static bool read_file(Db *db, Arena *arena, int64_t id, IdxFile *out, bool *found, Err *err)
+/* -- the rows of a selection -- */
+
+#define EIGHT "?, ?, ?, ?, ?, ?, ?, ?"
+
+/* The next rows, each in the place of its id; those that are gone have no SOP Instance UID. */
+static bool read_batch(IdxFiles *files, Db *db, Err *err)
 {
-    DbStatement *s = db_prepare(db,
-                                "SELECT " IDX_FILE_COLUMNS " FROM file_storage_metadata_dicom i "
-                                "WHERE i.file_storage_metadata_dicom_id = ?",
-                                err);
-    if (!s)
-        return false;
-    db_bind_int(s, id);
-    bool ok = db_step(s, found, err);
-    if (ok && *found)
-        idx_file_read(s, arena, out);
+    DbStatement *s = db_prepare(
+        db,
+        "SELECT " IDX_FILE_COLUMNS ", i.file_storage_metadata_dicom_id FROM file_storage_metadata_dicom i "
+        "WHERE i.file_storage_metadata_dicom_id IN (" EIGHT ", " EIGHT ", " EIGHT ", " EIGHT ")",
+        err);
+    const int64_t *ids = files->ids + files->at;
+    size_t n = files->count - files->at < BATCH ? files->count - files->at : BATCH;
+    bool ok = s != NULL, row = true;
+    for (size_t i = 0; ok && i < BATCH; i++)
+        db_bind_int(s, i < n ? ids[i] : -1);
+    arena_reset(files->arena);
+    memset(files->batch, 0, sizeof files->batch);
+    while (ok && (ok = db_step(s, &row, err)) && row) {
+        int64_t id = db_int(s, IDX_FILE_COLUMN_COUNT);
+        for (size_t i = 0; i < n; i++)
+            if (ids[i] == id)
+                idx_file_read(s, files->arena, &files->batch[i]);
+    }
     db_done(s);
+    files->batch_at = files->at;
+    files->batch_end = ok ? files->at + n : files->at;
+    files->batch_until = deadline_in(BATCH_MS);
+    return ok;
+}
+
+static bool next_batch(IdxFiles *files, Err *err)
+{
+    Db *db = idx_reader_take(files->index, IDX_ONE_LOOK, err);
+    bool ok = db && read_batch(files, db, err);
+    idx_reader_give(files->index, db, IDX_ONE_LOOK);
     return ok;
 }
 
 bool idx_files_next(IdxFiles *files, Arena *arena, IdxFile *out, Err *err)
 {
-    bool found = false, ok = true;
-    if (files->at == files->count) {
-        *out = (IdxFile){0};
-        return true;
+    *out = (IdxFile){0};
+    while (!out->sop_instance && files->at < files->count) {
+        bool there = files->at >= files->batch_at && files->at < files->batch_end;
+        if ((!there || deadline_passed(files->batch_until)) && !next_batch(files, err))
+            return false;
+        const IdxFile *file = &files->batch[files->at++ - files->batch_at];
+        if (file->sop_instance)
+            idx_file_copy(arena, file, out);
     }
-    Db *db = idx_reader_take(files->index, IDX_ONE_LOOK, err);
-    if (!db)
-        return false;
-    while (ok && !found && files->at < files->count)
-        ok = read_file(db, arena, files->ids[files->at++], out, &found, err);
-    idx_reader_give(files->index, db, IDX_ONE_LOOK);
-    if (ok && !found)
-        *out = (IdxFile){0};
-    return ok;
+    return true;
 }
 
 void idx_files_rewind(IdxFiles *files)
@@ -270,6 +308,7 @@ void idx_files_free(IdxFiles *files)
 {
     if (!files)
         return;
+    arena_free(files->arena);
     free(files->ids);
     free(files);
 }

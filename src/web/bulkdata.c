@@ -138,7 +138,7 @@ static void get_bulkdata(HttpExchange *x, void *ctx)
     Err err = {0};
     if (!web_find_instance(x, service, &file))
         return;
-    if (!arc_attributes(service->web->archive, http_arena(x), &file, KEPT_MAX, &a, &err)) {
+    if (!arc_attributes(service->web->archive, http_arena(x), &file, KEPT_MAX, KEPT_MAX, &a, &err)) {
         http_problem(x, &err);
         return;
     }

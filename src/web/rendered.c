@@ -15,9 +15,10 @@
 #include <string.h>
 
 enum {
-    KEPT_MAX = 4 << 20, /* palettes, tables and functional groups are smaller */
-    THUMBNAIL = 128,    /* pixels, longer side */
-    TRIES = 256,        /* instances of a study that are looked at for one with an image */
+    KEPT_MAX = 4 << 20,    /* functional groups are smaller */
+    BYTES_MAX = 256 << 10, /* palettes and tables are; pixel data is read by itself */
+    THUMBNAIL = 128,       /* pixels, longer side */
+    TRIES = 256,           /* instances of a study that are looked at for one with an image */
 };
 
 enum { AS_JPEG, AS_PNG, FORMS };
@@ -52,7 +53,7 @@ static bool render(const Job *job, PixImage *image, Err *err)
     buf_init(&frame, 0);
     bool ok =
         is_showable(arc_frames_format(job->frames), err) &&
-        arc_attributes(job->service->web->archive, arena, job->file, KEPT_MAX, &a, err) &&
+        arc_attributes(job->service->web->archive, arena, job->file, KEPT_MAX, BYTES_MAX, &a, err) &&
         arc_frame_decode(job->frames, job->number, &frame, &format, err) &&
         pix_render(a.attributes, &format, buf_span(&frame), job->number, &job->view->window, image, err);
     buf_free(&frame);
@@ -105,7 +106,7 @@ static void answer_pdf(HttpExchange *x, const WebService *service, const IdxFile
     int chosen;
     if (!web_choose_of(x, types, document, 1, &accept, &chosen, NULL))
         return;
-    if (!arc_attributes(service->web->archive, http_arena(x), file, 1024, &a, &err)) {
+    if (!arc_attributes(service->web->archive, http_arena(x), file, 1024, 1024, &a, &err)) {
         http_problem(x, &err);
         return;
     }

@@ -3,11 +3,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "web/metadata_write.h"
 #include "web/web_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     FRAME_CACHE = 256,         /* objects whose frames are remembered */
@@ -16,6 +18,7 @@ enum {
     PAGES = 1024, /* searches that clients are in the middle of … */
     PAGES_KEPT_MS = 10 * 60 * 1000,
     COMMITTERS = 16, /* objects of STOW requests that are made durable at a time */
+    HELPERS_MAX = 8,
 };
 
 const HttpRoute web_own_routes[] = {
@@ -163,20 +166,28 @@ static bool add_annotations(WebServer *server, Err *err)
     return true;
 }
 
+/* The thread of the connection works, too. */
+static Pool *helpers_new(void)
+{
+    long others = sysconf(_SC_NPROCESSORS_ONLN) - 1;
+    size_t n = others > HELPERS_MAX ? HELPERS_MAX : others > 0 ? (size_t)others : 0;
+    return n ? pool_new(n, 2 * n, metadata_help, NULL) : NULL;
+}
+
 WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
 {
     WebServer *server = calloc(1, sizeof *server);
     if (!server)
         abort();
     server->settings = *settings;
-    server->context =
-        (WebContext){.settings = &server->settings,
-                     .archive = archive,
-                     .frames = arc_frame_cache_new(archive, FRAME_CACHE),
-                     .rendered = render_cache_new(RENDERED_BYTES),
-                     .metadata = render_cache_new(METADATA_BYTES),
-                     .pages = web_pages_new(PAGES, PAGES_KEPT_MS),
-                     .committers = pool_new(COMMITTERS, 2 * COMMITTERS, web_store_commit, NULL)};
+    server->context = (WebContext){.settings = &server->settings,
+                                   .archive = archive,
+                                   .frames = arc_frame_cache_new(archive, FRAME_CACHE),
+                                   .rendered = render_cache_new(RENDERED_BYTES),
+                                   .metadata = render_cache_new(METADATA_BYTES),
+                                   .pages = web_pages_new(PAGES, PAGES_KEPT_MS),
+                                   .committers = pool_new(COMMITTERS, 2 * COMMITTERS, web_store_commit, NULL),
+                                   .helpers = helpers_new()};
     server->began_ms = clock_ms();
     HttpSettings http = settings->http;
     http.finished = finished;
@@ -208,6 +219,8 @@ void web_stop(WebServer *server, int64_t grace_ms)
         return;
     http_stop(server->http, grace_ms);
     pool_finish(server->context.committers);
+    if (server->context.helpers)
+        pool_finish(server->context.helpers);
     web_pages_free(server->context.pages);
     arc_frame_cache_free(server->context.frames);
     render_cache_free(server->context.rendered);

@@ -70,6 +70,7 @@ typedef struct WebContext {
     RenderCache *metadata; /* of series and small studies, as JSON */
     WebPages *pages;
     Pool *committers; /* objects of STOW requests wait there to be durable */
+    Pool *helpers;    /* more processors for one long answer; NULL where there is one only */
 } WebContext;
 
 #endif

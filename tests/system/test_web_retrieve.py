@@ -5,6 +5,7 @@ pydicom, DCMTK and GDCM are the judges.
 """
 import base64
 import concurrent.futures
+import http.client
 import io
 import logging
 import math
@@ -349,6 +350,32 @@ def test_metadata_of_a_study_is_that_of_its_instances(level, data_web):
                 row, = data_web.get(one.url + "/metadata").json()
                 if rows.get(one.instance):
                     assert without_references(rows[one.instance]) == without_references(row)
+
+
+def test_metadata_of_a_long_series(stopped_archive, tmp_path):
+    """Several threads write it, in order. When a file is gone, the answer breaks off and does not look whole."""
+    web, study, series = Web(stopped_archive), uid(), uid()
+    (tmp_path / "in").mkdir()
+    for n in range(300):
+        make_image(tmp_path / f"in/{n}.dcm", StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID=f"{series}.{n + 1}", InstanceNumber=n + 1,
+                   StudyDescription="#" * (n % 60))
+    stopped_archive.manage("data", "index", "-d", tmp_path / "in")
+    stopped_archive.start()
+    url = f"/dicom-web/studies/{study}/series/{series}"
+    rows = web.get(url + "/metadata").json()
+    assert [row["00080018"]["Value"][0] for row in rows] == [f"{series}.{n + 1}" for n in range(300)]
+    for n in (0, 7, 8, 31, 32, 150, 299):
+        alone, = web.get(f"{url}/instances/{series}.{n + 1}/metadata").json()
+        assert without_references(rows[n]) == without_references(alone)
+    parts = web.get(url + "/metadata", Accept='multipart/related; type="application/dicom+xml"').parts("application/dicom+xml")
+    numbers = [tree.fromstring(part.body).find("{*}DicomAttribute[@tag='00200013']/{*}Value").text for part in parts]
+    assert numbers == [str(n + 1) for n in range(300)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert all(rows == answer.json() for answer in pool.map(lambda _: web.get(url + "/metadata"), range(16)))
+    (tmp_path / "in/290.dcm").unlink()
+    with pytest.raises((http.client.HTTPException, AssertionError)):
+        assert web.get(url + "/metadata").status == 200
+    assert web.get(url + f"/instances/{series}.1/metadata").status == 200
 
 
 def without_references(row):

@@ -35,7 +35,7 @@ static void test_large_values_are_described_not_read(void **state)
         ArcAttributes a;
         Err err = {0};
         store_one(i, arena, &file);
-        if (!arc_attributes(archive, arena, &file, 1024, &a, &err))
+        if (!arc_attributes(archive, arena, &file, 1024, 1024, &a, &err))
             fail_msg("%s", err.text);
         assert_string_equal(dcm_text(arena, a.attributes, DCM_SOPInstanceUID, 0), file.sop_instance);
         assert_string_equal(a.syntax, i < 2 ? natives[i] : DCM_UID_ExplicitVRLittleEndian);
@@ -78,7 +78,7 @@ static void test_failures(void **state)
     Err err = {0};
     store_one(0, arena, &file);
     file.size += 100;
-    assert_false(arc_attributes(archive, arena, &file, 1024, &a, &err));
+    assert_false(arc_attributes(archive, arena, &file, 1024, 1024, &a, &err));
     assert_int_equal(err.code, ERR_IO);
     /* a file that has become shorter is no object, also where it would be handed out as it lies */
     assert_null(arc_dicom_file_open(archive, &file, NULL, &err));
@@ -86,7 +86,7 @@ static void test_failures(void **state)
     assert_null(arc_slice_open(archive, &file, file.transfer_syntax, 0, 1, &err));
     assert_int_equal(err.code, ERR_IO);
     file.path = at("no such file");
-    assert_false(arc_attributes(archive, arena, &file, 1024, &a, &err));
+    assert_false(arc_attributes(archive, arena, &file, 1024, 1024, &a, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
     assert_null(arc_dicom_file_open(archive, &file, NULL, &err));
     arena_free(arena);

@@ -159,6 +159,45 @@ static void what_may_be_passed(void **state)
     arena_free(arena);
 }
 
+/* Bytes have a limit of their own; text of that length is kept. So have fragments. */
+static void bytes_and_text_have_limits_of_their_own(void **state)
+{
+    Arena *arena = arena_new(0);
+    DcmReadOptions options = {.max_value = 100, .max_binary = 4};
+    DcmHead *head = dcm_head_new(arena, NULL, &options);
+    assert_true(dcm_head_feed(head, SPAN(PATIENT_ID "LO\6\0ABCDEF"), NULL));
+    assert_true(dcm_head_feed(head, SPAN(PIXELS "OB\0\0\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\0\0\0\0"), NULL));
+    assert_true(dcm_head_feed(head, SPAN("\xFE\xFF\0\xE0\6\0\0\0"), NULL));
+    assert_int_equal(dcm_head_passable(head), 6);
+    assert_true(dcm_head_pass(head, 6, NULL));
+    assert_true(
+        dcm_head_feed(head, SPAN("\xFE\xFF\xDD\xE0\0\0\0\0\xFC\xFF\xFC\xFFOB\0\0\6\0\0\0abcdef"), NULL));
+    assert_true(dcm_head_finish(head, NULL));
+    const DcmDataset *ds = dcm_head_dataset(head);
+    assert_int_equal(dcm_find(ds, DCM_PatientID)->value.n, 6);
+    assert_true(dcm_find(ds, DCM_PixelData)->skipped);
+    assert_int_equal(dcm_find(ds, DCM_PixelData)->item_count, 2);
+    assert_true(dcm_find(ds, DCM_DataSetTrailingPadding)->skipped);
+    dcm_head_free(head);
+    arena_free(arena);
+}
+
+static void lasting_bytes_are_viewed(void **state)
+{
+    Arena *arena = arena_new(0);
+    DcmHead *head = dcm_head_new(arena, NULL, NULL);
+    char lasting[] = PATIENT_ID "LO\4\0ABC " PIXELS "OW\0\0\4\0\0\0wx", brief[] = "yz";
+    assert_true(dcm_head_feed_lasting(head, span_of(lasting, sizeof lasting - 1), NULL));
+    assert_true(dcm_head_feed(head, span_of(brief, 2), NULL));
+    memset(brief, 0, sizeof brief);
+    assert_true(dcm_head_finish(head, NULL));
+    const DcmDataset *ds = dcm_head_dataset(head);
+    assert_ptr_equal(dcm_find(ds, DCM_PatientID)->value.p, lasting + 8);
+    assert_true(span_eq_cstr(dcm_find(ds, DCM_PixelData)->value, "wxyz"));
+    dcm_head_free(head);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +205,8 @@ int main(void)
         cmocka_unit_test(checks_to_the_end),
         cmocka_unit_test(large_values_cost_no_memory),
         cmocka_unit_test(what_may_be_passed),
+        cmocka_unit_test(bytes_and_text_have_limits_of_their_own),
+        cmocka_unit_test(lasting_bytes_are_viewed),
         cmocka_unit_test(real_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
