@@ -24,7 +24,7 @@ const DcmDataset *px_tree_read_object(Arena *arena, const PxObject *object, Err 
                     .data_offset = object->data_offset,
                     .transfer_syntax = object->transfer_syntax};
     ArcAttributes all;
-    return arc_attributes(NULL, arena, &file, MAX_VALUE, &all, err) ? all.attributes : NULL;
+    return arc_attributes(NULL, arena, &file, MAX_VALUE, MAX_VALUE, &all, err) ? all.attributes : NULL;
 }
 
 static json_t *value_of(const DcmDataset *dataset, const DcmElement *e)
