@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "px/collection.h"
 
+#include "px/http_client.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -126,16 +128,6 @@ static bool knows(const json_t *data, const char *name)
     return false;
 }
 
-/* RFC 3986 §2.1; everything but the unreserved characters. */
-static void put_encoded(Buf *out, const char *text)
-{
-    for (const uint8_t *c = (const uint8_t *)text; *c; c++)
-        if (isalnum(*c) || strchr("-._~", *c))
-            buf_u8(out, *c);
-        else
-            buf_printf(out, "%%%02X", *c);
-}
-
 const char *px_collection_search(Arena *arena, const json_t *collection, const PxParameter *parameters,
                                  size_t n)
 {
@@ -151,9 +143,9 @@ const char *px_collection_search(Arena *arena, const json_t *collection, const P
     buf_append_cstr(&url, href);
     for (size_t i = 0; i < n; i++) {
         buf_append_cstr(&url, i || strchr(href, '?') ? "&" : "?");
-        put_encoded(&url, parameters[i].name);
+        px_http_escape_value(&url, span_cstr(parameters[i].name));
         buf_u8(&url, '=');
-        put_encoded(&url, parameters[i].value);
+        px_http_escape_value(&url, span_cstr(parameters[i].value));
     }
     href = arena_span_cstr(arena, buf_span(&url));
     buf_free(&url);

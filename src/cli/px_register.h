@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+/* Registering as px-register and --then register ask for it. */
+#ifndef GANTRY_CLI_PX_REGISTER_H
+#define GANTRY_CLI_PX_REGISTER_H
+
+#include "cli/px.h"
+#include "px/register.h"
+
+/* NULL: not given, so that what px-push or px-find had been told can stand in. */
+typedef struct PxRegisterArgs {
+    PxAsk ask;
+    const char *json_args, *db, *upstream_file, *upstream, *folder, *file, *path, *substrings, *local_files,
+        *object_files, *pacs, *cube, *url, *user, *password, *name;
+    const char *root, *study, *series, *image; /* templates */
+    bool cleanup, debug, json, per_series, per_file;
+    int64_t jobs, timeout;
+} PxRegisterArgs;
+
+/* What command_px_register.options parse into. */
+extern const PxRegisterArgs px_register_defaults;
+
+/* *result is what px-register prints; NULL when nothing could be begun. False with err when something was not registered. */
+bool px_register_as(Cli *cli, const PxRegisterArgs *args, json_t **result, Err *err);
+
+#endif
