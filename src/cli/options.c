@@ -17,6 +17,7 @@ typedef struct Parser {
     Arena *arena;
     char *args;
     Buf *problem;
+    Buf passed_over;    /* by a lenient command */
     size_t positionals; /* met so far */
     bool given[64];     /* options met, by index in the table */
 } Parser;
@@ -31,6 +32,15 @@ static bool complain(Parser *p, const char *format, ...)
     va_end(list);
     buf_append_cstr(p->problem, text);
     return false;
+}
+
+/* A word that the table does not know. */
+static bool stray(Parser *p, const char *dashes, const char *word)
+{
+    if (!p->command->lenient)
+        return complain(p, "unrecognized arguments: %s%.60s", dashes, word);
+    buf_printf(&p->passed_over, " %s%.60s", dashes, word);
+    return true;
 }
 
 static bool is_positional(const Option *option)
@@ -153,7 +163,7 @@ static bool take_long(Parser *p, const char *word)
     if (others)
         return complain(p, "ambiguous option: --%.*s could match %s", SPAN_FMT(name), others);
     if (!found)
-        return complain(p, "unrecognized arguments: --%.60s", word);
+        return stray(p, "--", word);
     return take_option(p, found, equals ? equals + 1 : NULL);
 }
 
@@ -168,7 +178,7 @@ static bool take_brief(Parser *p, const char *word)
     for (const Option *o = p->command->options; o->kind; o++)
         if (o->brief && !o->brief[1] && o->kind == OPT_INT && o->brief[0] == word[0])
             return take_option(p, o, word + 1);
-    return complain(p, "unrecognized arguments: -%.60s", word);
+    return stray(p, "-", word);
 }
 
 static bool take_positional(Parser *p, const char *word)
@@ -180,7 +190,7 @@ static bool take_positional(Parser *p, const char *word)
             p->given[o - p->command->options] = true;
             return store_value(p, o, word);
         }
-    return complain(p, "unrecognized arguments: %.60s", word);
+    return stray(p, "", word);
 }
 
 static bool check_required(Parser *p)
@@ -202,6 +212,28 @@ static bool asks_help(int argc, char *const *argv)
     return false;
 }
 
+static bool take_words(Parser *p)
+{
+    bool only_positionals = false;
+    while (p->at < p->argc) {
+        const char *word = p->argv[p->at++];
+        bool ok;
+        if (!only_positionals && !strcmp(word, "--")) {
+            only_positionals = true;
+            continue;
+        }
+        if (only_positionals || !looks_like_option(word))
+            ok = take_positional(p, word);
+        else if (word[1] == '-')
+            ok = take_long(p, word + 2);
+        else
+            ok = take_brief(p, word + 1);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
 bool options_parse(const Command *command, int argc, char *const *argv, Arena *arena, void *args, bool *help,
                    Buf *problem)
 {
@@ -210,28 +242,17 @@ bool options_parse(const Command *command, int argc, char *const *argv, Arena *a
     *help = asks_help(argc, argv);
     if (*help)
         return true;
-    Parser p = {command, argc, argv, 0, arena, args, problem, 0, {false}};
-    bool only_positionals = false;
-    while (p.at < argc) {
-        const char *word = argv[p.at++];
-        bool ok;
-        if (!only_positionals && !strcmp(word, "--")) {
-            only_positionals = true;
-            continue;
-        }
-        if (only_positionals || !looks_like_option(word))
-            ok = take_positional(&p, word);
-        else if (word[1] == '-')
-            ok = take_long(&p, word + 2);
-        else
-            ok = take_brief(&p, word + 1);
-        if (!ok)
-            return false;
-    }
-    if (!check_required(&p))
-        return false;
-    const char *wrong = command->check ? command->check(args) : NULL;
-    return !wrong || complain(&p, "%s", wrong);
+    Parser p = {
+        .command = command, .argc = argc, .argv = argv, .arena = arena, .args = args, .problem = problem};
+    buf_init(&p.passed_over, 0);
+    bool ok = take_words(&p) && check_required(&p);
+    const char *wrong = ok && command->check ? command->check(args) : NULL;
+    if (wrong)
+        ok = complain(&p, "%s", wrong);
+    if (ok && p.passed_over.n)
+        buf_printf(problem, "passed over, since there are no such options:%s", buf_cstr(&p.passed_over));
+    buf_free(&p.passed_over);
+    return ok;
 }
 
 static void describe(const Option *option, const void *at, Buf *out)

@@ -56,12 +56,13 @@ struct Command {
     bool needs_archive;   /* runs in an archive folder: settings are loaded before `run` */
     /* What the table cannot say: options that need or exclude each other. NULL = fine, else the reason. */
     const char *(*check)(const void *args);
+    bool lenient; /* words that the table does not know are passed over, and named as a warning */
     int (*run)(struct Cli *cli, const void *args);
     const Command *const *subcommands; /* NULL-terminated; instead of run */
 };
 
 /* Fills `args` (size bytes, starts as `defaults`) from words. False and one line in `problem` on a usage error; *help = true when
-   -h or --help was met (then nothing else counts). */
+   -h or --help was met (then nothing else counts). True with something in `problem`: what a lenient command passed over. */
 bool options_parse(const Command *command, int argc, char *const *argv, Arena *arena, void *args, bool *help,
                    Buf *problem);
 

@@ -244,7 +244,6 @@ static bool take_tag(Parser *p, Err *err)
     PxPart *part = add(p, err);
     if (!part)
         return false;
-    found.text = arena_span_cstr(p->templates->arena, span_sub(p->rest, 0, 1 + n));
     *part = found;
     p->rest = span_sub(p->rest, 1 + n, SIZE_MAX);
     return true;
@@ -294,53 +293,27 @@ void px_templates_free(PxTemplates *templates)
 
 /* -- what they need -- */
 
-/* Calls `see` for each attribute that is looked at, until it says true. */
-typedef bool (*SeeTag)(DcmTag tag, void *ctx);
-
-static bool see_subject(const PxSubject *subject, SeeTag see, void *ctx)
+static bool wants(const PxSubject *subject, DcmTag tag)
 {
-    bool of_age = subject->kind == SUBJECT_AGE || subject->kind == SUBJECT_AGE_IN_DAYS;
-    bool itself = subject->kind == SUBJECT_AGE || subject->kind == SUBJECT_ELEMENT;
-    return (itself && see(subject->tag, ctx)) ||
-           (of_age && (see(DCM_PatientBirthDate, ctx) || see(DCM_StudyDate, ctx)));
+    bool of_age = tag == DCM_PatientBirthDate || tag == DCM_StudyDate;
+    return (subject->kind == SUBJECT_ELEMENT && subject->tag == tag) ||
+           (subject->kind == SUBJECT_AGE && (of_age || tag == DCM_PatientAge)) ||
+           (subject->kind == SUBJECT_AGE_IN_DAYS && of_age);
 }
 
-static bool see_tags(const PxTemplates *templates, SeeTag see, void *ctx)
+static bool names_a_level(DcmTag tag)
 {
-    static const DcmTag of_levels[] = {DCM_PatientID, DCM_StudyInstanceUID, DCM_SeriesInstanceUID,
-                                       DCM_SOPInstanceUID};
-    if (see(DCM_SpecificCharacterSet, ctx))
-        return true;
-    for (size_t i = 0; templates->missing == PX_MISSING_HASH && i < PX_LEVELS; i++)
-        if (see(of_levels[i], ctx))
-            return true;
-    for (const PxTemplate *level = templates->levels; level < templates->levels + PX_LEVELS; level++)
-        for (const PxPart *part = level->parts; part < level->parts + level->count; part++)
-            if (see_subject(&part->subject, see, ctx) || see_subject(&part->seed, see, ctx))
-                return true;
-    return false;
-}
-
-static bool is_tag(DcmTag tag, void *wanted)
-{
-    return tag == *(const DcmTag *)wanted;
+    return tag == DCM_PatientID || tag == DCM_StudyInstanceUID || tag == DCM_SeriesInstanceUID ||
+           tag == DCM_SOPInstanceUID;
 }
 
 bool px_templates_want(const PxTemplates *templates, DcmTag tag)
 {
-    return see_tags(templates, is_tag, &tag);
-}
-
-static bool note_last(DcmTag tag, void *ctx)
-{
-    DcmTag *last = ctx;
-    *last = tag > *last ? tag : *last;
+    if (tag == DCM_SpecificCharacterSet || (templates->missing == PX_MISSING_HASH && names_a_level(tag)))
+        return true;
+    for (const PxTemplate *level = templates->levels; level < templates->levels + PX_LEVELS; level++)
+        for (const PxPart *part = level->parts; part < level->parts + level->count; part++)
+            if (wants(&part->subject, tag) || wants(&part->seed, tag))
+                return true;
     return false;
-}
-
-DcmTag px_templates_last(const PxTemplates *templates)
-{
-    DcmTag last = 0;
-    see_tags(templates, note_last, &last);
-    return last;
 }

@@ -49,8 +49,6 @@ PxTemplates *px_templates_parse(const PxTemplateTexts *texts, PxMissing missing,
 void px_templates_free(PxTemplates *templates); /* NULL is fine */
 /* Must an attribute be kept for them? */
 bool px_templates_want(const PxTemplates *templates, DcmTag tag);
-/* The last of those, in the order of tags. */
-DcmTag px_templates_last(const PxTemplates *templates);
 /* "root/study/series/image", in the arena; a path below the tree whatever the values are. NULL and err on failure. */
 const char *px_templates_path(const PxTemplates *templates, Arena *arena, const DcmDataset *dataset,
                               Err *err);

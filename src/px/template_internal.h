@@ -19,8 +19,8 @@ typedef struct PxSubject {
 } PxSubject;
 
 typedef struct PxPart {
-    const char *text;    /* as it stands in the template */
     const char *keyword; /* NULL: literal text */
+    const char *text;    /* that text */
     PxSubject subject;
     PxSubject seed; /* of FN_NAME */
     PxFunction function;

@@ -51,7 +51,7 @@ static bool append_missing(const PxTemplates *t, PxLevel level, const PxPart *pa
 {
     switch (t->missing) {
     case PX_MISSING_NAME:
-        return buf_append_cstr(out, part->text);
+        return buf_printf(out, "_%s", part->keyword);
     case PX_MISSING_BARE:
         return buf_append_cstr(out, part->keyword);
     case PX_MISSING_HASH:

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * Templates: values as pypx reads them, and what its functions make of them. Text keeps leading blanks; several values look as Python prints a
- * list. Sequences and bulk data have no text here. Text that its character set does not explain is read byte by byte, so that no two values
- * become one.
+ * Templates: values as pypx reads them (px/pytext.h), and what its functions make of them. Sequences and bulk data have no text here, as the head of an
+ * object that comes in may lack them.
  */
 #include "px/template_internal.h"
 
 #include "dicom/datetime.h"
 #include "dicom/dict.h"
 #include "dicom/tags.h"
-#include "dicom/value.h"
+#include "px/pytext.h"
 #include "px/seahash.h"
 
 #include <inttypes.h>
@@ -20,62 +19,13 @@
 
 /* -- values -- */
 
-static void decode(const DcmCharset *charset, Span raw, bool pn, Buf *out)
-{
-    size_t before = out->n;
-    if (dcm_charset_decode(charset, raw, pn, out))
-        return;
-    out->n = before;
-    dcm_charset_decode(dcm_charset_default(), raw, pn, out);
-}
-
-static void append_text(const DcmDataset *dataset, const DcmElement *e, DcmVr vr, Buf *out)
-{
-    const DcmVrInfo *info = dcm_vr_info(vr);
-    const DcmCharset *charset = info->charset ? dcm_dataset_charset(dataset) : dcm_charset_default();
-    bool pn = vr == DCM_VR_PN;
-    Span rest = span_rtrim(e->value);
-    size_t end = info->multi ? dcm_charset_value_end(charset, rest, pn) : rest.n;
-    if (end == rest.n) {
-        decode(charset, rest, pn, out);
-        return;
-    }
-    const char *quote = pn || vr == DCM_VR_IS || vr == DCM_VR_DS ? "" : "'";
-    for (const char *before = "[";; before = ", ") {
-        buf_printf(out, "%s%s", before, quote);
-        decode(charset, span_rtrim(span_sub(rest, 0, end)), pn, out);
-        buf_append_cstr(out, quote);
-        if (end >= rest.n)
-            break;
-        rest = span_sub(rest, end + 1, SIZE_MAX);
-        end = dcm_charset_value_end(charset, rest, pn);
-    }
-    buf_u8(out, ']');
-}
-
-static void append_numbers(const DcmDataset *dataset, const DcmElement *e, Buf *out)
-{
-    Arena *arena = arena_new(0);
-    uint32_t count = dcm_value_count(dataset, e->tag);
-    for (uint32_t i = 0; i < count; i++)
-        buf_printf(out, "%s%s", i ? ", " : count > 1 ? "[" : "", dcm_element_text(arena, dataset, e, i));
-    if (count > 1)
-        buf_u8(out, ']');
-    arena_free(arena);
-}
-
 bool template_element(const DcmDataset *dataset, DcmTag tag, Buf *out)
 {
     const DcmElement *e = dcm_find(dataset, tag);
-    if (!e || e->skipped || e->vr == DCM_VR_SQ || e->fragments)
+    if (!e || e->vr == DCM_VR_SQ)
         return false;
-    DcmVr vr = e->vr == DCM_VR_UN ? dcm_dict_vr(tag, (Span){0}) : e->vr;
-    const DcmVrInfo *info = dcm_vr_info(vr);
-    if (info->text)
-        append_text(dataset, e, vr, out);
-    else if (info->multi)
-        append_numbers(dataset, e, out);
-    return info->text || info->multi;
+    const DcmVrInfo *info = dcm_vr_info(e->vr == DCM_VR_UN ? dcm_dict_vr(tag, (Span){0}) : e->vr);
+    return (info->text || info->multi) && px_python_text(dataset, e, out);
 }
 
 /* -- ages -- */

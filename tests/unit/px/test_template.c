@@ -161,14 +161,14 @@ static void missing(void **state)
     const DcmDataset *d = dataset_of(arena, lacking);
     expect(&px_templates_classic, PX_MISSING_NAME, d,
            "a83db7f7-0b26-49c2-a92f-484c5c06bc98-Anonymized1-_PatientBirthDate/"
-           "_StudyDescription-_AccessionNumber-20230118/_pad_5_0_SeriesNumber-_SeriesDescription/"
-           "_pad_4_0_InstanceNumber-1.2.276.0.7230010.3.1.4.2831156464.1.1674056925.390988.dcm");
+           "_StudyDescription-_AccessionNumber-20230118/_SeriesNumber-_SeriesDescription/"
+           "_InstanceNumber-1.2.276.0.7230010.3.1.4.2831156464.1.1674056925.390988.dcm");
     expect(&px_templates_newest, PX_MISSING_BARE, d,
            "a83db7f7-0b26-49c2-a92f-484c5c06bc98-Anonymized1-PatientBirthDate/"
            "StudyDescription-AccessionNumber-20230118/SeriesDescription-bc7d6a9/"
            "InstanceNumber-1.2.276.0.7230010.3.1.4.2831156464.1.1674056925.390988.dcm");
     expect_part("%_md5|7_SeriesInstanceUID-%_pad|5,0_SeriesNumber-%_md5|3_StudyInstanceUID", d,
-                "de68b38-_pad_5_0_SeriesNumber-215");
+                "de68b38-_SeriesNumber-215");
     expect_part("%PatientAge-%AgeInDays", d, "_PatientAge-_AgeInDays");
     Err err = {0};
     PxTemplates *strict = px_templates_parse(&px_templates_classic, PX_MISSING_REJECT, &err);
@@ -282,7 +282,7 @@ static void made_up_names(void **state)
     dcm_put_utf8(d, DCM_PatientID, "LAB 002 X");
     assert_string_not_equal(component("%_name|patientID_PatientName", d), by_id);
     dcm_remove(d, DCM_PatientID);
-    expect_part("%_name|patientID_PatientName", d, "_name_patientID_PatientName");
+    expect_part("%_name|patientID_PatientName", d, "_PatientName");
     arena_free(arena);
 }
 
@@ -396,7 +396,6 @@ static void wants(void **state)
         assert_true(px_templates_want(t, yes[i]));
     for (size_t i = 0; i < 3; i++)
         assert_false(px_templates_want(t, no[i]));
-    assert_int_equal(px_templates_last(t), DCM_PatientAge);
     px_templates_free(t);
     t = px_templates_parse(&(PxTemplateTexts){"a", "b", "c", "d"}, PX_MISSING_HASH, &err);
     assert_true(px_templates_want(t, DCM_PatientID) && px_templates_want(t, DCM_SeriesInstanceUID));
