@@ -117,11 +117,12 @@ static bool store_value(Parser *p, const Option *option, const char *word)
     return false;
 }
 
-/* Words that begin with a dash are options, but "-" alone and negative numbers are values. */
+/* Words that begin with a dash are options, but "-" alone and negative numbers are values, and so is what has a blank where the name of an option would stand. */
 static bool looks_like_option(const char *word)
 {
     int64_t number;
-    return word[0] == '-' && word[1] && !span_to_i64(span_cstr(word), INT64_MIN, INT64_MAX, &number);
+    return word[0] == '-' && word[1] && word[strcspn(word, "= ")] != ' ' &&
+           !span_to_i64(span_cstr(word), INT64_MIN, INT64_MAX, &number);
 }
 
 static bool take_option(Parser *p, const Option *option, const char *attached)
@@ -186,7 +187,7 @@ static bool take_positional(Parser *p, const char *word)
     size_t number = 0;
     for (const Option *o = p->command->options; o->kind; o++)
         if (is_positional(o) && number++ == p->positionals) {
-            p->positionals++;
+            p->positionals += o->kind != OPT_LIST;
             p->given[o - p->command->options] = true;
             return store_value(p, o, word);
         }

@@ -34,7 +34,8 @@ typedef struct OptionList {
 typedef struct Option {
     OptionKind kind;
     const char *brief; /* without dash; NULL = none */
-    const char *name;  /* without dashes; both NULL: a positional argument, in the order of the table */
+    const char *
+        name; /* without dashes; both NULL: a positional argument, in the order of the table (a list: all that follow) */
     const char *value; /* what the value is called in help: "PATH" */
     const char *help;
     size_t at;           /* offset in the command's struct */

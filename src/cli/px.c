@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cli/px.h"
+#include "cli/px_pipe.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -50,6 +50,17 @@ bool px_asked(const Cli *cli, const Command *command, const PxAsk *ask, const ch
     bool asked = out.n > 0;
     cli_put(stdout, &out);
     return asked;
+}
+
+bool px_words(const Cli *cli, const Command *command, int argc, char *const *argv, void *args)
+{
+    Buf problem;
+    buf_init(&problem, 0);
+    bool help, ok = options_parse(command, argc, argv, cli->arena, args, &help, &problem);
+    if (!ok)
+        cli_fail(cli, "%s: %s", command->name, buf_cstr(&problem));
+    buf_free(&problem);
+    return ok;
 }
 
 FILE *px_trace(const PxAsk *ask)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* px-find: studies and their series that match, and what is to be done with them. */
+#include "cli/px_pipe.h"
 #include "cli/px_then.h"
 
 enum { MATCHES = 15 };
@@ -157,6 +158,7 @@ typedef struct Run {
     PxPlan plan;
     const char *listener; /* where C-MOVE sends, when not to us */
     bool creates_db;
+    json_t **document; /* where what was found goes; NULL = it is printed */
 } Run;
 
 static bool make_plan(Cli *cli, const Args *a, Run *run, Err *err)
@@ -186,7 +188,9 @@ static int finish(Cli *cli, const Args *a, Run *run, json_t *document)
         ok = px_plan_do(&run->plan, document, &results, &err);
         json_object_set_new(document, "then", results);
     }
-    if (json)
+    if (run->document)
+        *run->document = json_incref(document);
+    else if (json)
         px_print(document, false, &a->ask);
     else if (!verbs && a->ask.verbosity)
         ok = print_table(a, document, &err);
@@ -227,11 +231,11 @@ static bool settle(Cli *cli, Args *a, Run *run, Err *err)
     return !problem || err_set(err, ERR_USAGE, "%s", problem);
 }
 
-static int run(Cli *cli, const void *args)
+static int run_into(Cli *cli, const Args *args, json_t **document)
 {
-    Args a = *(const Args *)args;
+    Args a = *args;
     Err err = {0};
-    Run run = {0};
+    Run run = {.document = document};
     if (!settle(cli, &a, &run, &err))
         return px_fail(cli, &err);
     if (px_asked(cli, &command_px_find, &a.ask, "3.6.0"))
@@ -239,6 +243,19 @@ static int run(Cli *cli, const void *args)
     int code = make_plan(cli, &a, &run, &err) ? find(cli, &a, &run) : px_fail(cli, &err);
     px_plan_end(&run.plan);
     return code;
+}
+
+static int run(Cli *cli, const void *args)
+{
+    return run_into(cli, args, NULL);
+}
+
+int px_find_words(Cli *cli, int argc, char *const *argv, json_t **document)
+{
+    Args a;
+    if (document)
+        *document = NULL;
+    return px_words(cli, &command_px_find, argc, argv, &a) ? run_into(cli, &a, document) : EXIT_USAGE;
 }
 const Command command_px_find = {
     .name = "px-find",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* px-report: what px-find --json found, for people and for spreadsheets. */
-#include "cli/px.h"
+#include "cli/px_pipe.h"
 
 #include <string.h>
 
@@ -130,6 +130,17 @@ static int run(Cli *cli, const void *args)
     int code = report_on(cli, a, &report, document);
     json_decref(document);
     return code;
+}
+
+int px_report_words(Cli *cli, int argc, char *const *argv, json_t *document)
+{
+    Args a;
+    Err err = {0};
+    PxReport report;
+    if (!px_words(cli, &command_px_report, argc, argv, &a))
+        return EXIT_USAGE;
+    return layout_of(&a, cli->arena, &report, &err) ? report_on(cli, &a, &report, document)
+                                                    : px_fail(cli, &err);
 }
 
 const Command command_px_report = {
