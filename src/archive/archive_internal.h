@@ -122,7 +122,7 @@ typedef struct Committer Committer;
 Committer *committer_start(Archive *archive, size_t group_max);
 /* Works off what is queued and ends. */
 void committer_stop(Committer *committer);
-size_t committer_waiting(const Committer *committer);
+size_t committer_waiting(Committer *committer);
 /* Hands the job over without waiting: its `release` is called, in the committer's thread, when it is done. */
 void committer_submit(Committer *committer, Job *job);
 /* Hands the job over and waits. False when it is still under way after a long time: then the committer releases it. */

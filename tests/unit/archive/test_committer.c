@@ -285,6 +285,41 @@ static void test_versions(void **state)
     arena_free(arena);
 }
 
+/* Versions that belong to different patients: each takes away the file of the one before it, and no other. */
+static void *send_movers(void *ctx)
+{
+    static const char *const patients[] = {"P1", "P2", "P3"};
+    Sender *sender = ctx;
+    for (int i = 0; i < 20; i++) {
+        Err err = {0};
+        Spec spec = filled("1.2.3.4.5", (uint8_t)(sender->id * 20 + i + 1));
+        spec.patient_id = patients[(sender->id + i) % 3];
+        sender->failed += !ingest_spec(&spec, NULL, &err);
+    }
+    return NULL;
+}
+
+static void test_versions_that_move(void **state)
+{
+    Sender senders[4] = {0};
+    for (int i = 0; i < 4; i++) {
+        senders[i].id = i;
+        assert_int_equal(pthread_create(&senders[i].thread, NULL, send_movers, &senders[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(senders[i].thread, NULL);
+        assert_int_equal(senders[i].failed, 0);
+    }
+    Arena *arena = arena_new(0);
+    IdxFile file;
+    assert_true(find_instance(arena, "1.2.3.4.5", &file));
+    assert_int_equal(access(file.path, F_OK), 0);
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_files("temp"), 2);
+    assert_int_equal(count_instances(), 1);
+    arena_free(arena);
+}
+
 /* What the adoption has read is replaced before the committer comes to it. */
 static void test_adoption_too_late(void **state)
 {
@@ -309,10 +344,19 @@ static void test_adoption_too_late(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_same),       TEST(test_keep_first),        TEST(test_keep_both),
-        TEST(test_replace),    TEST(test_replace_elsewhere), TEST(test_file_was_deleted),
-        TEST(test_lost_index), TEST(test_junk_in_place),     TEST(test_index_fails),
-        TEST(test_senders),    TEST(test_versions),          TEST(test_adoption_too_late),
+        TEST(test_same),
+        TEST(test_keep_first),
+        TEST(test_keep_both),
+        TEST(test_replace),
+        TEST(test_replace_elsewhere),
+        TEST(test_file_was_deleted),
+        TEST(test_lost_index),
+        TEST(test_junk_in_place),
+        TEST(test_index_fails),
+        TEST(test_senders),
+        TEST(test_versions),
+        TEST(test_versions_that_move),
+        TEST(test_adoption_too_late),
     };
     return cmocka_run_group_tests_name("committer", tests, NULL, NULL);
 }

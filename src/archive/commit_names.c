@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The first half of a commit: what is to be done with each object of a group (plan.c), and its name. A name that is taken by something else is looked into.
+ */
+#include "archive/committer.h"
+#include "archive/figures.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ROUNDS = 4 };
+
+static bool set_path(Archive *archive, Job *job)
+{
+    char *path = store_path(archive->store, job->name);
+    if (!path)
+        return err_set(&job->err, ERR_INTERNAL, "the layout made a name the store refuses");
+    job->file.path = arena_strdup(job->arena, path);
+    free(path);
+    return true;
+}
+
+static bool index_found_alone(Archive *archive, const Job *found, Err *err)
+{
+    if (!idx_begin(archive->index, err))
+        return false;
+    if (idx_put(archive->index, &found->file, found->head, err) && idx_commit(archive->index, err))
+        return true;
+    idx_rollback(archive->index);
+    return false;
+}
+
+/* Indexes an object that was found in place, in a transaction of its own. */
+static bool index_found(CommitNames *c, const Job *found, Err *err)
+{
+    pthread_mutex_lock(c->writing);
+    bool ok = index_found_alone(c->archive, found, err);
+    pthread_mutex_unlock(c->writing);
+    return ok;
+}
+
+/* Did a layout give another object the same name? */
+static bool is_taken(Archive *archive, const Job *job)
+{
+    if (!archive_names_are_foreign(archive))
+        return false;
+    Arena *arena = arena_new(0);
+    Inspector inspector;
+    IdxFile there = {0};
+    Err ignored;
+    bool taken = inspect_head(&inspector, arena, job->file.path, 0, &there, &ignored) &&
+                 strcmp(there.sop_instance, job->file.sop_instance) != 0;
+    inspector_end(&inspector);
+    arena_free(arena);
+    return taken;
+}
+
+/* Both stay: this one gets a name of its own. */
+static void go_beside(Job *job)
+{
+    if (!job->plain)
+        job->plain = job->name;
+    job->name = layout_beside(job->arena, job->plain, job->file.sop_instance, ++job->beside);
+    job->over = OVER_NOTHING;
+    err_set(&job->err, ERR_EXISTS, "again in the next round");
+}
+
+/* The name is taken by a file the index does not know (an index that was lost, a stop between publishing and indexing) or cannot be asked
+   about. Other content of the same UID is indexed, and the new object meets it in the next round; anything else makes room. */
+static void meet_orphan(CommitNames *c, Job *job)
+{
+    Archive *archive = c->archive;
+    if (is_taken(archive, job)) {
+        go_beside(job);
+        return;
+    }
+    Job orphan;
+    Inspector inspector;
+    Err err;
+    job_init(&orphan, JOB_ADOPT);
+    bool good = adoption_read(archive, job->name, &orphan, &inspector, NULL, &err) &&
+                strcmp(orphan.file.sop_instance, job->file.sop_instance) == 0;
+    job->over = !good ? OVER_JUNK : job_same_content(&orphan.file, &job->file) ? OVER_SAME : OVER_OTHER;
+    if (job->over == OVER_OTHER && !job->waits && !index_found(c, &orphan, &err) &&
+        !spool_takes(archive->spool, &err))
+        job_fail(job, &err);
+    else
+        err_set(&job->err, ERR_EXISTS, "again in the next round");
+    inspector_end(&inspector);
+    job_destroy(&orphan);
+}
+
+static void take_publish_result(CommitNames *c, Job *job, StorePublish *member)
+{
+    job->put = member->put;
+    if (member->ok) {
+        job->previous = member->previous;
+        return;
+    }
+    if (member->err.code != ERR_EXISTS) {
+        job_fail(job, &member->err);
+    } else if (job->plan == PLAN_VARIANT) {
+        job_settle(job, ARC_SAME); /* its name says its content */
+    } else if (job->rounds < MAX_ROUNDS) {
+        job->plan = PLAN_NONE;
+        job->ok = false;
+        meet_orphan(c, job);
+    } else {
+        job_fail(job, &member->err);
+    }
+}
+
+/* Under a foreign layout the name of an object that lay elsewhere may be another object's. */
+static bool replaces(const Archive *archive, const Job *job)
+{
+    return job->over != OVER_NOTHING ||
+           (job->outcome == ARC_REPLACED && !(job->obsolete && archive_names_are_foreign(archive)));
+}
+
+static void publish(CommitNames *c, Job **group, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        Job *job = group[i];
+        if (job->plan != PLAN_PUBLISH && job->plan != PLAN_VARIANT)
+            continue;
+        if (!set_path(c->archive, job)) {
+            job->plan = PLAN_NONE;
+            continue;
+        }
+        c->published[count] = job;
+        c->publish[count++] = (StorePublish){
+            .put = job->put,
+            .name = job->name,
+            .replace = replaces(c->archive, job),
+        };
+    }
+    int64_t began = clock_ns();
+    if (count) {
+        store_publish(c->archive->store, c->publish, count);
+        figures_stage("publish", began);
+    }
+    for (size_t i = 0; i < count; i++)
+        take_publish_result(c, c->published[i], &c->publish[i]);
+}
+
+void commit_names(CommitNames *c, Job **group, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        group[i]->rounds++;
+        err_clear(&group[i]->err);
+        plan_job(c->archive, group[i]);
+    }
+    publish(c, group, n);
+}
+
+bool commit_goes_again(const Job *job)
+{
+    return !job->ok && job->kind == JOB_INGEST && job->err.code == ERR_EXISTS && job->rounds < MAX_ROUNDS;
+}
+
+void commit_names_init(CommitNames *c, Archive *archive, pthread_mutex_t *writing, size_t group_max)
+{
+    *c = (CommitNames){.archive = archive, .writing = writing};
+    c->publish = calloc(group_max, sizeof *c->publish);
+    c->published = calloc(group_max, sizeof *c->published);
+    if (!c->publish || !c->published)
+        abort();
+}
+
+void commit_names_free(CommitNames *c)
+{
+    free(c->publish);
+    free(c->published);
+}
