@@ -9,6 +9,7 @@
 
 enum {
     TIMEOUT_MS = 90000,
+    TRIES = 4,
     ANSWER_MAX = 32 << 20,
     PAGE = 200, /* CUBE's own default is 10 */
     ITEMS_MAX = 1000000,
@@ -154,7 +155,8 @@ static PxCube *new_cube(const PxCubeSettings *settings)
     cube->settings.password = arena_strdup(cube->arena, settings->password);
     cube->http =
         px_http_new(&(PxHttpSettings){.silence_ms = settings->timeout_ms ? settings->timeout_ms : TIMEOUT_MS,
-                                      .pause_ms = settings->pause_ms});
+                                      .pause_ms = settings->pause_ms,
+                                      .tries = TRIES});
     return cube;
 }
 

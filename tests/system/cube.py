@@ -43,9 +43,9 @@ class Refused(Exception):
 class Cube:
     """`storage` has the names of the objects that are there (None: any). `before(request number, method, path)` may answer in CUBE's
     place: a status, a pair of status and body, "close" (without an answer), "swallow" (does it, then no answer), or a number of seconds as
-    float to wait first."""
+    float to wait first. A page has at most `page` items."""
 
-    def __init__(self, api="files", storage=None, users=None, page=10, port=0):
+    def __init__(self, api="files", storage=None, users=None, page=100, port=0):
         self.api, self.storage, self.page = api, storage, page
         self.users = users or {"chris": "chris1234"}
         self.files, self.series, self.requests, self.problems = [], [], [], []
@@ -192,7 +192,7 @@ class Cube:
         return kind == "pacsseries" or self.api != "series"
 
     def paged(self, items, parameters, path):
-        limit, offset = int(parameters.get("limit", self.page)), int(parameters.get("offset", 0))
+        limit, offset = min(int(parameters.get("limit", self.page)), self.page), int(parameters.get("offset", 0))
         links = []
         if offset + limit < len(items):
             query = urllib.parse.urlencode({**parameters, "limit": limit, "offset": offset + limit})
