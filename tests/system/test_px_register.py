@@ -185,7 +185,7 @@ def test_several_requests_at_a_time(register, cube):
             most[0] += 1
             most[1] = max(most)
         try:
-            meeting.wait(5)
+            meeting.wait(2)
         except threading.BrokenBarrierError:
             pass
         with lock:
@@ -319,7 +319,7 @@ def test_a_user_without_the_right(register, cube):
 def test_nobody_there(register, cube):
     cube.stop()
     code, outcomes, info, message = register.said()
-    assert (code, outcomes) == (1, ["failed"] * 3) and "Connection refused" in message + info[0]["msg"] or "connect" in message
+    assert (code, outcomes) == (1, ["failed"] * 3) and "onnect" in message and "onnect" in info[0]["msg"]
 
 
 def test_an_outage_that_passes(register, cube):
