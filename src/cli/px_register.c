@@ -292,6 +292,22 @@ bool px_register_as(Cli *cli, const PxRegisterArgs *args, json_t **result, Err *
     return ok;
 }
 
+bool px_register_series(Cli *cli, const PxRegisterArgs *args, PxBase *base, const char *study,
+                        const char *series, json_t **result, Err *err)
+{
+    PxRegisterArgs a = *args;
+    PxRegisterFiles files = {0};
+    PxSelection what = {.study = study, .series = series};
+    *result = NULL;
+    a.db = px_base_log_path(base);
+    if (!px_register_objects(&files, cli->arena, base, &what, a.substrings, err))
+        return false;
+    if (!files.count)
+        return err_set(err, ERR_NOT_FOUND, "%s has no images of series %.64s; retrieve it first", a.db,
+                       series);
+    return run_it(cli, &a, true, &files, result, err);
+}
+
 static int run(Cli *cli, const void *args)
 {
     PxRegisterArgs a = *(const PxRegisterArgs *)args;

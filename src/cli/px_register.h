@@ -21,5 +21,8 @@ extern const PxRegisterArgs px_register_defaults;
 
 /* *result is what px-register prints; NULL when nothing could be begun. False with err when something was not registered. */
 bool px_register_as(Cli *cli, const PxRegisterArgs *args, json_t **result, Err *err);
+/* The same for what the px database has of a series, as far as args->substrings chooses it. */
+bool px_register_series(Cli *cli, const PxRegisterArgs *args, PxBase *base, const char *study,
+                        const char *series, json_t **result, Err *err);
 
 #endif

@@ -47,6 +47,21 @@ bool px_peer_of_key(Cli *cli, const char *db, const char *key, PxPeerArgs *peer,
 
 /* -- the database -- */
 
+/* A database that only --thenArgs name is that of all verbs. */
+static const char *database_of(Arena *arena, const PxThenArgs *args, bool given, const json_t *arguments)
+{
+    const json_t *object;
+    size_t i;
+    if (!given)
+        json_array_foreach(arguments, i, object)
+        {
+            const char *db = json_string_value(json_object_get(object, "db"));
+            if (db && *db)
+                return arena_strdup(arena, db);
+        }
+    return args->db;
+}
+
 static bool open_base(const PxThenArgs *args, const PxVerbs *verbs, bool creates, PxPlan *plan, Err *err)
 {
     bool wanted = false, retrieves = false;
@@ -56,21 +71,49 @@ static bool open_base(const PxThenArgs *args, const PxVerbs *verbs, bool creates
     }
     if (!wanted)
         return true;
-    PxBaseSettings settings = {.log_path = args->db,
+    PxBaseSettings settings = {.log_path = plan->log_path,
                                .data_path = args->data,
                                .create = retrieves && (creates || plan->mover.way != PX_WAY_MOVE)};
     plan->base = px_base_open(&settings, err);
     if (!plan->base && err->code != ERR_NOT_FOUND)
         return false;
     plan->mover.base = plan->retriever.base = plan->base;
-    plan->log_path = args->db;
     return true;
 }
 
 /* -- the verbs -- */
 
-static bool add_doer(PxPlan *plan, PxVerb verb, Err *err)
+bool px_tell_series(const PxPlan *plan, const char *what, const PxTarget *target, const PxFeedback *feedback,
+                    json_t **result, Err *err)
 {
+    PxCounts counts = {0};
+    bool ok = plan->base ? px_base_counts(plan->base, target->series, &counts, err)
+                         : err_set(err, ERR_NOT_FOUND,
+                                   "%s has no px database; retrieve the series first (--db)", plan->log_path);
+    px_feedback_images(feedback, what, counts.received, target);
+    if (!ok)
+        *result = json_pack("{s:b, s:o}", "status", 0, "msg", px_text(err->text));
+    return ok;
+}
+
+/* The arguments of a verb that knows no other than the database. */
+static bool takes_none(PxVerb verb, const json_t *arguments, Err *err)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)arguments, name, value) if (strcmp(name, "db") != 0) return err_set(
+        err, ERR_USAGE, "--thenArgs: %s takes no %.40s", px_verb_name(verb), name);
+    return true;
+}
+
+static bool add_doer(Cli *cli, const PxThenArgs *args, PxPlan *plan, PxVerb verb, const json_t *arguments,
+                     Err *err)
+{
+    PxDoer *next = &plan->then.doers[plan->then.count];
+    if (verb == PX_VERB_REGISTER && !px_then_register(cli, args, plan, arguments, next, err))
+        return false;
+    if (verb < PX_VERB_PUSH && !takes_none(verb, arguments, err))
+        return false;
     switch (verb) {
     case PX_VERB_REPORT:
         plan->then.doers[plan->then.count++] = px_doer_report;
@@ -82,8 +125,10 @@ static bool add_doer(PxPlan *plan, PxVerb verb, Err *err)
         plan->teller = (PxStatusTeller){.base = plan->base, .log_path = plan->log_path};
         plan->then.doers[plan->then.count++] = px_doer_status(&plan->teller);
         return true;
-    case PX_VERB_PUSH:
     case PX_VERB_REGISTER:
+        plan->then.count++;
+        return true;
+    case PX_VERB_PUSH:
         break;
     }
     return err_set(err, ERR_UNSUPPORTED, "--then %s is not in this version", px_verb_name(verb));
@@ -116,9 +161,10 @@ bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, const char *
     if (!px_verbs_parse(&verbs, args->then, err) || !px_delay_parse(&plan->retriever.delay, args->delay, err))
         return false;
     json_t *arguments = px_verbs_arguments(&verbs, args->then_args, err);
+    plan->log_path = database_of(cli->arena, args, creates, arguments);
     bool ok = arguments && open_base(args, &verbs, creates, plan, err);
     for (size_t i = 0; i < verbs.count && ok; i++)
-        ok = add_doer(plan, verbs.items[i], err);
+        ok = add_doer(cli, args, plan, verbs.items[i], json_array_get(arguments, i), err);
     json_decref(arguments);
     return ok;
 }

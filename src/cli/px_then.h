@@ -84,6 +84,13 @@ bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, const char *
 bool px_plan_do(PxPlan *plan, const json_t *document, json_t **results, Err *err);
 void px_plan_end(PxPlan *plan);
 
+/* Push and register: tells of the series and of how many images of it are here. False with err and *result when there is no database. */
+bool px_tell_series(const PxPlan *plan, const char *what, const PxTarget *target, const PxFeedback *feedback,
+                    json_t **result, Err *err);
+/* The doers of push and register; `arguments` is theirs of --thenArgs. */
+bool px_then_register(Cli *cli, const PxThenArgs *then, PxPlan *plan, const json_t *arguments, PxDoer *out,
+                      Err *err);
+
 /* --waitForUserTerminate */
 void px_wait_for_user(void);
 

@@ -31,6 +31,9 @@ void px_register_add(PxRegisterFiles *files, Arena *arena, const PxRegisterFile 
 /* The files directly in a folder whose names contain one of the comma-separated substrings ("" = all that are not hidden), by name. */
 bool px_register_folder(PxRegisterFiles *files, Arena *arena, const char *folder, const char *substrings,
                         Err *err);
+/* What the px database has of a selection, as far as the names contain one of the substrings; in order of path. */
+bool px_register_objects(PxRegisterFiles *files, Arena *arena, PxBase *base, const PxSelection *what,
+                         const char *substrings, Err *err);
 /* localFileList and objectFileList of what px-push --json printed, or px-find --then push. ERR_FORMAT when it has none. */
 bool px_register_upstream(PxRegisterFiles *files, Arena *arena, const json_t *document, Err *err);
 

@@ -68,6 +68,31 @@ bool px_register_folder(PxRegisterFiles *files, Arena *arena, const char *folder
     return ok;
 }
 
+/* -- what the database has -- */
+
+typedef struct Objects {
+    PxRegisterFiles *files;
+    Arena *arena;
+    const char *substrings;
+} Objects;
+
+static bool take_object(void *ctx, const PxObject *object, Err *err)
+{
+    const Objects *objects = ctx;
+    const char *slash = strrchr(object->path, '/');
+    if (is_wanted(slash ? slash + 1 : object->path, objects->substrings))
+        px_register_add(objects->files, objects->arena,
+                        &(PxRegisterFile){.path = arena_strdup(objects->arena, object->path)});
+    return true;
+}
+
+bool px_register_objects(PxRegisterFiles *files, Arena *arena, PxBase *base, const PxSelection *what,
+                         const char *substrings, Err *err)
+{
+    Objects objects = {files, arena, substrings};
+    return px_base_objects(base, what, take_object, &objects, err);
+}
+
 /* -- what px-push printed -- */
 
 typedef struct Upstream {

@@ -65,6 +65,17 @@ void px_put_number(Buf *out, const json_t *series)
         buf_printf(out, " [ %04" PRIu64 " ] ", number);
 }
 
+void px_feedback_images(const PxFeedback *feedback, const char *what, int64_t images, const PxTarget *target)
+{
+    enum { WIDTH = 50 };
+    Buf line;
+    buf_init(&line, 0);
+    buf_printf(&line, "%s [ %03" PRId64 " ]: ", what, images);
+    px_left(&line, target->about, WIDTH);
+    buf_append_cstr(&line, target->series);
+    px_feedback_line(feedback, &line);
+}
+
 /* -- report: nothing but the telling -- */
 
 static bool report(void *ctx, const PxTarget *target, const PxFeedback *feedback, json_t **result, Err *err)

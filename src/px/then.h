@@ -53,6 +53,9 @@ typedef struct PxTarget {
     const json_t *study_record, *record;
 } PxTarget;
 
+/* "Pushing [ 002 ]: description  UID" */
+void px_feedback_images(const PxFeedback *feedback, const char *what, int64_t images, const PxTarget *target);
+
 typedef struct PxDoer {
     PxVerb verb;
     void *ctx;

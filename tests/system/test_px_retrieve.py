@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 import pytest
+from cube import Cube
 from make_dicom import make_image
 from peers import Dcmqrscp
 from programs import run
@@ -148,3 +149,41 @@ def test_status_before_and_after(ours, log):
     assert after[-1] == " [ PACS:003/JSON:003/DCM:003/PUSH:000/REG:000 ] │  series 2".ljust(104) + f" │ {STUDY}.2"
     piped = ours.plain("px-do", "--then", "status", "--json", stdin=json.dumps(found)).stdout
     assert json.loads(piped)["00-status"] == found["then"]["01-status"]
+
+
+@pytest.mark.asan
+def test_register_what_was_retrieved(ours, log):
+    cube = Cube()
+    try:
+        (log.parent / "services").mkdir(parents=True)
+        (log.parent / "services/cube.json").write_text(json.dumps({"local": {"url": cube.url, "username": "chris", "password": "chris1234"}}))
+        arguments = [{}, {"db": str(log), "CUBE": "local", "swiftServicesPACS": "ORT", "parseAllFilesWithSubStr": "dcm"}]
+        done = ours("px-find", "--PatientID", "GET", "--then", "retrieve,register", "--get", "--db", log, "--thenArgs", json.dumps(arguments), "--withFeedBack")
+        lines = done.stdout.splitlines()
+        assert f"Registering [ 003 ]: {'series 2':50}{STUDY}.2" in lines and len(cube.posts()) == 5
+        found = ours.find("--PatientID", "GET", "--then", "register,status", "--thenArgs", json.dumps(arguments[1]) + ";{}", "--CUBE", "local")
+        assert list(found["then"]) == ["do", "00-register", "01-status"]
+        assert [one["status"] for one in found["then"]["00-register"]["study"][0][STUDY]] == [True, True]
+        assert [one["images"]["registered"]["count"] for one in found["then"]["01-status"]["study"][0][STUDY]] == [2, 3]
+        done = ours("px-find", "--PatientID", "GET", "--then", "register", "--db", log, "--thenArgs", '{"CUBE": "other", "swiftServicesPACS": "ORT"}', "--json", check=False)
+        assert done.returncode == 1 and "register failed for 2 of 2 series" in done.stderr
+    finally:
+        cube.stop()
+    assert not cube.problems
+
+
+def test_what_cannot_be_registered(ours, log):
+    arguments = '{"CUBE": "local", "swiftServicesPACS": "ORT"}'
+    done = ours("px-find", "--PatientID", "GET", "--then", "register", "--db", log, "--thenArgs", arguments, "--json", check=False)
+    assert done.returncode == 1 and "has no px database" in done.stderr and not log.exists()
+    outcomes = json.loads(done.stdout)["then"]["00-register"]["study"][0][STUDY]
+    assert [one["status"] for one in outcomes] == [False, False]
+    ours.find("--SeriesInstanceUID", f"{STUDY}.1", "--then", "retrieve", "--get", "--db", log)
+    done = ours("px-find", "--PatientID", "GET", "--then", "register", "--db", log, "--thenArgs", arguments, "--json", check=False)
+    outcomes = json.loads(done.stdout)["then"]["00-register"]["study"][0][STUDY]
+    assert "retrieve it first" in outcomes[1]["msg"] and "local" in outcomes[0]["msg"]
+    for wrong in ('{"NoSuchOption": 1}', '{"jobs": "many"}'):
+        done = ours("px-find", "--PatientID", "GET", "--then", "register", "--db", log, "--thenArgs", wrong, check=False)
+        assert done.returncode == 2 and "--thenArgs for register" in done.stderr
+    done = ours("px-find", "--PatientID", "GET", "--then", "report", "--thenArgs", '{"x": 1}', check=False)
+    assert done.returncode == 2 and "report takes no x" in done.stderr
