@@ -5,6 +5,7 @@
  * packed tree.
  */
 #include "px/base_internal.h"
+#include "px/tree.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -149,6 +150,7 @@ void px_base_close(PxBase *base)
 {
     if (!base)
         return;
+    px_tree_close(base->tree);
     arc_close(base->archive);
     idx_close(base->index);
     px_db_close(base->db);
@@ -213,6 +215,17 @@ Index *px_base_index(PxBase *base, Err *err)
     Index *index = base->archive ? arc_index(base->archive) : base->index;
     pthread_mutex_unlock(&base->opening);
     return index;
+}
+
+bool px_base_tree(PxBase *base, PxTree **out, Err *err)
+{
+    bool wanted = base->settings.tree;
+    pthread_mutex_lock(&base->opening);
+    if (wanted && !base->tree)
+        base->tree = px_tree_open(base, NULL, err);
+    *out = base->tree;
+    pthread_mutex_unlock(&base->opening);
+    return !wanted || *out;
 }
 
 const char *px_base_log_path(const PxBase *base)

@@ -80,6 +80,10 @@ bool px_record_merge(PxBase *base, PxTable table, const char *study, const char 
 /* True with *out NULL when there is none. The caller frees *out. */
 bool px_record_read(PxBase *base, PxTable table, const char *series, json_t **out, Err *err);
 
+typedef bool (*PxRecordVisit)(void *ctx, PxTable table, const char *series, Err *err);
+/* Calls visit for each record there is, series after series. The base must not be used in it; false ends it. */
+bool px_records_visit(PxBase *base, PxRecordVisit visit, void *ctx, Err *err);
+
 /* -- marks: what was done with one object -- */
 
 typedef enum PxMarkKind { PX_MARK_PUSHED, PX_MARK_REGISTERED } PxMarkKind;

@@ -17,6 +17,7 @@ static const char *const sql_of[PX_SQL_COUNT] = {
     [PX_SQL_RECORD_SET] =
         "INSERT INTO px_record (series, name, study, record) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (series, "
         "name) DO UPDATE SET study = coalesce(excluded.study, study), record = excluded.record",
+    [PX_SQL_RECORD_NAMES] = "SELECT series, name FROM px_record ORDER BY series, name",
     [PX_SQL_MARK_SET] =
         "INSERT OR REPLACE INTO px_mark (series, instance, kind, target, sha256, name, check_text, size) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

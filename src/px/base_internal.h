@@ -13,6 +13,7 @@
 typedef enum PxSql {
     PX_SQL_RECORD_GET,
     PX_SQL_RECORD_SET,
+    PX_SQL_RECORD_NAMES,
     PX_SQL_MARK_SET,
     PX_SQL_MARK_FIND,
     PX_SQL_MARKS_OF_SERIES,
@@ -53,10 +54,14 @@ struct PxBase {
     const char *path;        /* of the database */
     PxTemplates *classic;    /* when the settings have no templates; ours */
     PxDb *db;
-    pthread_mutex_t opening; /* guards the two below */
+    pthread_mutex_t opening; /* guards the three below */
     Archive *archive;
-    Index *index; /* while there is no archive */
+    Index *index;        /* while there is no archive */
+    struct PxTree *tree; /* when it is kept */
 };
+
+/* The tree that is kept up to date, *out NULL when none is. */
+bool px_base_tree(PxBase *base, struct PxTree **out, Err *err);
 
 /* -- base_objects.c -- */
 typedef bool (*PxFileVisit)(void *ctx, const IdxFile *file, Err *err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The objects of a BASEMOUNT, by what the index says. */
 #include "px/base_internal.h"
+#include "px/tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -185,5 +186,12 @@ bool px_base_series_folder(PxBase *base, Arena *arena, const char *series, const
 
 bool px_base_took(PxBase *base, const char *sop_instance, Err *err)
 {
-    return true;
+    PxTree *tree;
+    PxObject object;
+    if (!px_base_tree(base, &tree, err) || !tree)
+        return !base->settings.tree;
+    Arena *arena = arena_new(0);
+    bool ok = px_base_object(base, arena, sop_instance, &object, err) && px_tree_object(tree, &object, err);
+    arena_free(arena);
+    return ok;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Records of series and marks of objects; and the counters, which are made of marks and of what the index and the disk have. */
 #include "px/base_internal.h"
+#include "px/tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -85,8 +86,46 @@ static bool merge(PxBase *base, PxTable table, const char *study, const char *se
 bool px_record_merge(PxBase *base, PxTable table, const char *study, const char *series,
                      const json_t *members, Err *err)
 {
-    return px_db_enter(base->db, true, err) &&
-           px_db_leave(base->db, true, merge(base, table, study, series, members, err), err);
+    PxTree *tree;
+    return px_base_tree(base, &tree, err) && px_db_enter(base->db, true, err) &&
+           px_db_leave(base->db, true, merge(base, table, study, series, members, err), err) &&
+           (!tree || px_tree_record(tree, table, series, err));
+}
+
+/* -- which there are -- */
+
+static bool table_of(const char *name, PxTable *out)
+{
+    for (int i = 0; i < PX_TABLE_COUNT; i++) {
+        *out = (PxTable)i;
+        if (strcmp(name, px_table_name(*out)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool visit_names(PxBase *base, PxRecordVisit visit, void *ctx, Err *err)
+{
+    bool ok = true, row = false;
+    PxTable table;
+    sqlite3_stmt *s = px_db_statement(base->db, PX_SQL_RECORD_NAMES, err);
+    if (!s)
+        return false;
+    Arena *arena = arena_new(0);
+    while (ok && (ok = px_db_step(base->db, s, &row, err)) && row) {
+        if (table_of(px_db_text(s, 1, arena), &table))
+            ok = visit(ctx, table, px_db_text(s, 0, arena), err);
+        arena_reset(arena);
+    }
+    px_db_reset(s);
+    arena_free(arena);
+    return ok;
+}
+
+bool px_records_visit(PxBase *base, PxRecordVisit visit, void *ctx, Err *err)
+{
+    return px_db_enter(base->db, false, err) &&
+           px_db_leave(base->db, false, visit_names(base, visit, ctx, err), err);
 }
 
 bool px_record_read(PxBase *base, PxTable table, const char *series, json_t **out, Err *err)

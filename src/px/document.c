@@ -114,9 +114,19 @@ static int append(const char *text, size_t n, void *out)
     return buf_append(out, text, n) ? 0 : -1;
 }
 
+/* Python writes the digits of \uXXXX small. */
+static void small_digits(uint8_t *text, size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i += text[i] == '\\' ? 2 : 1)
+        for (size_t k = i + 2; text[i] == '\\' && text[i + 1] == 'u' && k < i + 6 && k < n; k++)
+            text[k] = (uint8_t)tolower(text[k]);
+}
+
 void px_document_write(const json_t *document, bool compact, Buf *out)
 {
+    size_t before = out->n;
     json_dump_callback(document, append, out,
                        JSON_ENSURE_ASCII | JSON_ENCODE_ANY | (compact ? 0 : (size_t)JSON_INDENT(4)));
+    small_digits(out->p + before, out->n - before);
     buf_append_cstr(out, "\n");
 }

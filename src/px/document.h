@@ -31,7 +31,7 @@ json_t *px_outcome(bool ok, json_t *data, const char *command, int returncode);
 json_t *px_document_read(Span text, Err *err);
 /* A configuration value of ours: any JSON value. `what` names it in err. */
 json_t *px_json_read(Span text, const char *what, Err *err);
-/* As pypx prints: four blanks, ASCII; on one line when `compact`. With a newline. */
+/* As pypx prints: four blanks, ASCII, small hex digits; on one line when `compact`. With a newline. */
 void px_document_write(const json_t *document, bool compact, Buf *out);
 
 #endif

@@ -2,6 +2,7 @@
 #include "px/pack_result.h"
 
 #include "px/document.h"
+#include "px/head.h"
 #include "px/tree.h"
 
 #include <string.h>
@@ -140,7 +141,8 @@ static json_t *cleanup_of(const PxPacked *packed)
 json_t *px_pack_result(const PxPacked *packed, bool cleanup)
 {
     Arena *arena = arena_new(0);
-    const DcmDataset *dataset = packed->object ? px_tree_read_object(arena, packed->object, &(Err){0}) : NULL;
+    const DcmDataset *dataset =
+        packed->object ? px_head_read(arena, packed->object->path, NULL, &(Err){0}) : NULL;
     json_t *result = json_object();
     json_object_set_new(result, "status", json_boolean(packed->ok));
     json_object_set_new(result, "d_mapsUpdate", maps_update(packed, dataset));

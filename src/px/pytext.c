@@ -28,9 +28,13 @@ static bool is_number(DcmVr vr)
     return vr == DCM_VR_IS || vr == DCM_VR_DS;
 }
 
+/* Of person names, component groups at the end that are empty do not count. */
 static void one_text(const DcmCharset *charset, DcmVr vr, Span raw, Buf *out)
 {
-    decode(charset, is_number(vr) ? span_trim(raw) : span_rtrim(raw), vr == DCM_VR_PN, out);
+    raw = is_number(vr) ? span_trim(raw) : span_rtrim(raw);
+    while (vr == DCM_VR_PN && raw.n && raw.p[raw.n - 1] == '=')
+        raw.n--;
+    decode(charset, raw, vr == DCM_VR_PN, out);
 }
 
 static void text(const DcmDataset *dataset, const DcmElement *e, DcmVr vr, Buf *out)

@@ -2,7 +2,7 @@
 #include "px/status.h"
 
 #include "px/document.h"
-#include "px/tree.h"
+#include "px/tables.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +12,10 @@ typedef struct Found {
     PxBase *base; /* NULL: there is no database */
     const char *log_path;
     const PxStatusAsk *ask;
-    Arena *arena;
     json_t *in_study; /* UIDs of the study's series */
     bool study, contains, series;
-    bool tables[PX_TABLE_COUNT], failed[PX_TABLE_COUNT];
+    bool push_failed, register_failed;
+    PxThere there;
     PxCounts counts;
 } Found;
 
@@ -36,17 +36,14 @@ static bool note_series(void *ctx, const PxSeriesRow *row, Err *err)
     return true;
 }
 
-static bool look_at_tables(Found *f, Err *err)
+static bool failed(const Found *f, PxTable table, bool *out, Err *err)
 {
-    bool ok = true;
-    for (int i = 0; ok && i < PX_TABLE_COUNT; i++) {
-        json_t *record;
-        ok = px_record_read(f->base, (PxTable)i, f->ask->series, &record, err);
-        f->tables[i] = ok && record;
-        f->failed[i] = ok && json_is_false(json_object_get(record, "status"));
-        json_decref(record);
-    }
-    return ok;
+    json_t *record;
+    if (!px_record_read(f->base, table, f->ask->series, &record, err))
+        return false;
+    *out = json_is_false(json_object_get(record, "status"));
+    json_decref(record);
+    return true;
 }
 
 static bool look(Found *f, Err *err)
@@ -59,69 +56,30 @@ static bool look(Found *f, Err *err)
         return false;
     if (!*given(ask->series))
         return true;
-    if (!px_base_counts(f->base, ask->series, &f->counts, err) || !look_at_tables(f, err))
+    if (!px_base_counts(f->base, ask->series, &f->counts, err) ||
+        !px_look_at_series(f->base, ask->series, &f->there, err) ||
+        !failed(f, PX_TABLE_PUSH, &f->push_failed, err) ||
+        !failed(f, PX_TABLE_REGISTER, &f->register_failed, err))
         return false;
     f->series = f->counts.received > 0;
-    f->tables[PX_TABLE_PACK] = f->tables[PX_TABLE_PACK] || f->series;
     return true;
 }
 
 /* -- the classic object -- */
 
-static json_t *place(const Found *f, const char *name, bool exists)
-{
-    const char *path = name ? arena_printf(f->arena, "%s/%s", f->log_path, name) : "";
-    return json_pack("{s:o,s:b}", "name", px_text(path), "exists", exists);
-}
-
-static json_t *study_table(const Found *f)
-{
-    const char *study = given(f->ask->study);
-    json_t *table = json_object();
-    json_object_set_new(table, "status", json_true());
-    json_object_set_new(table, "studyDataDir", px_text(arena_printf(f->arena, "%s/studyData", f->log_path)));
-    json_object_set_new(table, "studySeriesDir",
-                        px_text(arena_printf(f->arena, "%s/%s", f->log_path,
-                                             px_tree_name(f->arena, PX_TREE_STUDY_SERIES, study, NULL))));
-    json_object_set_new(table, "studyMetaFile",
-                        place(f, px_tree_name(f->arena, PX_TREE_STUDY, study, NULL), f->study));
-    json_object_set_new(table, "studySeriesFile",
-                        json_pack("{s:s,s:b}", "name", "-not applicable-", "exists", false));
-    return table;
-}
-
 static json_t *study_object(const Found *f, const char *state)
 {
     json_t *list = json_pack("{s:b,s:O,s:[]}", "status", json_array_size(f->in_study) > 0, "seriesList",
                              f->in_study, "JSONparseError");
-    return json_pack("{s:b,s:o,s:s,s:o}", "status", f->contains, "studyTable", study_table(f), "state", state,
-                     "seriesListInStudy", list);
+    return json_pack("{s:b,s:o,s:s,s:o}", "status", f->contains, "studyTable",
+                     px_tables_of_study(f->log_path, given(f->ask->study), f->study, NULL, false), "state",
+                     state, "seriesListInStudy", list);
 }
 
 static json_t *series_object(const Found *f)
 {
-    const char *series = given(f->ask->series);
-    const struct {
-        const char *member;
-        PxTable table;
-    } tables[] = {{"series-push", PX_TABLE_PUSH},
-                  {"series-pack", PX_TABLE_PACK},
-                  {"series-register", PX_TABLE_REGISTER}};
-    json_t *table = json_object();
-    json_object_set_new(table, "status", json_true());
-    json_object_set_new(table, "seriesBaseDir",
-                        place(f, px_tree_name(f->arena, PX_TREE_IMAGE, series, NULL), f->series));
-    json_object_set_new(table, "series-meta",
-                        place(f, px_tree_name(f->arena, PX_TREE_SERIES, series, NULL), f->series));
-    json_object_set_new(
-        table, "series-retrieve",
-        place(f, px_tree_table_name(f->arena, PX_TABLE_RETRIEVE, series), f->tables[PX_TABLE_RETRIEVE]));
-    json_object_set_new(table, "series-image", place(f, NULL, false));
-    for (size_t i = 0; i < 3; i++)
-        json_object_set_new(
-            table, tables[i].member,
-            place(f, px_tree_table_name(f->arena, tables[i].table, series), f->tables[tables[i].table]));
-    return json_pack("{s:b,s:o,s:s}", "status", f->series, "seriesTable", table, "state",
+    return json_pack("{s:b,s:o,s:s}", "status", f->series, "seriesTable",
+                     px_tables_of_series(f->log_path, given(f->ask->series), NULL, &f->there), "state",
                      f->series ? "SeriesMapMetaOK" : "SeriesNotFound");
 }
 
@@ -140,10 +98,10 @@ static json_t *no_images(void)
 }
 
 /* A stage that failed for every object has pypx's sign; one that failed for some has its count. */
-static int64_t stage_count(const Found *f, PxTable table, int64_t count)
+static int64_t stage_count(bool failed, int64_t count)
 {
     enum { FAILED = -10 };
-    return f->failed[table] && count == 0 ? FAILED : count;
+    return failed && count == 0 ? FAILED : count;
 }
 
 /* A later stage says so only when it has all that was received. */
@@ -162,8 +120,8 @@ static const char *images_state(const Found *f)
 static json_t *images_object(const Found *f)
 {
     const PxCounts *c = &f->counts;
-    int64_t pushed = stage_count(f, PX_TABLE_PUSH, c->pushed),
-            registered = stage_count(f, PX_TABLE_REGISTER, c->registered);
+    int64_t pushed = stage_count(f->push_failed, c->pushed),
+            registered = stage_count(f->register_failed, c->registered);
     json_t *images = json_object();
     json_object_set_new(images, "received", counter(c->received, true));
     json_object_set_new(images, "requested", counter(c->requested, c->requested >= 0));
@@ -244,14 +202,12 @@ static json_t *newest(const Found *f)
 
 static bool answer(Found *f, json_t **out, Err *err)
 {
-    f->arena = arena_new(0);
     f->in_study = json_array();
     f->counts.requested = -1;
     bool ok = look(f, err);
     if (ok)
         *out = f->ask->dialect == PX_NEWEST ? newest(f) : classic(f);
     json_decref(f->in_study);
-    arena_free(f->arena);
     return ok;
 }
 

@@ -3,9 +3,6 @@
  * How far a series has come: asked for, received, packed, pushed, registered, in the words and objects of pypx. The counters are true: objects in the
  * index, files that are there, objects with a valid mark. Where pypx has a sign of its own it is kept: -1 for a series nobody asked for, -10 for a
  * push or a registration that failed for all of it.
- *
- * Members "name" of the classic object say where pypx has its file; "exists" says whether the database has what that file would say, so that the answer is the same
- * with and without a tree of JSON records.
  */
 #ifndef GANTRY_PX_STATUS_H
 #define GANTRY_PX_STATUS_H

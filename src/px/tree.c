@@ -4,6 +4,7 @@
  * and made when they are not there. A file that is damaged is made again.
  */
 #include "base/file.h"
+#include "px/head.h"
 #include "px/tree_internal.h"
 
 #include <errno.h>
@@ -56,7 +57,9 @@ void px_tree_close(PxTree *tree)
 static const DcmDataset *dataset_of(Work *w, Err *err)
 {
     if (!w->dataset)
-        w->dataset = px_tree_read_object(w->arena, w->object, err);
+        w->dataset = px_head_read(w->arena, w->object->path, NULL, err);
+    if (!w->dataset)
+        err_wrap(err, "object %s", w->object->sop_instance);
     return w->dataset;
 }
 

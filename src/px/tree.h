@@ -13,6 +13,8 @@
 
 #include "px/base.h"
 
+#include <stdatomic.h>
+
 /* -- names -- */
 
 typedef enum PxTreeFile {
@@ -30,8 +32,7 @@ const char *px_tree_table_name(Arena *arena, PxTable table, const char *series);
 
 /* -- what the files say -- */
 
-/* All of an object that its records need, read from its file; lives in the arena. Large values are left out. */
-const DcmDataset *px_tree_read_object(Arena *arena, const PxObject *object, Err *err);
+/* Out of the head of an object (px/head.h). */
 json_t *px_tree_patient(const DcmDataset *dataset); /* without StudyList */
 json_t *px_tree_study(const DcmDataset *dataset);
 json_t *px_tree_study_series(const DcmDataset *dataset, const PxObject *object);
@@ -50,5 +51,53 @@ void px_tree_close(PxTree *tree);
 bool px_tree_object(PxTree *tree, const PxObject *object, Err *err);
 /* The file of a table, as the table is now. */
 bool px_tree_record(PxTree *tree, PxTable table, const char *series, Err *err);
+
+/* -- out and in -- */
+
+/* Calls come one after the other, from any thread. Members may be NULL. */
+typedef struct PxTreeTold {
+    void (*passed_over)(void *ctx, const char *path, const char *why);
+    void (*step)(void *ctx, uint64_t objects); /* done so far */
+    void *ctx;
+} PxTreeTold;
+
+typedef struct PxExport {
+    const char *root;        /* NULL = the database's folder */
+    const atomic_bool *stop; /* may be NULL */
+    PxTreeTold told;
+} PxExport;
+
+typedef struct PxExported {
+    uint64_t objects, series, studies;
+    uint64_t records; /* of tables */
+    uint64_t failed;  /* objects whose file is gone or cannot be read: told, and passed over */
+} PxExported;
+/* Everything that the database has. What is there stays, as far as it is whole. */
+bool px_tree_export(PxBase *base, const PxExport *wish, PxExported *out, Err *err);
+
+typedef struct PxImport {
+    const char *root;        /* NULL = the database's folder */
+    size_t threads;          /* that read objects; 0 = 1 */
+    const atomic_bool *stop; /* may be NULL */
+    PxTreeTold told;
+} PxImport;
+
+typedef struct PxImported {
+    uint64_t objects; /* taken into the index */
+    uint64_t known;   /* that were there */
+    uint64_t foreign; /* files in the packed tree that are no objects */
+    uint64_t failed;  /* that could not be read or indexed */
+    uint64_t images;  /* records of images read … */
+    uint64_t missing; /* … and those whose file is nowhere */
+    uint64_t records; /* of tables taken over */
+    uint64_t marks;   /* objects known to have been pushed or registered */
+    uint64_t damaged; /* files that are no JSON, or say nothing */
+} PxImported;
+/*
+ * Takes a tree over that pypx, or a program that writes as it does, made below `root`. The objects of the packed tree are indexed where they lie, and so are those elsewhere
+ * that records of images name. Tables come without their passwords. Nothing is moved, copied or deleted. What is here already stays as it is, unless the tree's is
+ * newer, so that it may be done again, and goes on where it was stopped.
+ */
+bool px_tree_import(PxBase *base, const PxImport *wish, PxImported *out, Err *err);
 
 #endif

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* What the records say, out of the data set of an object. Members and their order are pypx's. */
-#include "archive/attributes.h"
 #include "dicom/dict.h"
 #include "dicom/tags.h"
 #include "px/pytext.h"
@@ -13,19 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-
-enum { MAX_VALUE = 64 << 10 };
-
-const DcmDataset *px_tree_read_object(Arena *arena, const PxObject *object, Err *err)
-{
-    IdxFile file = {.sop_instance = object->sop_instance,
-                    .path = object->path,
-                    .size = object->size,
-                    .data_offset = object->data_offset,
-                    .transfer_syntax = object->transfer_syntax};
-    ArcAttributes all;
-    return arc_attributes(NULL, arena, &file, MAX_VALUE, MAX_VALUE, &all, err) ? all.attributes : NULL;
-}
 
 static json_t *value_of(const DcmDataset *dataset, const DcmElement *e)
 {

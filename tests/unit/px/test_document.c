@@ -25,7 +25,7 @@ static void a_record(void **state)
                                         "\"SeriesDescription\": {\"tag\": \"0008,103e\", \"value\": \"AX T2 "
                                         "(fs) [x]\", \"label\": \"SeriesDescription\"}, "
                                         "\"PatientName\": {\"tag\": \"0010,0010\", \"value\": "
-                                        "\"Buc^J\\u00E9r\\u00F4me\", \"label\": \"PatientName\"}, "
+                                        "\"Buc^J\\u00e9r\\u00f4me\", \"label\": \"PatientName\"}, "
                                         "\"PatientAge\": {\"tag\": \"0010,1010\", \"value\": \"no value "
                                         "provided for 0010,1010\", \"label\": \"PatientAge\"}}\n");
     assert_string_equal(px_value(record, "PatientName"), "Buc^J\xc3\xa9r\xc3\xb4me");

@@ -64,6 +64,7 @@ static void test_texts(void **state)
     expect(DCM_PatientID, DCM_VR_LO, SPAN(""), "");
     expect(DCM_PatientName, DCM_VR_PN, SPAN("O'Neil^Mary Jane^^Dr"), "O'Neil^Mary Jane^^Dr");
     expect(DCM_PatientName, DCM_VR_PN, SPAN("^^^^"), "^^^^");
+    expect(DCM_PatientName, DCM_VR_PN, SPAN("Wang^XiaoDong=="), "Wang^XiaoDong");
     expect(DCM_OtherPatientNames, DCM_VR_PN, SPAN("a^b\\c^d"), "[a^b, c^d]");
     expect(DCM_ImageType, DCM_VR_CS, SPAN("ORIGINAL\\PRIMARY"), "['ORIGINAL', 'PRIMARY']");
     expect(DCM_ImageType, DCM_VR_CS, SPAN("\\ISO 2022 IR 87"), "['', 'ISO 2022 IR 87']");
