@@ -72,6 +72,14 @@ class Register:
         status = json.loads(self.tool("px-status", "--db", self.log, "--SeriesInstanceUID", f"{STUDY}.{number}", "--json", check=False).stdout)
         return status["images"]["registered"]["count"]
 
+    def push(self, number=1, count=None):
+        """Into a folder that is CUBE's storage; the names there."""
+        files = self.files(number)[:count]
+        for path in files:
+            self.tool("px-push", "--db", self.log, "--storeBaseLocation", self.folder / "storage", "--swiftServicesPACS", "ORT",
+                      "--swiftPackEachDICOM", "--xcrdir", path.parent, "--parseAllFilesWithSubStr", path.name)
+        return sorted(str(path.relative_to(self.folder / "storage")) for path in (self.folder / "storage").rglob("*.dcm"))
+
 
 @pytest.fixture
 def cube():
@@ -204,11 +212,65 @@ def test_several_requests_at_a_time(register, cube):
 
 # -- by series --
 
+@pytest.mark.asan
+def test_a_series_at_once(by_series, newer):
+    newer.storage = set(by_series.push())
+    code, outcomes, info, message = by_series.said()
+    assert (code, outcomes, message) == (0, ["registered"], "")
+    post, = newer.posts()
+    assert (post["ndicom"], post["PatientAge"], post["path"]) == (3, 1129, min(newer.storage).rsplit("/", 1)[0])
+    assert info[0]["folder_path"] == post["path"] and by_series.registered() == 3
+    assert by_series.record()["objectCounter"] == {"current": 3, "total": 3}
+    assert by_series.said()[:2] == (0, ["already registered"]) and len(newer.posts()) == 1
+
+
+def test_one_file_stands_for_its_series(by_series, newer):
+    """All that was pushed of it is counted, because CUBE counts the folder."""
+    newer.storage = set(by_series.push())
+    assert by_series.said("--xcrdirfile", by_series.files()[1], number=None)[:2] == (0, ["registered"])
+    assert newer.posts()[0]["ndicom"] == 3 and by_series.registered() == 3
+
+
+def test_a_series_that_is_pushed_by_half(by_series, newer):
+    newer.storage = set(by_series.push(count=2))
+    code, outcomes, info, message = by_series.said()
+    assert (code, outcomes) == (1, ["failed"]) and not newer.posts()
+    assert "2 of its 3 images are pushed; push the others too" in message and "2 of its 3" in info[0]["msg"]
+    newer.storage = set(by_series.push())
+    assert by_series.said()[:2] == (0, ["registered"])
+
+
+def test_a_series_that_cube_counts_otherwise(by_series, newer):
+    names = by_series.push()
+    newer.storage = set(names[:2])
+    code, outcomes, info, message = by_series.said()
+    assert (code, outcomes) == (1, ["failed"]) and "was different from the ndicom(3) field" in info[0]["msg"]
+    assert "(the path)" in message and "LAB" not in message
+    assert by_series.registered() == 0
+
+
+def test_a_series_that_grew(by_series, newer):
+    names = by_series.push()
+    newer.storage = set(names)
+    by_series()
+    newer.files.pop()
+    code, outcomes, _, message = by_series.said()
+    assert (code, outcomes) == (1, ["failed"]) and "with 2 of 3 images" in message
+
 
 def test_a_series_in_several_folders(by_series):
     code, outcomes, _, message = by_series.said("--seriesDirTemplate", "%_pad|4,0_InstanceNumber")
     assert (code, outcomes) == (1, ["failed"]) and "several folders" in message
     assert by_series.said("--imageTemplate", "%SOPInstanceUID.img")[3].count(".dcm only") == 1
+
+
+def test_several_series(by_series, newer):
+    names = by_series.push(1) and by_series.push(2)
+    newer.storage = set(names)
+    lists = {"localFileList": [str(path) for number in (1, 2) for path in by_series.files(number)]}
+    done = by_series("--localFileList", json.dumps(lists["localFileList"]), "--objectFileList", json.dumps(names), number=None)
+    assert [one["outcome"] for one in json.loads(done.stdout)["run"]] == ["registered"] * 2
+    assert sorted(post["ndicom"] for post in newer.posts()) == [1, 3]
 
 
 def test_what_cube_offers_decides(register, cube, newer):
@@ -227,6 +289,15 @@ def test_what_cube_offers_decides(register, cube, newer):
 
 # -- where the paths come from --
 
+def test_paths_as_they_were_pushed(register, cube):
+    """Pushed with other templates than px-register's: the px database knows."""
+    for path in register.files():
+        register.tool("px-push", "--db", register.log, "--storeBaseLocation", register.folder / "storage", "--swiftServicesPACS", "ORT", "--swiftPackEachDICOM",
+                      "--xcrdir", path.parent, "--parseAllFilesWithSubStr", path.name, "--imageTemplate", "x%SOPInstanceUID.dcm")
+    code, _, _, message = register.said()
+    assert code == 0 and not message
+    assert [path.rsplit("/", 1)[1] for path in cube.paths()] == [f"x{STUDY}.1.{n}.dcm" for n in range(3)]
+
 
 def push_output(register, **other):
     """As px-push --json prints it."""
@@ -241,6 +312,15 @@ def test_a_pipe_from_px_push(register, cube):
     assert json.loads(done.stdout)["status"] is True and not done.stderr
     assert cube.paths() == [f"SERVICES/PACS/NORTH/p/{number}.dcm" for number in range(3)]
     assert {post["pacs_name"] for post in cube.posts()} == {"NORTH"}
+
+
+def test_the_real_px_push_in_front(register, cube):
+    pushed = register.tool("px-push", "--db", register.log, "--storeBaseLocation", register.folder / "storage", "--swiftServicesPACS", "ORT",
+                           "--swiftPackEachDICOM", "--xcrdir", register.files()[0].parent, "--json")
+    cube.storage = {str(path.relative_to(register.folder / "storage")) for path in (register.folder / "storage").rglob("*.dcm")}
+    done = register.tool("px-register", "--db", register.log, "--CUBE", "local", stdin=pushed.stdout)
+    assert not done.stderr and cube.paths() == sorted(cube.storage) and len(cube.storage) == 3
+    assert register.registered() == 3
 
 
 def test_other_ways_to_say_the_same(register, cube, tmp_path):

@@ -227,7 +227,7 @@ static void test_classic_names(void **state)
     assert_true(px_base_object(base, arena, "1.5", &object, &err));
     assert_string_equal(object.name,
                         "P1-Doe_Jane-_PatientBirthDate/_StudyDescription-_AccessionNumber-_StudyDate/"
-                        "_pad_5_0_SeriesNumber-_SeriesDescription/0007-1.5.dcm");
+                        "_SeriesNumber-_SeriesDescription/0007-1.5.dcm");
     arena_free(arena);
 }
 
