@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 COLUMN = 32  # of explanations in the help (INDENT in src/cli/help.c)
-PX = ("PACS_QR.sh", "px-do", "px-echo", "px-find", "px-move", "px-register", "px-repack", "px-report", "px-smdb", "px-status", "pfstorage", "px-push", "px-store")
+PX = ("PACS_QR.sh", "px-do", "px-echo", "px-find", "px-listen", "px-move", "px-register", "px-repack", "px-report", "px-smdb", "px-status", "pfstorage", "px-push", "px-store")
 EXIT_STATUS_OF_PX = """\
 .SH EXIT STATUS
 0 success; 1 failure, the reason is on standard error; 2 wrong usage.

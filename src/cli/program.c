@@ -161,10 +161,11 @@ static const Command *command_of_name(const char *name)
         return &command_admin;
     if (!strcmp(name, "manage") || !strcmp(name, "manage.py"))
         return &command_manage;
-    static const Command *const px[] = {
-        &command_pacs_qr,     &command_px_do,     &command_px_echo,   &command_px_find, &command_px_move,
-        &command_px_register, &command_px_report, &command_px_repack, &command_px_smdb, &command_px_status,
-        &command_pfstorage,   &command_px_push,   &command_px_store};
+    static const Command *const px[] = {&command_pacs_qr,   &command_px_do,       &command_px_echo,
+                                        &command_px_find,   &command_px_listen,   &command_storescp_sh,
+                                        &command_px_move,   &command_px_register, &command_px_report,
+                                        &command_px_repack, &command_px_smdb,     &command_px_status,
+                                        &command_pfstorage, &command_px_push,     &command_px_store};
     for (size_t i = 0; i < sizeof px / sizeof *px; i++)
         if (!strcmp(name, px[i]->name))
             return px[i];

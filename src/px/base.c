@@ -18,7 +18,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 30000, LOCK_WAIT_MS = 30000, LOCK_STEP_MS = 5, ADOPTION_WAIT_MS = 30000 };
+enum {
+    BUSY_MS = 30000,
+    SERVER_BUSY_MS = 5000,
+    LOCK_WAIT_MS = 30000,
+    LOCK_STEP_MS = 5,
+    ADOPTION_WAIT_MS = 30000
+};
 
 static const char *in_folder(PxBase *base, const char *folder, const char *name)
 {
@@ -52,6 +58,12 @@ static IdxSettings index_settings(const PxBase *base)
     return (IdxSettings){.sqlite_path = base->path, .busy_timeout_ms = BUSY_MS, .readers = 1};
 }
 
+/* A sender does not wait long. */
+static int busy_ms(const PxBase *base)
+{
+    return base->settings.serves ? SERVER_BUSY_MS : BUSY_MS;
+}
+
 /* -- making the database -- */
 
 static bool lock_folder(const PxBase *base, int *lock, Err *err)
@@ -80,7 +92,7 @@ static bool prepare_locked(PxBase *base, Err *err)
     if (!index)
         return false;
     bool current;
-    base->db = px_db_open(base->path, &current, err);
+    base->db = px_db_open(base->path, busy_ms(base), &current, err);
     bool ok = base->db && px_db_prepare(base->db, err);
     idx_close(index);
     return ok;
@@ -99,7 +111,7 @@ static bool open_database(PxBase *base, Err *err)
 {
     bool current;
     Err why;
-    base->db = px_db_open(base->path, &current, &why);
+    base->db = px_db_open(base->path, busy_ms(base), &current, &why);
     if (base->db && current)
         return true;
     bool missing = !base->db && why.code == ERR_NOT_FOUND;

@@ -2,7 +2,7 @@
 /*
  * The px tables in the file of the archive's index, on a connection of their own: px_record and px_mark, and px_schema with their version, which goes forward
  * only. Every value is a bound parameter. The file is in WAL mode (the index sees to that), so readers wait for nobody; writers wait for each
- * other, at most BUSY_MS. A commit is on disk when it returns.
+ * other, for a bounded time. A commit is on disk when it returns.
  */
 #include "px/base_internal.h"
 
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { BUSY_MS = 30000, VERSION = 1, CLOSE_LOG_BYTES = 4 << 20 };
+enum { VERSION = 1, CLOSE_LOG_BYTES = 4 << 20 };
 
 static const char *const sql_of[PX_SQL_COUNT] = {
     [PX_SQL_RECORD_GET] = "SELECT record FROM px_record WHERE series = ? AND name = ?",
@@ -116,7 +116,7 @@ bool px_db_prepare(PxDb *db, Err *err)
 
 /* -- the connection -- */
 
-PxDb *px_db_open(const char *path, bool *current, Err *err)
+PxDb *px_db_open(const char *path, int busy_ms, bool *current, Err *err)
 {
     struct stat st;
     *current = false;
@@ -133,7 +133,7 @@ PxDb *px_db_open(const char *path, bool *current, Err *err)
     bool ok = code == SQLITE_OK || fail(db, code, err);
     if (ok) {
         sqlite3_extended_result_codes(db->handle, 1);
-        sqlite3_busy_timeout(db->handle, BUSY_MS);
+        sqlite3_busy_timeout(db->handle, busy_ms);
         ok = execute(db, "PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF", err) &&
              read_version(db, &version, err) && is_not_newer(db, version, err);
     }

@@ -29,8 +29,8 @@ typedef struct PxDb {
     sqlite3_stmt *statements[PX_SQL_COUNT];
 } PxDb;
 
-/* ERR_NOT_FOUND when the file is not there. *current: it has the px tables of this version. */
-PxDb *px_db_open(const char *path, bool *current, Err *err);
+/* Waits at most busy_ms for other writers. ERR_NOT_FOUND when the file is not there. *current: it has the px tables of this version. */
+PxDb *px_db_open(const char *path, int busy_ms, bool *current, Err *err);
 /* Makes the px tables, or brings older ones up to date. */
 bool px_db_prepare(PxDb *db, Err *err);
 void px_db_close(PxDb *db);

@@ -144,7 +144,11 @@ static void list_folder(Listing *listing, const char *folder, int depth)
 static Listing list(const char *folder)
 {
     Listing listing = {.signature = UINT64_C(14695981039346656037)};
-    list_folder(&listing, folder, 0);
+    struct stat st;
+    if (stat(folder, &st) == 0 && S_ISREG(st.st_mode))
+        list_file(&listing, folder, &st);
+    else
+        list_folder(&listing, folder, 0);
     if (listing.count)
         qsort(listing.paths, listing.count, sizeof *listing.paths, by_name);
     return listing;
@@ -247,7 +251,9 @@ static void refresh(Peers *peers)
 
 Peers *peers_open(const char *folder, void (*report)(void *ctx, const char *line), void *ctx, Err *err)
 {
-    if (!file_make_dirs(folder, err)) {
+    struct stat st;
+    bool is_file = stat(folder, &st) == 0 && S_ISREG(st.st_mode);
+    if (!is_file && !file_make_dirs(folder, err)) {
         err_wrap(err, "white list");
         return NULL;
     }
@@ -425,6 +431,8 @@ bool peers_admit(Peers *peers, const char *ae_title, NetAddress from, char why[2
 {
     char hosts[MAX_ENTRIES_OF_TITLE][256];
     struct in6_addr address;
+    if (!peers)
+        return true;
     size_t n = hosts_of(peers, ae_title, hosts);
     if (!n) {
         snprintf(why, 200,
@@ -464,6 +472,13 @@ static bool unknown_destination(const char *ae_title, const char *folder, bool k
 bool peers_destination(Peers *peers, const char *ae_title, PeerAddress *out, Err *err)
 {
     bool known = false, found = false;
+    if (!peers) {
+        err_set(err, ERR_NOT_FOUND, "unknown move destination %s: there is no white list that names any",
+                ae_title);
+        if (err)
+            err->dimse = 0xA801;
+        return false;
+    }
     pthread_mutex_lock(&peers->lock);
     refresh(peers);
     for (const Entry *e = peers->first; e; e = e->next) {

@@ -50,13 +50,16 @@ typedef struct ScpSettings {
     uint32_t max_pdu;          /* 0 = our default */
     uint16_t async_window;     /* operations a peer may have outstanding; 0 = 1 */
     NetTimeouts timeouts;
-    const char *peers_path;      /* white-list folder */
+    const char *
+        peers_path; /* white-list folder, or one file; NULL = everybody may speak, and C-MOVE knows no destination */
     bool accept_unknown_classes; /* storage of SOP classes that uids.csv does not know (private ones) */
     uint64_t find_limit;         /* most answers of one C-FIND; 0 = no limit */
     bool find_extended;          /* every match has the extended attributes of its level */
     bool find_fold_names;        /* names match without regard to case and accents */
     void (*event)(void *ctx, const ScpEvent *event);
-    void *event_ctx; /* may be NULL; called from association threads */
+    /* An association is over; `number` is that of its events. */
+    void (*ended)(void *ctx, unsigned long number);
+    void *event_ctx; /* of both, which may be NULL; called from association threads */
 } ScpSettings;
 
 typedef struct ScpServer ScpServer;

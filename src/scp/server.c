@@ -217,6 +217,8 @@ static void serve(Connection *c, NetAssociation *net)
              c->from.host, a.called, net_context_count(net),
              *version ? version : net_peer_implementation_class(net), scp_associations(server));
     scp_association_run(&a);
+    if (a.settings->ended)
+        a.settings->ended(a.settings->event_ctx, a.number);
     buf_free(&a.identifier);
     buf_free(&a.answer);
     arena_free(a.row);
@@ -403,8 +405,9 @@ ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
     server->listener = server->wake = -1;
     fill_defaults(&server->settings);
     pthread_mutex_init(&server->lock, NULL);
-    server->peers = peers_open(settings->peers_path, report_peers, NULL, err);
-    if (!server->peers)
+    if (settings->peers_path)
+        server->peers = peers_open(settings->peers_path, report_peers, NULL, err);
+    if (settings->peers_path && !server->peers)
         goto failed;
     server->listener = net_listen(settings->address, settings->port, err);
     if (server->listener < 0)

@@ -51,7 +51,7 @@ def test_the_package_has_what_it_promises(package, unpacked):  # PKG-01
                  "usr/share/doc/gantry/examples/port-104.conf",
                  "usr/lib/sysusers.d/gantry.conf", "lib/systemd/system/gantry@.service"):
         assert (unpacked / name).is_file(), name
-    for name in ("manage", "sphere-admin", "PACS_QR.sh", "px-do", "px-echo", "px-find", "px-move", "px-register", "px-report", "px-smdb", "px-status", "pfstorage", "px-push", "px-store"):
+    for name in ("manage", "sphere-admin", "PACS_QR.sh", "px-do", "px-echo", "px-find", "px-listen", "px-move", "px-register", "px-report", "px-smdb", "px-status", "pfstorage", "px-push", "px-store"):
         assert os.readlink(unpacked / "usr/bin" / name) == "gantry"
     owners = {line.split()[1] for line in run("dpkg-deb", "-c", package).stdout.splitlines()}
     assert owners == {"root/root"}
