@@ -109,29 +109,24 @@ static bool takes_none(PxVerb verb, const json_t *arguments, Err *err)
 static bool add_doer(Cli *cli, const PxThenArgs *args, PxPlan *plan, PxVerb verb, const json_t *arguments,
                      Err *err)
 {
-    PxDoer *next = &plan->then.doers[plan->then.count];
-    if (verb == PX_VERB_REGISTER && !px_then_register(cli, args, plan, arguments, next, err))
-        return false;
-    if (verb < PX_VERB_PUSH && !takes_none(verb, arguments, err))
-        return false;
+    PxDoer *next = &plan->then.doers[plan->then.count++];
     switch (verb) {
     case PX_VERB_REPORT:
-        plan->then.doers[plan->then.count++] = px_doer_report;
-        return true;
+        *next = px_doer_report;
+        return takes_none(verb, arguments, err);
     case PX_VERB_RETRIEVE:
-        plan->then.doers[plan->then.count++] = px_doer_retrieve(&plan->retriever);
-        return true;
+        *next = px_doer_retrieve(&plan->retriever);
+        return takes_none(verb, arguments, err);
     case PX_VERB_STATUS:
         plan->teller = (PxStatusTeller){.base = plan->base, .log_path = plan->log_path};
-        plan->then.doers[plan->then.count++] = px_doer_status(&plan->teller);
-        return true;
-    case PX_VERB_REGISTER:
-        plan->then.count++;
-        return true;
+        *next = px_doer_status(&plan->teller);
+        return takes_none(verb, arguments, err);
     case PX_VERB_PUSH:
-        break;
+        return px_then_push(cli, args, plan, arguments, next, err);
+    case PX_VERB_REGISTER:
+        return px_then_register(cli, args, plan, arguments, next, err);
     }
-    return err_set(err, ERR_UNSUPPORTED, "--then %s is not in this version", px_verb_name(verb));
+    return false;
 }
 
 static PxWay way_of(const PxThenArgs *args)

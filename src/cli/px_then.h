@@ -88,6 +88,8 @@ void px_plan_end(PxPlan *plan);
 bool px_tell_series(const PxPlan *plan, const char *what, const PxTarget *target, const PxFeedback *feedback,
                     json_t **result, Err *err);
 /* The doers of push and register; `arguments` is theirs of --thenArgs. */
+bool px_then_push(Cli *cli, const PxThenArgs *then, PxPlan *plan, const json_t *arguments, PxDoer *out,
+                  Err *err);
 bool px_then_register(Cli *cli, const PxThenArgs *then, PxPlan *plan, const json_t *arguments, PxDoer *out,
                       Err *err);
 

@@ -161,6 +161,8 @@ static json_t *do_pass(const PxThen *then, const PxDoer *doer, const json_t *doc
             json_object_set_new(one, uid ? uid : "", do_study(then, doer, document, study, tally));
             json_array_append_new(studies, one);
         }
+        if (doer->end)
+            doer->end(doer->ctx);
     }
     json_object_set_new(pass, "study", studies);
     return pass;

@@ -59,8 +59,9 @@ void px_feedback_images(const PxFeedback *feedback, const char *what, int64_t im
 typedef struct PxDoer {
     PxVerb verb;
     void *ctx;
-    /* Before the first series; may be NULL. False ends the verb. */
+    /* Before the first series and after the last one; may be NULL. False ends the verb, without `end`. */
     bool (*begin)(void *ctx, const json_t *document, Err *err);
+    void (*end)(void *ctx);
     /* *result is what the px tools print for it, never NULL. False with err when it failed. */
     bool (*run)(void *ctx, const PxTarget *target, const PxFeedback *feedback, json_t **result, Err *err);
 } PxDoer;

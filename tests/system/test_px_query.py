@@ -182,11 +182,6 @@ def test_a_pacs_that_is_not_there(nobody):
     assert done.returncode == 1 and done.stdout == "" and str(nobody.port) in done.stderr
 
 
-@pytest.mark.parametrize("options", [("--then", "push"), ("--then", "report,push")])
-def test_what_is_not_in_this_version_is_told(nobody, options):
-    done = nobody("px-find", "--PatientID", "x", *options, check=False)
-    assert done.returncode == 1 and "not in this version" in done.stderr
-
 
 @pytest.mark.parametrize("options", [("--then", "nosuch"), ("--then", "report", "--thenArgs", "{};{}"), ("--aet", "A" * 17), ("--nosuch",),
                                      ("--intraSeriesRetrieveDelay", "soon"), ("--StudyOnly", "--then", "report"), ("--parallel", 0)])

@@ -187,3 +187,28 @@ def test_what_cannot_be_registered(ours, log):
         assert done.returncode == 2 and "--thenArgs for register" in done.stderr
     done = ours("px-find", "--PatientID", "GET", "--then", "report", "--thenArgs", '{"x": 1}', check=False)
     assert done.returncode == 2 and "report takes no x" in done.stderr
+
+
+@pytest.mark.asan
+def test_push_what_was_retrieved(ours, log, tmp_path):
+    (log.parent / "services").mkdir(parents=True)
+    (log.parent / "services/storage.json").write_text(json.dumps({"nfs": {"storagetype": "fs", "storepath": str(tmp_path / "store")}}))
+    push = {"db": str(log), "swift": "nfs", "swiftServicesPACS": "ORT", "swiftPackEachDICOM": True, "parseAllFilesWithSubStr": "dcm"}
+    done = ours("px-find", "--PatientID", "GET", "--then", "retrieve,push", "--get", "--db", log, "--thenArgs", "{};" + json.dumps(push), "--withFeedBack")
+    assert f"Pushing [ 002 ]: {'series 1':50}{STUDY}.1" in done.stdout.splitlines()
+    stored = sorted((tmp_path / "store/SERVICES/PACS/ORT").rglob("*.dcm"))
+    assert len(stored) == 5
+    found = ours.find("--PatientID", "GET", "--then", "push,status", "--swift", "nfs", "--db", log, "--thenArgs", '[{"swiftServicesPACS": "ORT"}, {}]')
+    assert [one["status"] for one in found["then"]["00-push"]["study"][0][STUDY]] == [True, True]
+    assert [one["images"]["pushed"]["count"] for one in found["then"]["01-status"]["study"][0][STUDY]] == [2, 3]
+    done = ours("px-find", "--PatientID", "GET", "--then", "push,report", "--swift", "nowhere", "--db", log, "--json", check=False)
+    assert done.returncode == 1 and "push could not begin" in done.stderr and "nfs" in done.stderr
+    assert list(json.loads(done.stdout)["then"]) == ["do", "00-push", "01-report"]
+
+
+def test_what_cannot_be_pushed(ours, log, tmp_path):
+    push = json.dumps({"storeBaseLocation": str(tmp_path / "store"), "swiftServicesPACS": "ORT"})
+    ours.find("--SeriesInstanceUID", f"{STUDY}.1", "--then", "retrieve", "--get", "--db", log)
+    done = ours("px-find", "--PatientID", "GET", "--then", "push", "--db", log, "--thenArgs", push, "--json", check=False)
+    outcomes = json.loads(done.stdout)["then"]["00-push"]["study"][0][STUDY]
+    assert done.returncode == 1 and [one["status"] for one in outcomes] == [True, False] and "push failed for 1 of 2 series" in done.stderr
