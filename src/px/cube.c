@@ -48,18 +48,23 @@ static const char *follow(PxCube *cube, const char *href, Err *err)
     return NULL;
 }
 
-/* CUBE's reason without control characters, and without the path: that may have a patient's name in it. */
+/* CUBE's reason, which is UTF-8, without control characters and without the path: that may have a patient's name in it. */
 static void put_reason(Buf *out, const char *message, const char *path)
 {
-    size_t n = path ? strlen(path) : 0;
-    while (*message && out->n < 300) {
-        if (n && !strncmp(message, path, n)) {
+    enum { MAX_REASON = 300 };
+    Span rest = span_cstr(message), hidden = span_cstr(path);
+    while (rest.n && out->n < MAX_REASON) {
+        size_t n = span_utf8_length(rest);
+        if (hidden.n && span_starts(rest, hidden)) {
             buf_append_cstr(out, "(the path)");
-            message += n;
+            n = hidden.n;
+        } else if (n == 0 || rest.p[0] < 0x20 || rest.p[0] == 0x7F ||
+                   (rest.p[0] == 0xC2 && rest.p[1] < 0xA0)) {
+            buf_u8(out, ' ');
         } else {
-            buf_u8(out, (uint8_t)*message < 0x20 ? ' ' : (uint8_t)*message);
-            message++;
+            buf_append(out, rest.p, n);
         }
+        rest = span_sub(rest, n ? n : 1, SIZE_MAX);
     }
 }
 

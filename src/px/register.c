@@ -69,8 +69,9 @@ bool px_register(const PxRegister *ask, const PxRegisterFiles *files, json_t **r
     open_cube(&run);
     ok = register_read_images(&run, files, err);
     if (ok && run.opening.word != RESULT_FAILED) {
-        register_all(&run);
-        noted = !ask->base || register_note(&run, err);
+        Notes *notes = register_notes_new(&run);
+        register_all(&run, notes);
+        noted = register_notes_end(notes, err);
     }
     if (ok) {
         *result = register_document(&run);

@@ -13,6 +13,7 @@
 
 typedef struct Work {
     Run *run;
+    Notes *notes;
     void (*step)(struct Work *work, PxCube *cube, void *item);
     pthread_mutex_t lock; /* guards all below */
     PxCube *idle[PX_REGISTER_JOBS_MAX];
@@ -176,6 +177,8 @@ static void register_image(Work *work, PxCube *cube, void *item)
         give_up(work, &err);
         fail(&image->result, &err);
     }
+    if (register_ok(&image->result))
+        register_notes_image(work->notes, image);
 }
 
 /* -- the folder of a series -- */
@@ -276,19 +279,10 @@ static bool is_there(Work *work, PxCube *cube, Series *series)
     return there;
 }
 
-static void register_series(Work *work, PxCube *cube, void *item)
+static void tell_series(Work *work, PxCube *cube, Series *series)
 {
-    Series *series = item;
     Result *result = &series->result;
     Err err = {0};
-    if (!may_try(work, result))
-        return;
-    if (!check_folder(series, &err)) {
-        fail(result, &err);
-        return;
-    }
-    if (is_there(work, cube, series))
-        return;
     json_t *fields = fields_of_series(work->run, series);
     PxCubeOutcome outcome =
         px_cube_add(cube, PX_REGISTER_SERIES, fields, &result->info, &result->message, &err);
@@ -302,6 +296,20 @@ static void register_series(Work *work, PxCube *cube, void *item)
         is_there(work, cube, series);
     else
         give_up(work, &err);
+}
+
+static void register_series(Work *work, PxCube *cube, void *item)
+{
+    Series *series = item;
+    Err err = {0};
+    if (!may_try(work, &series->result))
+        return;
+    if (!check_folder(series, &err))
+        fail(&series->result, &err);
+    else if (!is_there(work, cube, series))
+        tell_series(work, cube, series);
+    if (register_ok(&series->result))
+        register_notes_series(work->notes, series);
 }
 
 /* -- several at a time -- */
@@ -365,6 +373,8 @@ static void do_images(Work *work)
                 judge_existing(&image->result, image->fields, json_incref(there));
             else
                 items[n++] = image;
+            if (register_ok(&image->result))
+                register_notes_image(work->notes, image);
         }
     do_all(work, register_image, items, n);
 }
@@ -378,9 +388,9 @@ static void set_directories(Run *run)
     }
 }
 
-void register_all(Run *run)
+void register_all(Run *run, Notes *notes)
 {
-    Work work = {.run = run};
+    Work work = {.run = run, .notes = notes};
     pthread_mutex_init(&work.lock, NULL);
     set_directories(run);
     if (run->api == PX_REGISTER_SERIES) {

@@ -127,6 +127,7 @@ static void group(Run *run)
             *series = (Series){.uid = order[i]->series, .study = order[i]->study, .images = &order[i]};
             buf_init(&series->result.message, 0);
         }
+        order[i]->of = series;
         series->count++;
     }
 }

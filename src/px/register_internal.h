@@ -16,11 +16,14 @@ typedef struct Result {
     json_t *differences; /* between that and ours */
 } Result;
 
+struct Series;
+
 typedef struct Image {
     const char *path, *folder, *name; /* local; path is folder/name */
     const char *object;               /* path in the storage */
     bool pushed;                      /* it is known to be there */
     bool readable;
+    struct Series *of; /* readable */
     const char *sop_instance, *study, *series, *templated;
     json_t *fields, *changed;
     bool in_base;
@@ -48,6 +51,8 @@ typedef struct Series {
     Result result;         /* of the series; in per-file mode of the search */
 } Series;
 
+typedef struct Notes Notes;
+
 typedef struct Run {
     const PxRegister *ask;
     Arena *arena;
@@ -67,15 +72,23 @@ void register_free(Run *run);
 
 /* -- register_cube.c: CUBE is asked and told -- */
 /* The results are in images and series. */
-void register_all(Run *run);
+void register_all(Run *run, Notes *notes);
 
-/* -- register_result.c: what is printed and noted -- */
+/* -- register_note.c: what is noted in the px database -- */
+Notes *register_notes_new(const Run *run); /* NULL without a base */
+/* From any thread: CUBE has the image, or the series with all that was pushed of it. Marks are written some at a time; that they cannot be is told by
+   register_notes_end. NULL is fine. */
+void register_notes_image(Notes *notes, const Image *image);
+void register_notes_series(Notes *notes, const Series *series);
+/* The marks that are left, and the records. Frees. NULL is fine. */
+bool register_notes_end(Notes *notes, Err *err);
+
+/* -- register_result.c: what is printed -- */
 json_t *register_document(const Run *run);
-/* Marks and records. */
-bool register_note(const Run *run, Err *err);
-
 bool register_ok(const Result *result);
 /* The result that holds for an image: its own, or its series'. */
 const Result *register_result(const Run *run, const Image *image);
+/* What CUBE shows of an entry, without its own bookkeeping; or why it is not there. */
+json_t *register_answer(const Result *result, const char *path);
 
 #endif

@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: MIT
-/* What registering came to: the document of pypx, with states that are true, and what is noted in the px database. */
+/* What registering came to: the document of pypx, with states that are true. */
 #include "px/register_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 bool register_ok(const Result *result)
 {
     return result->word == RESULT_REGISTERED || result->word == RESULT_SAME;
 }
 
-static const Series *series_of(const Run *run, const Image *image)
-{
-    for (size_t i = 0; image->series && i < run->series_count; i++)
-        if (!strcmp(run->series[i].uid, image->series))
-            return &run->series[i];
-    return NULL;
-}
-
 const Result *register_result(const Run *run, const Image *image)
 {
     if (run->opening.word == RESULT_FAILED && image->result.word != RESULT_FAILED)
         return &run->opening;
-    const Series *series = run->api == PX_REGISTER_SERIES && image->readable ? series_of(run, image) : NULL;
-    return series ? &series->result : &image->result;
+    return run->api == PX_REGISTER_SERIES && image->readable ? &image->of->result : &image->result;
 }
 
 /* -- the document -- */
@@ -51,8 +40,7 @@ static json_t *reading(const Image *image)
                      text(image->folder), "inputFileName", text(image->name), "d_DICOMprocess", process);
 }
 
-/* What CUBE shows of it, without its own bookkeeping; or why not. */
-static json_t *answer(const Result *result, const char *path)
+json_t *register_answer(const Result *result, const char *path)
 {
     if (register_ok(result)) {
         static const char *const own[] = {"id", "creation_date", "fname", "fsize"};
@@ -87,7 +75,7 @@ static json_t *image_entry(const Run *run, const Image *image)
 {
     const Result *result = register_result(run, image);
     json_t *body = json_pack("{sb so so}", "status", 0, "d_DICOMfile_read", reading(image),
-                             "d_CUBE_register_pacs_file", answer(result, image->object));
+                             "d_CUBE_register_pacs_file", register_answer(result, image->object));
     if (json_array_size(image->changed))
         json_object_set(body, "changed", image->changed);
     return entry(result, "d_DICOMfile_register", body);
@@ -98,7 +86,7 @@ static json_t *series_entry(const Run *run, const Series *series)
     const Result *result = run->opening.word == RESULT_FAILED ? &run->opening : &series->result;
     json_t *body = json_pack("{sb ss sI so}", "status", 0, "SeriesInstanceUID", series->uid, "ndicom",
                              (json_int_t)series->number, "d_CUBE_register_pacs_series",
-                             answer(result, series->directory));
+                             register_answer(result, series->directory));
     if (json_array_size(series->images[0]->changed))
         json_object_set(body, "changed", series->images[0]->changed);
     return entry(result, "d_DICOMseries_register", body);
@@ -116,86 +104,4 @@ json_t *register_document(const Run *run)
     for (size_t i = 0; by_series && i < run->series_count; i++)
         json_array_append_new(entries, series_entry(run, &run->series[i]));
     return json_pack("{sb so}", "status", all, "run", entries);
-}
-
-/* -- the database -- */
-
-static void add_mark(PxMark *marks, size_t *n, const Series *series, const char *target, const Pushed *object)
-{
-    marks[(*n)++] = (PxMark){.kind = PX_MARK_REGISTERED,
-                             .sop_instance = object->sop_instance,
-                             .series = series->uid,
-                             .sha256 = object->sha256,
-                             .target = target,
-                             .name = object->object,
-                             .check = "",
-                             .size = object->size};
-}
-
-static bool is_in_directory(const Series *series, const char *object)
-{
-    size_t n = strlen(series->directory);
-    return !strncmp(object, series->directory, n) && object[n] == '/';
-}
-
-static bool mark(const Run *run, const Series *series, Err *err)
-{
-    size_t n = 0;
-    char *target = NULL;
-    PxMark *marks = calloc(series->count + series->pushed_count + 1, sizeof *marks);
-    if (!marks || asprintf(&target, "cube %s", px_cube_url(run->cube)) < 0)
-        abort();
-    if (run->api == PX_REGISTER_SERIES && register_ok(&series->result))
-        for (size_t i = 0; i < series->pushed_count; i++)
-            if (is_in_directory(series, series->pushed[i].object))
-                add_mark(marks, &n, series, target, &series->pushed[i]);
-    for (size_t i = 0; i < series->count; i++) {
-        const Image *image = series->images[i];
-        if (image->in_base && register_ok(register_result(run, image)))
-            add_mark(marks, &n, series, target,
-                     &(Pushed){image->sop_instance, image->sha256, image->object, image->size});
-    }
-    bool ok = px_marks_add(run->ask->base, marks, n, err);
-    free(target);
-    free(marks);
-    return ok;
-}
-
-static json_t *timestamp(void)
-{
-    char words[32];
-    time_t now = time(NULL);
-    struct tm local;
-    localtime_r(&now, &local);
-    strftime(words, sizeof words, "%Y-%m-%d, %H:%M:%S", &local);
-    return json_string(words);
-}
-
-static bool record(const Run *run, const Series *series, Err *err)
-{
-    size_t done = 0;
-    const Result *last = NULL;
-    const Image *of = NULL;
-    for (size_t i = 0; i < series->count; i++) {
-        const Result *result = register_result(run, series->images[i]);
-        done += register_ok(result);
-        last = result;
-        of = series->images[i];
-    }
-    const char *path = run->api == PX_REGISTER_SERIES ? series->directory : of->object;
-    json_t *members =
-        json_pack("{so s{sI sI} so s{ss ss}}", "info", answer(last, path), "objectCounter", "current",
-                  (json_int_t)done, "total", (json_int_t)series->count, "timestamp", timestamp(), "CUBE",
-                  "url", px_cube_url(run->cube), "username", run->ask->cube.user);
-    bool ok = px_record_merge(run->ask->base, PX_TABLE_REGISTER, series->study, series->uid, members, err);
-    json_decref(members);
-    return ok;
-}
-
-bool register_note(const Run *run, Err *err)
-{
-    bool ok = true;
-    for (size_t i = 0; ok && i < run->series_count; i++)
-        ok = mark(run, &run->series[i], err) && record(run, &run->series[i], err);
-    return ok || err_wrap(err, "CUBE was told, but it could not be noted in the px database");
 }

@@ -210,6 +210,19 @@ def test_several_requests_at_a_time(register, cube):
     assert most[1] == 1
 
 
+def test_progress_is_seen_while_it_goes_on(register, cube):
+    """Marks are written some at a time, not at the end: px-status sees them, and a run that is killed has noted them."""
+    for number in range(3, 40):
+        make_image(register.folder / f"more/{number}.dcm", PatientID="LAB 001", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.3",
+                   SOPInstanceUID=f"{STUDY}.3.{number}", InstanceNumber=number, StudyDate="20130308")
+    register.tool("px-repack", "--xcrdir", register.folder / "more", "--parseAllFilesWithSubStr", "dcm", "--logdir", register.log, "--datadir",
+                  register.log.parent / "data", "-v", 0)
+    seen = []
+    cube.before = lambda number, method, path: seen.append(register.registered(3)) if len(cube.files) == 35 and method == "POST" else None
+    assert register.said("--jobs", 1, number=3)[0] == 0
+    assert seen == [32] and register.registered(3) == 37
+
+
 # -- by series --
 
 @pytest.mark.asan
@@ -342,6 +355,14 @@ def test_a_storage_folder_is_no_part_of_the_path(register, cube):
     document["objectFileList"] = ["/mnt/cube/" + path for path in document["objectFileList"]]
     register.tool("px-register", "--db", register.log, "--CUBE", "local", "--upstream", json.dumps(document))
     assert cube.paths()[0] == "SERVICES/PACS/NORTH/p/0.dcm"
+
+
+def test_what_px_find_had_been_told_counts(register, cube):
+    """A document of px-find --then push has its options under args, by pypx's names."""
+    document = {"args": {"dblogbasepath": str(register.log), "CUBE": "local", "str_swiftServicesPACS": "NORTH"},
+                "then": {"00-push": {"study": [{STUDY: [json.loads(push_output(register))]}]}}}
+    done = register.tool("px-register", stdin=json.dumps(document))
+    assert json.loads(done.stdout)["status"] is True and len(cube.files) == 3 and register.registered() == 3
 
 
 def test_what_px_push_could_not_push_is_told(register):

@@ -131,15 +131,17 @@ static void what_is_not_of_px_push(void **state)
         assert_false(read_upstream(&files, arena, texts[i], &err));
         assert_int_equal(err.code, ERR_FORMAT);
     }
-    char deep[20000] = "";
+    Buf deep;
+    buf_init(&deep, 0);
     for (int i = 0; i < 1000; i++)
-        strcat(deep, "{\"a\": ");
-    strcat(deep, "1");
+        buf_append_cstr(&deep, "{\"a\": ");
+    buf_append_cstr(&deep, "1");
     for (int i = 0; i < 1000; i++)
-        strcat(deep, "}");
+        buf_append_cstr(&deep, "}");
     Err err = {0};
     PxRegisterFiles files;
-    assert_false(read_upstream(&files, arena, deep, &err));
+    assert_false(read_upstream(&files, arena, buf_cstr(&deep), &err));
+    buf_free(&deep);
     arena_free(arena);
 }
 
