@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 64, BLOCK = 256 << 10 };
+enum { JOBS_USUAL = 16, JOBS_MAX = 64, BLOCK = 256 << 10 };
 
 typedef struct Packer {
     PxBase *base;
@@ -185,10 +185,12 @@ static void *work(void *arg)
     return NULL;
 }
 
+/* Files wait for the disk most of the time, so that a few for each core are no burden. */
 static size_t jobs_of(const PxPack *pack)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t jobs = pack->jobs ? pack->jobs : cores > 0 ? (size_t)cores : 1;
+    size_t usual = cores > JOBS_USUAL ? (size_t)cores : JOBS_USUAL;
+    size_t jobs = pack->jobs ? pack->jobs : usual;
     jobs = jobs < JOBS_MAX ? jobs : JOBS_MAX;
     return jobs < pack->count ? jobs : pack->count;
 }

@@ -100,6 +100,23 @@ def test_tree(base, case):
         assert re.search(r"junk\.dcm: not a DICOM file", done.stderr)
 
 
+RECORDED = [case for case in CASES if case.name not in OURS and any(path.startswith("log/") and path.endswith(".json") for path in case.tree())]
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=str)
+def test_records(base, case):
+    """With --tree, the JSON files that pypx leaves."""
+    base.receive(case)
+    base.run(case, "--tree")
+    expected = {path for path in case.tree() if path.endswith(".json")}
+    actual = {path for path in base.tree("log/") if path.endswith(".json")}
+    assert expected <= actual if case.name.startswith("template-") else expected == actual
+    files = case.files()
+    for path, content in files.items():
+        if "-pack.json" in path or "-meta.json" in path and "seriesData" in path:
+            assert golden.difference(content, json.loads((base.folder / path).read_text())) is None, path
+
+
 def test_copies_are_the_bytes(base):
     case = golden.case("repack-dir-all")
     base.receive(case)

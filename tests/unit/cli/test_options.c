@@ -38,7 +38,7 @@ static const Command command = {.name = "test",
                                 .check = check};
 
 /* Splits at blanks. NULL when parsing failed; then `problem` tells. */
-static const Args *parse(Arena *arena, const char *line, Buf *problem, bool *help)
+static const Args *parse_as(const Command *as, Arena *arena, const char *line, Buf *problem, bool *help)
 {
     char *argv[32];
     int argc = 0;
@@ -48,7 +48,12 @@ static const Args *parse(Arena *arena, const char *line, Buf *problem, bool *hel
         if (word.n)
             argv[argc++] = arena_span_cstr(arena, word);
     Args *args = arena_alloc(arena, sizeof *args);
-    return options_parse(&command, argc, argv, arena, args, help, problem) ? args : NULL;
+    return options_parse(as, argc, argv, arena, args, help, problem) ? args : NULL;
+}
+
+static const Args *parse(Arena *arena, const char *line, Buf *problem, bool *help)
+{
+    return parse_as(&command, arena, line, problem, help);
 }
 
 static void spellings(void **state)
@@ -209,12 +214,39 @@ static void completion_has_every_command(void **state)
     buf_free(&text);
 }
 
+/* What pypx's px-repack does with words it does not know. */
+static void lenient_commands_pass_over(void **state)
+{
+    Arena *arena = arena_new(0);
+    Buf problem;
+    buf_init(&problem, 0);
+    Command lenient = command;
+    lenient.lenient = true;
+    bool help;
+    const Args *args =
+        parse_as(&lenient, arena, "-aec X host 104 --nosuch value -zz=1 --force stray", &problem, &help);
+    assert_non_null(args);
+    assert_true(args->force);
+    assert_string_equal(args->called, "X");
+    assert_string_equal(buf_cstr(&problem),
+                        "passed over, since there are no such options: --nosuch value -zz=1 stray");
+    buf_clear(&problem);
+    assert_null(parse_as(&lenient, arena, "-aec X host many --nosuch", &problem, &help));
+    assert_non_null(strstr(buf_cstr(&problem), "port"));
+    buf_free(&problem);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(spellings),        cmocka_unit_test(usage_errors),
-        cmocka_unit_test(ambiguous_prefix), cmocka_unit_test(lists_have_an_end),
-        cmocka_unit_test(help_wins),        cmocka_unit_test(completion_has_every_command),
+        cmocka_unit_test(spellings),
+        cmocka_unit_test(usage_errors),
+        cmocka_unit_test(ambiguous_prefix),
+        cmocka_unit_test(lists_have_an_end),
+        cmocka_unit_test(help_wins),
+        cmocka_unit_test(completion_has_every_command),
+        cmocka_unit_test(lenient_commands_pass_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
