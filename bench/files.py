@@ -4,6 +4,9 @@
 Made-up CT images of 512 x 512 x 16 bit with a noise that does not compress are written into a folder; then in turns, cold (the
 files dropped from the page cache) and warm: reading them with cat, their SHA-256 with openssl, and indexing them in place. The last
 figure is an index that knows them all.
+
+With --tiny the images are of 8 x 8 pixels, so that reading costs next to nothing and the index counts: they are indexed on SQLite and on a
+PostgreSQL of the bench's own (Debian's settings, fsync).
 """
 import argparse
 import os
@@ -19,6 +22,7 @@ import time
 CT = '1.2.840.10008.5.1.4.1.1.2'
 EXPLICIT = '1.2.840.10008.1.2.1'
 PIXELS = 512 * 512 * 2
+PIXELS_TINY = 8 * 8 * 2
 PER_SERIES = 50
 
 
@@ -54,14 +58,14 @@ def ct_file(n, pixels):
             b''.join(element(*e) for e in data) + element(0x7fe00010, 'OW', pixels))
 
 
-def make_files(folder, count):
-    noise = os.urandom(PIXELS + 2 * count)
+def make_files(folder, count, pixels):
+    noise = os.urandom(pixels + 2 * count)
     paths = []
     for n in range(count):
         series = folder / f'{n // PER_SERIES:05}'
         series.mkdir(exist_ok=True)
         paths.append(series / f'{n:06}.dcm')
-        paths[-1].write_bytes(ct_file(n, noise[2 * n:2 * n + PIXELS]))
+        paths[-1].write_bytes(ct_file(n, noise[2 * n:2 * n + pixels]))
     os.sync()
     return paths
 
@@ -83,12 +87,21 @@ def timed(argv, **kwargs):
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def cpu_of(server):
+    """Seconds of processor time of a PostgreSQL and its connections, also of those that ended."""
+    ticks = 0
+    for pid in server.processes():
+        fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        ticks += sum(int(n) for n in fields[11:15 if pid == server.process.pid else 13])
+    return ticks / os.sysconf('SC_CLK_TCK')
+
+
 class Bench:
-    def __init__(self, gantry, folder, count):
+    def __init__(self, gantry, folder, count, pixels):
         self.gantry, self.folder, self.count = gantry, folder, count
         self.data = folder / 'files'
         self.data.mkdir()
-        self.paths = make_files(self.data, count)
+        self.paths = make_files(self.data, count, pixels)
         self.bytes = sum(p.stat().st_size for p in self.paths)
         self.archives = 0
 
@@ -98,10 +111,11 @@ class Bench:
         subprocess.run([self.gantry, 'sphere-admin', home], check=True, stdout=subprocess.DEVNULL)
         return home
 
-    def row(self, what, cost):
+    def row(self, what, cost, servers=None):
         wall, cpu = cost
+        more = '' if servers is None else f' {servers / self.count * 1e6:9.0f} |'
         print(f'| {what:32} | {self.count / wall:8.0f} | {self.bytes / wall / 1e6:7.0f} | {cpu:6.1f} | '
-              f'{cpu / self.count * 1e6:9.0f} |', flush=True)
+              f'{cpu / self.count * 1e6:9.0f} |{more}', flush=True)
         return self.count / wall
 
     def reading(self, what, argv):
@@ -109,8 +123,10 @@ class Bench:
         names = b'\0'.join(os.fsencode(p) for p in self.paths)
         return self.row(what, timed(['xargs', '-0', '-n', '100', *argv], input=names))
 
-    def indexing(self, what, home):
-        return self.row(what, timed([home / 'manage', 'data', 'index', '-d', self.data]))
+    def indexing(self, what, home, server=None):
+        before = cpu_of(server) if server else 0
+        cost = timed([home / 'manage', 'data', 'index', '-d', self.data])
+        return self.row(what, cost, cpu_of(server) - before if server else None)
 
     def run(self):
         print(f'{self.count} files, {self.bytes / 1e9:.2f} GB\n\n| what                             |  files/s |    MB/s |  CPU s | '
@@ -129,16 +145,43 @@ class Bench:
             print(f'  {rate / read:.2f} of the rate of cat', file=sys.stderr)
         self.indexing('data index, everything known', home)
 
+    def run_tiny(self, rounds):
+        """Each database in turns, on a fresh index each time."""
+        print(f'{self.count} files, {self.bytes / 1e6:.0f} MB\n\n| what                             |  files/s |    MB/s |  CPU s | '
+              'us a file | server us |\n|----------------------------------|---------:|--------:|-------:|----------:|----------:|')
+        os.environ['GANTRY_BIN'] = self.gantry
+        sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'tests/system'))
+        from archive import Archive
+        from postgres import Postgres
+        server = Postgres(fsync='on')
+        try:
+            for number in range(rounds):
+                for engine in ('SQLite', 'PostgreSQL'):
+                    home = self.folder / f'{engine}{number}'
+                    home.mkdir()
+                    one = Archive(home)
+                    if engine == 'PostgreSQL':
+                        server.use(one, f'bench{number}')
+                    self.indexing(f'data index, {engine}', one.folder, server)
+                    self.indexing('again, everything known', one.folder, server)
+        finally:
+            server.remove()
+
 
 def main():
     parser = argparse.ArgumentParser(prog='./dev bench files')
     parser.add_argument('--gantry', required=True, help=argparse.SUPPRESS)
     parser.add_argument('--files', type=int, default=5000, help='how many (default 5000, 2.6 GB)')
+    parser.add_argument('--tiny', action='store_true', help='images of 1 KB, on both databases; takes --files 20000 well')
+    parser.add_argument('--rounds', type=int, default=3, help='how often each database, with --tiny (default 3)')
     parser.add_argument('--folder', default='/tmp', help='where they are written for a while (default /tmp)')
     args = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix='gantry-bench-', dir=args.folder))
     try:
-        Bench(os.path.abspath(args.gantry), folder, args.files).run()
+        if args.tiny:
+            Bench(os.path.abspath(args.gantry), folder, args.files, PIXELS_TINY).run_tiny(args.rounds)
+        else:
+            Bench(os.path.abspath(args.gantry), folder, args.files, PIXELS).run()
     finally:
         shutil.rmtree(folder)
 

@@ -94,12 +94,12 @@ static DcmDataset *next_object(Filling *f, Arena *arena, IdxFile *file)
     return catalogue_object(arena, &f->at_hand[sender], f->sent[sender]++, file);
 }
 
-static bool put_group(Index *index, const IdxFile *files, DcmDataset *const *heads, const char *const *uids,
-                      unsigned n, Err *err)
+static bool put_group(Index *index, const IdxFile *files, DcmDataset *const *heads,
+                      const IdxFile *const *expected, unsigned n, Err *err)
 {
     if (!idx_begin(index, err))
         return false;
-    bool ok = idx_expect(index, uids, n, err);
+    bool ok = idx_expect(index, expected, n, err);
     for (unsigned i = 0; ok && i < n; i++)
         ok = idx_put(index, &files[i], heads[i], err);
     if (ok)
@@ -114,7 +114,7 @@ static bool put(pid_t server, Filling *f, uint64_t count, unsigned group, Cost *
     Arena *arena = arena_new(0);
     IdxFile files[GROUP_MAX];
     DcmDataset *heads[GROUP_MAX];
-    const char *uids[GROUP_MAX];
+    const IdxFile *expected[GROUP_MAX];
     int64_t took = 0;
     double cpu = -server_cpu(server);
     bool ok = true;
@@ -122,11 +122,11 @@ static bool put(pid_t server, Filling *f, uint64_t count, unsigned group, Cost *
         n = count - done < group ? count - done : group;
         for (unsigned i = 0; i < n; i++) {
             heads[i] = next_object(f, arena, &files[i]);
-            uids[i] = files[i].sop_instance;
+            expected[i] = &files[i];
         }
         int64_t start = clock_ns();
         cpu -= own_cpu();
-        ok = put_group(f->index, files, heads, uids, (unsigned)n, err);
+        ok = put_group(f->index, files, heads, expected, (unsigned)n, err);
         cpu += own_cpu();
         took += clock_ns() - start;
         arena_reset(arena);

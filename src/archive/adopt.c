@@ -43,7 +43,7 @@ bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *insp
     return ok;
 }
 
-static bool fits(const IdxFile *row, const char *path, const struct stat *st)
+bool adoption_fits(const IdxFile *row, const char *path, const struct stat *st)
 {
     int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
     return strcmp(row->path, path) == 0 && row->size == (uint64_t)st->st_size &&
@@ -72,7 +72,7 @@ bool adoption_is_indexed(Archive *archive, Arena *arena, const char *name)
     if (path && archive_names_are_foreign(archive))
         uid = adoption_read_meta(path, &meta) ? meta.sop_instance : "";
     bool indexed = path && stat(path, &st) == 0 && idx_instance(archive->index, arena, uid, &row, &ignored) &&
-                   fits(&row, path, &st);
+                   adoption_fits(&row, path, &st);
     free(path);
     return indexed;
 }

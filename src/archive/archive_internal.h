@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #define ARC_LOGGER          "pacs.file_dicom"
 #define ARC_LOGGER_DATABASE "pacs.database"
@@ -110,6 +111,9 @@ typedef struct Job {
     const char
         *waits; /* name to be noted in the spool: the index cannot be asked, or did not take it in time */
     unsigned rounds, beside; /* how often its name turned out to be another object's */
+    uint64_t hash;           /* of the SOP Instance UID */
+    bool looked;             /* for what the index has of it, with others of the group: */
+    const IdxFile *seen;     /* NULL = nothing */
 
     pthread_mutex_t lock; /* guards the two below */
     pthread_cond_t changed;
@@ -161,6 +165,8 @@ void adoption_stop(Adoption *adoption, int64_t wait_ms);
 /* Does the index know this file of the store, by its UID, size and time? A name made by layout.c ends in the SOP Instance UID when that is
    clean; under other layouts the file meta information says it. Files that say it otherwise it does not know. */
 bool adoption_is_indexed(Archive *archive, Arena *arena, const char *name);
+/* Is this the row of this file, as it is now? */
+bool adoption_fits(const IdxFile *row, const char *path, const struct stat *st);
 /* Reads an object of the store that the index may not know. The job is ready for the committer. */
 bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
                    const atomic_bool *cancel, Err *err);

@@ -144,8 +144,32 @@ static void publish(CommitNames *c, Job **group, size_t n)
         take_publish_result(c, c->published[i], &c->publish[i]);
 }
 
+/* One question to the index for all of them; whoever has no answer from it asks by himself. */
+static void look_up_all(CommitNames *c, Job **group, size_t n)
+{
+    Archive *archive = c->archive;
+    Err err;
+    arena_reset(c->seen);
+    for (size_t i = 0; i < n; i++)
+        group[i]->looked = false;
+    if (n < 2 || spool_is_away(archive->spool, NULL))
+        return;
+    IdxFile *files = arena_alloc(c->seen, n * sizeof *files);
+    for (size_t i = 0; i < n; i++)
+        c->uids[i] = group[i]->file.sop_instance;
+    if (!idx_instances(archive->index, c->seen, c->uids, n, files, &err)) {
+        spool_takes(archive->spool, &err);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        group[i]->looked = true;
+        group[i]->seen = files[i].sop_instance ? &files[i] : NULL;
+    }
+}
+
 void commit_names(CommitNames *c, Job **group, size_t n)
 {
+    look_up_all(c, group, n);
     for (size_t i = 0; i < n; i++) {
         group[i]->rounds++;
         err_clear(&group[i]->err);
@@ -164,7 +188,9 @@ void commit_names_init(CommitNames *c, Archive *archive, pthread_mutex_t *writin
     *c = (CommitNames){.archive = archive, .writing = writing};
     c->publish = calloc(group_max, sizeof *c->publish);
     c->published = calloc(group_max, sizeof *c->published);
-    if (!c->publish || !c->published)
+    c->uids = calloc(group_max, sizeof *c->uids);
+    c->seen = arena_new(0);
+    if (!c->publish || !c->published || !c->uids)
         abort();
 }
 
@@ -172,4 +198,6 @@ void commit_names_free(CommitNames *c)
 {
     free(c->publish);
     free(c->published);
+    free(c->uids);
+    arena_free(c->seen);
 }

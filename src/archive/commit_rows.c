@@ -67,7 +67,7 @@ static bool announce(CommitRows *c, Job **group, size_t n, Err *err)
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
         if (wants_index(group[i]))
-            c->expected[count++] = group[i]->file.sop_instance;
+            c->expected[count++] = &group[i]->file;
     return count < 2 || idx_expect(c->archive->index, c->expected, count, err);
 }
 
@@ -147,8 +147,8 @@ static void note_waiting(CommitRows *c, Job **group, size_t n)
     Err err;
     for (size_t i = 0; i < n; i++)
         if (group[i]->waits && (group[i]->ok || group[i]->plan != PLAN_NONE))
-            c->expected[count++] = group[i]->waits;
-    if (!count || spool_add(c->archive->spool, c->expected, count, &err))
+            c->names[count++] = group[i]->waits;
+    if (!count || spool_add(c->archive->spool, c->names, count, &err))
         return;
     for (size_t i = 0; i < n; i++)
         if (group[i]->waits && (group[i]->ok || group[i]->plan != PLAN_NONE))
@@ -209,11 +209,13 @@ void commit_rows_init(CommitRows *c, Archive *archive, pthread_mutex_t *writing,
 {
     *c = (CommitRows){.archive = archive, .writing = writing};
     c->expected = calloc(group_max, sizeof *c->expected);
-    if (!c->expected)
+    c->names = calloc(group_max, sizeof *c->names);
+    if (!c->expected || !c->names)
         abort();
 }
 
 void commit_rows_free(CommitRows *c)
 {
     free(c->expected);
+    free(c->names);
 }

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum { PUT_WAIT_MS = 60000, COMMIT_WAIT_MS = 600000, CHECKPOINT_MS = 60000 };
 
@@ -33,18 +34,18 @@ struct Committer {
 
 /* -- from one thread to the other -- */
 
-static bool is_of(Job **jobs, size_t n, const char *sop_instance)
+static bool is_of(Job **jobs, size_t n, const Job *job)
 {
     for (size_t i = 0; i < n; i++)
-        if (strcmp(jobs[i]->file.sop_instance, sop_instance) == 0)
+        if (jobs[i]->hash == job->hash && strcmp(jobs[i]->file.sop_instance, job->file.sop_instance) == 0)
             return true;
     return false;
 }
 
-static bool is_under_way(Committer *c, const char *sop_instance)
+static bool is_under_way(Committer *c, const Job *job)
 {
     pthread_mutex_lock(&c->lock);
-    bool is = is_of(c->under_way, c->under_way_count, sop_instance);
+    bool is = is_of(c->under_way, c->under_way_count, job);
     pthread_mutex_unlock(&c->lock);
     return is;
 }
@@ -83,7 +84,8 @@ static size_t part_group(Committer *c, Job **group, size_t n)
     size_t part = 0;
     for (size_t i = 0; i < n; i++) {
         Job *job = group[i];
-        if (is_of(group, part, job->file.sop_instance) || is_under_way(c, job->file.sop_instance))
+        job->hash = XXH3_64bits(job->file.sop_instance, strlen(job->file.sop_instance));
+        if (is_of(group, part, job) || is_under_way(c, job))
             continue;
         memmove(&group[part + 1], &group[part], (i - part) * sizeof *group);
         group[part++] = job;

@@ -10,6 +10,8 @@ typedef struct CommitNames {
     pthread_mutex_t *writing; /* held during a transaction of the index */
     StorePublish *publish;    /* [group_max] */
     Job **published;          /* [group_max], whose `publish` it is */
+    const char **uids;        /* [group_max], that the index is asked about */
+    Arena *seen;              /* its answer */
 } CommitNames;
 
 void commit_names_init(CommitNames *c, Archive *archive, pthread_mutex_t *writing, size_t group_max);
@@ -22,7 +24,8 @@ bool commit_goes_again(const Job *job);
 typedef struct CommitRows {
     Archive *archive;
     pthread_mutex_t *writing;
-    const char **expected; /* [group_max], for lists of UIDs or names */
+    const IdxFile **expected; /* [group_max], what the index shall ask about */
+    const char **names;       /* [group_max], that wait */
 } CommitRows;
 
 void commit_rows_init(CommitRows *c, Archive *archive, pthread_mutex_t *writing, size_t group_max);

@@ -19,12 +19,15 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 64,
+    BACKLOG = 64, /* batches of files */
+    BATCH = 32,   /* files that the index is asked about at once */
     MAX_THREADS = 64,
     COPIERS = 4, /* for each reading thread: they wait for the disk most of the time */
     LAST_WAIT_MS = 600000,
 };
-#define MTIME_SLACK_US INT64_C(2000000)
+
+/* Files that the index is asked about at once. */
+typedef struct Batch Batch;
 
 typedef struct Run {
     Archive *archive;
@@ -33,6 +36,8 @@ typedef struct Run {
     atomic_bool never; /* stands in for a `stop` that was not given */
     const atomic_bool *stop;
     Pool *pool;
+    Batch *gathered; /* by the walk */
+    uint64_t handed;
     pthread_mutex_t lock; /* guards all below, and the calls of step */
     pthread_cond_t settled;
     size_t under_way; /* with the committer */
@@ -86,26 +91,56 @@ static End end_of(const Err *why)
 
 static bool is_current(const IdxFile *row, const char *path, const struct stat *st)
 {
-    int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
-    if (strcmp(row->path, path) == 0)
-        return row->size == (uint64_t)st->st_size && mtime <= row->end_us + MTIME_SLACK_US;
     struct stat other;
+    if (strcmp(row->path, path) == 0)
+        return adoption_fits(row, path, st);
     return stat(row->path, &other) == 0 && (uint64_t)other.st_size == row->size;
 }
 
-static bool is_known(Run *run, const char *path)
+struct Batch {
+    size_t count;
+    char *paths[BATCH];
+    bool known[BATCH];
+};
+
+/* Asks about those that have a UID. One that cannot be answered is not known. */
+static void ask_index(Run *run, Arena *arena, Batch *b, const char *const uids[BATCH])
 {
-    DcmFileMeta meta;
-    IdxFile row;
+    const char *asked[BATCH] = {0};
+    size_t of[BATCH], n = 0;
+    IdxFile rows[BATCH];
     struct stat st;
-    const char *name = store_name(run->archive->store, path);
+    for (size_t i = 0; i < b->count; i++)
+        if (uids[i] && !b->known[i]) {
+            asked[n] = uids[i];
+            of[n++] = i;
+        }
+    if (!idx_instances(run->archive->index, arena, asked, n, rows, NULL))
+        return;
+    for (size_t i = 0; i < n; i++)
+        b->known[of[i]] = rows[i].sop_instance && stat(b->paths[of[i]], &st) == 0 &&
+                          is_current(&rows[i], b->paths[of[i]], &st);
+}
+
+/* By the names that the store gave, then by what the files say. */
+static void find_known(Run *run, Batch *b)
+{
+    const char *named[BATCH] = {0}, *said[BATCH] = {0};
+    bool foreign = archive_names_are_foreign(run->archive);
     Arena *arena = arena_new(0);
-    bool known = name && adoption_is_indexed(run->archive, arena, name);
-    if (!known && stat(path, &st) == 0 && adoption_read_meta(path, &meta) && *meta.sop_instance)
-        known = idx_instance(run->archive->index, arena, meta.sop_instance, &row, NULL) &&
-                is_current(&row, path, &st);
+    DcmFileMeta meta;
+    for (size_t i = 0; i < b->count; i++) {
+        const char *name = foreign ? NULL : store_name(run->archive->store, b->paths[i]);
+        const char *slash = name ? strrchr(name, '/') : NULL;
+        named[i] = slash ? slash + 1 : name;
+    }
+    ask_index(run, arena, b, named);
+    for (size_t i = 0; i < b->count; i++)
+        if (!b->known[i] && adoption_read_meta(b->paths[i], &meta) && *meta.sop_instance &&
+            (!named[i] || strcmp(named[i], meta.sop_instance) != 0))
+            said[i] = arena_strdup(arena, meta.sop_instance);
+    ask_index(run, arena, b, said);
     arena_free(arena);
-    return known;
 }
 
 /* -- in place -- */
@@ -215,33 +250,55 @@ static void move_in(Run *run, const char *path)
 static void work(void *ctx, void *item)
 {
     Run *run = ctx;
-    char *path = item;
-    if (atomic_load(run->stop))
-        ; /* not begun: the next run comes to it */
-    else if (run->wish->move_in)
-        move_in(run, path);
-    else if (!run->again && !run->wish->verify && is_known(run, path))
-        report(run, END_KNOWN, path, 0, NULL);
-    else
-        index_in_place(run, path);
-    free(path);
+    Batch *b = item;
+    if (!run->wish->move_in && !run->again && !run->wish->verify && !atomic_load(run->stop))
+        find_known(run, b);
+    for (size_t i = 0; i < b->count; i++) {
+        const char *path = b->paths[i];
+        if (atomic_load(run->stop))
+            ; /* not begun: the next run comes to it */
+        else if (run->wish->move_in)
+            move_in(run, path);
+        else if (b->known[i])
+            report(run, END_KNOWN, path, 0, NULL);
+        else
+            index_in_place(run, path);
+        free(b->paths[i]);
+    }
+    free(b);
 }
 
+static void forget(Batch *b)
+{
+    for (size_t i = 0; b && i < b->count; i++)
+        free(b->paths[i]);
+    free(b);
+}
+
+/* What was gathered goes to the readers. */
+static bool send_batch(Run *run, Err *err)
+{
+    Batch *b = run->gathered;
+    bool sent = !b;
+    while (!sent && !atomic_load(run->stop))
+        sent = pool_put(run->pool, b, deadline_in(1000));
+    run->gathered = NULL;
+    if (sent)
+        return true;
+    forget(b);
+    return err_set(err, ERR_CANCELLED, "stopped before the end; the same command goes on where it stopped");
+}
+
+/* Batches grow: a few files are spread over all readers. */
 static bool hand_over(Run *run, const char *path, Err *err)
 {
-    if (atomic_load(run->stop))
-        return err_set(err, ERR_CANCELLED,
-                       "stopped before the end; the same command goes on where it stopped");
-    char *copy = strdup(path);
-    if (!copy)
+    size_t most = run->wish->move_in ? 1 : 1 + run->handed++ / BACKLOG;
+    if (!run->gathered && !(run->gathered = calloc(1, sizeof *run->gathered)))
         abort();
-    while (!pool_put(run->pool, copy, deadline_in(1000)))
-        if (atomic_load(run->stop)) {
-            free(copy);
-            return err_set(err, ERR_CANCELLED,
-                           "stopped before the end; the same command goes on where it stopped");
-        }
-    return true;
+    Batch *b = run->gathered;
+    if (!(b->paths[b->count++] = strdup(path)))
+        abort();
+    return b->count < most && b->count < BATCH ? true : send_batch(run, err);
 }
 
 static bool is_left_out(const Run *run, const char *path)
@@ -361,6 +418,8 @@ static bool run_all(Archive *archive, const ArcIndexing *wish, bool again, ArcIn
     run->pool = pool_new(threads < MAX_THREADS ? threads : MAX_THREADS, BACKLOG, work, run);
     bool ok = again ? walk_index(run, err)
                     : walk_folder(run, wish->folder ? wish->folder : archive->settings.data_path, err);
+    ok = ok && send_batch(run, err);
+    forget(run->gathered);
     pool_finish(run->pool);
     wait_settled(run);
     if (ok && atomic_load(run->stop))

@@ -53,6 +53,18 @@ void job_must_wait(Job *job)
     job->obsolete = NULL; /* the index still shows it */
 }
 
+/* What the index has under the job's UID. */
+static bool look_up(Archive *archive, const Job *job, IdxFile *found, Err *err)
+{
+    if (!job->looked)
+        return idx_instance(archive->index, job->arena, job->file.sop_instance, found, err);
+    if (!job->seen)
+        return err_set(err, ERR_NOT_FOUND, "index: no instance %s", job->file.sop_instance);
+    *found = *job->seen;
+    found->path = arena_strdup(job->arena, found->path); /* the only text of it that is kept */
+    return true;
+}
+
 static bool is_own_path(Archive *archive, const Job *job, const char *path)
 {
     const char *name = store_name(archive->store, path);
@@ -98,7 +110,7 @@ static void plan_ingest(Archive *archive, Job *job)
     Err err;
     if (job->over == OVER_OTHER)
         job->over = OVER_NOTHING; /* the index can be asked again */
-    if (!idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err)) {
+    if (!look_up(archive, job, &found, &err)) {
         if (err.code != ERR_NOT_FOUND) {
             if (spool_takes(archive->spool, &err))
                 plan_unseen(archive, job);
@@ -131,7 +143,7 @@ static void plan_adoption(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
-    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
+    bool known = look_up(archive, job, &found, &err);
     if (!known && err.code != ERR_NOT_FOUND)
         job_fail(job, &err);
     else if (!is_as_read(&job->file) || (known && is_there(&found) &&
@@ -163,7 +175,7 @@ static void plan_waited(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
-    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
+    bool known = look_up(archive, job, &found, &err);
     bool counts = known && is_there(&found);
     if (!known && err.code != ERR_NOT_FOUND) {
         job_fail(job, &err);
@@ -182,7 +194,7 @@ static void plan_removal(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
-    bool known = idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err);
+    bool known = look_up(archive, job, &found, &err);
     if (!known && err.code != ERR_NOT_FOUND) {
         job_fail(job, &err);
     } else if (!known || (job->if_gone && is_there(&found))) {

@@ -68,6 +68,8 @@ size_t cli_settings_without_effect(const Settings *settings, const char *out[CLI
 Index *cli_open_index(const Settings *settings, Err *err);
 /* The archive itself, for a command: it needs the index. */
 Archive *cli_open_archive(const Settings *settings, Err *err);
+/* The same for commands that index many files in one go: they are committed in larger groups. */
+Archive *cli_open_archive_to_fill(const Settings *settings, Err *err);
 /* For a server, which goes on while the database is away. */
 Archive *cli_serve_archive(const Settings *settings, Err *err);
 

@@ -175,7 +175,7 @@ static void notice(void *ctx, int level, const char *logger, const char *detail)
     log_write((LogLevel)level, logger, "%s", detail);
 }
 
-static Archive *open_archive(const Settings *settings, bool server, Err *err)
+static Archive *open_archive(const Settings *settings, bool server, size_t group_max, Err *err)
 {
     /* A sender gives up after half a minute, as a rule: by then it should have been told. */
     enum { SENDER_BUSY_MS = 10000, SENDER_STATEMENT_MS = 15000 };
@@ -196,6 +196,7 @@ static Archive *open_archive(const Settings *settings, bool server, Err *err)
                                       .quarantine_path = settings->quarantine_path,
                                       .index = &index,
                                       .duplicates = duplicates,
+                                      .group_max = group_max,
                                       .check_class = true,
                                       .outlasts_index = server,
                                       .search_in_file = settings->search_in_file,
@@ -208,12 +209,18 @@ done:
 
 Archive *cli_open_archive(const Settings *settings, Err *err)
 {
-    return open_archive(settings, false, err);
+    return open_archive(settings, false, 0, err);
+}
+
+Archive *cli_open_archive_to_fill(const Settings *settings, Err *err)
+{
+    enum { LARGE_GROUP = 512 };
+    return open_archive(settings, false, LARGE_GROUP, err);
 }
 
 Archive *cli_serve_archive(const Settings *settings, Err *err)
 {
-    return open_archive(settings, true, err);
+    return open_archive(settings, true, 0, err);
 }
 
 bool cli_read_list(Arena *arena, const char *path, TextList *out, Err *err)

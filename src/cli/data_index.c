@@ -167,7 +167,7 @@ static int run_index(Cli *cli, const void *args)
     if (own && a->erase)
         return cli_fail(cli, "%s is the archive's own store; with -rm its files would be gone", a->folder);
     const atomic_bool *stop = stopping_watch();
-    Archive *archive = cli_open_archive(s, &err);
+    Archive *archive = cli_open_archive_to_fill(s, &err);
     if (!archive)
         return cli_fail(cli, "%s", err.text);
     int64_t began = clock_ms();

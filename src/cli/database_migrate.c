@@ -53,7 +53,7 @@ static bool fill(const Cli *cli, const char *since, ArcIndexed *done, Err *err)
 {
     uint64_t objects = 0, bytes = 0;
     IdxSelection selection = {.everything = true, .not_since = since};
-    Archive *archive = cli_open_archive(cli->settings, err);
+    Archive *archive = cli_open_archive_to_fill(cli->settings, err);
     bool ok = archive && idx_select_count(arc_index(archive), &selection, &objects, &bytes, err);
     Progress progress = progress_start("files", objects, true);
     ArcIndexing wish = {.threads = (size_t)cli->settings->thread_number,

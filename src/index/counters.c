@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "dicom/tags.h"
 #include "index/row.h"
 #include "index/search.h"
@@ -22,8 +23,10 @@ static size_t slot_of(const IdxCounters *c, DcmLevel level, int64_t id)
 
 static void grow(IdxCounters *c)
 {
-    IdxCounters bigger = {
-        .capacity = c->capacity ? c->capacity * 2 : 64, .count = c->count, .totals = c->totals};
+    IdxCounters bigger = {.capacity = c->capacity ? c->capacity * 2 : 64,
+                          .count = c->count,
+                          .totals = c->totals,
+                          .kept = c->kept};
     bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
     if (!bigger.slots)
         abort();
@@ -37,6 +40,7 @@ static void grow(IdxCounters *c)
 void idx_counters_free(IdxCounters *c)
 {
     free(c->slots);
+    idx_kept_free(&c->kept);
     *c = (IdxCounters){0};
 }
 
@@ -46,6 +50,7 @@ void idx_counters_clear(IdxCounters *c)
         memset(c->slots, 0, c->capacity * sizeof *c->slots);
     c->count = 0;
     c->totals = (IdxDelta){0};
+    idx_kept_clear(&c->kept);
 }
 
 void idx_counters_add(IdxCounters *c, const IdxDelta *delta)
@@ -183,34 +188,6 @@ static bool write_series(Writing *w, const IdxDelta *d, Err *err)
     return remove_row(w, DCM_LEVEL_SERIES, d->id, err);
 }
 
-static bool has_value(Span list, Span value)
-{
-    Span one;
-    bool more = list.n > 0, there = false;
-    while (!there && more && span_split(&list, '\\', &one, &more))
-        there = span_eq(one, value);
-    return there;
-}
-
-bool idx_list_add(Buf *list, Span values)
-{
-    Span one;
-    bool more = true, fits = true;
-    while (span_split(&values, '\\', &one, &more)) {
-        one = span_trim(one);
-        if (!one.n || has_value(buf_span(list), one))
-            continue;
-        if (one.n > IDX_LIST_VALUE_MAX || memchr(one.p, 0, one.n) || list->n + one.n > IDX_LIST_TEXT_MAX) {
-            fits = false;
-            continue;
-        }
-        if (list->n)
-            buf_u8(list, '\\');
-        buf_append_span(list, one);
-    }
-    return fits;
-}
-
 /* Modality as the object has it: the column is short, and says 'Unknown' for none. */
 static bool add_modalities(Db *db, int64_t study, Buf *list, bool *fits, Err *err)
 {
@@ -279,14 +256,24 @@ static bool relist_study(Db *db, int64_t study, Err *err)
     return ok && s;
 }
 
+static void bind_kept(DbStatement *s, const IdxKeptStudy *kept, IdxKeptKind kind)
+{
+    if (kept && idx_kept_changed(kept, kind))
+        db_bind_text(s, buf_span(&kept->lists[kind].text));
+    else
+        db_bind_null(s);
+}
+
 static bool write_study(Writing *w, const IdxDelta *d, Err *err)
 {
     DbStatement *s =
         db_prepare(w->db,
                    "UPDATE study SET number_of_study_related_series = number_of_study_related_series + ?, "
                    "number_of_study_related_instances = number_of_study_related_instances + ?, "
-                   "size = size + ? WHERE study_id = ?",
+                   "size = size + ?, modalities_in_study = coalesce(?, modalities_in_study), "
+                   "sop_classes_in_study = coalesce(?, sop_classes_in_study) WHERE study_id = ?",
                    err);
+    const IdxKeptStudy *kept = idx_kept_find(&w->counters->kept, d->id);
     int64_t patient = 0;
     bool empty = false;
     if (!s)
@@ -294,6 +281,8 @@ static bool write_study(Writing *w, const IdxDelta *d, Err *err)
     db_bind_int(s, d->series);
     db_bind_int(s, d->instances);
     db_bind_int(s, d->bytes);
+    bind_kept(s, kept, IDX_KEPT_MODALITIES);
+    bind_kept(s, kept, IDX_KEPT_CLASSES);
     db_bind_int(s, d->id);
     if (!db_run(s, err))
         return false;
@@ -342,6 +331,106 @@ static bool write_patient(Writing *w, const IdxDelta *d, Err *err)
                                 d->id, err);
 }
 
+/* -- many at once -- */
+
+/* What only gains objects has nothing to be looked at afterwards. */
+static bool only_gains(const IdxDelta *d)
+{
+    return d->instances > 0 && (d->level != DCM_LEVEL_STUDY || !d->relist);
+}
+
+static void json_kept(JsonWriter *w, const char *key, const IdxKeptStudy *kept, IdxKeptKind kind)
+{
+    if (!kept || !idx_kept_changed(kept, kind))
+        return;
+    json_key(w, key);
+    json_text(w, buf_span(&kept->lists[kind].text));
+}
+
+static void json_gain(JsonWriter *json, const Writing *w, const IdxDelta *d)
+{
+    json_begin_object(json);
+    json_member_int(json, "id", d->id);
+    json_member_int(json, "instances", d->instances);
+    json_member_int(json, "bytes", d->bytes);
+    if (d->series)
+        json_member_int(json, "series", d->series);
+    if (d->studies)
+        json_member_int(json, "studies", d->studies);
+    if (d->relist)
+        json_member_int(json, "relist", 1);
+    if (d->level == DCM_LEVEL_STUDY) {
+        const IdxKeptStudy *kept = idx_kept_find(&w->counters->kept, d->id);
+        json_kept(json, "modalities", kept, IDX_KEPT_MODALITIES);
+        json_kept(json, "classes", kept, IDX_KEPT_CLASSES);
+    }
+    json_end_object(json);
+}
+
+#define RECORD " (id bigint, instances bigint, bytes bigint"
+static const struct {
+    const char *set, *record;
+} gains[] = {
+    [DCM_LEVEL_PATIENT] =
+        {"UPDATE patient SET number_of_patient_related_studies = number_of_patient_related_studies + "
+         "coalesce(x.studies, 0), number_of_patient_related_series = "
+         "number_of_patient_related_series + coalesce(x.series, 0), "
+         "number_of_patient_related_instances = number_of_patient_related_instances + x.instances, "
+         "size = size + x.bytes, newest_study = CASE WHEN x.relist = 1 THEN (SELECT max(date_study) "
+         "FROM study WHERE study.patient_id = x.id) ELSE newest_study END",
+         RECORD ", series bigint, studies bigint, relist bigint) WHERE patient_id = x.id"},
+    [DCM_LEVEL_STUDY] = {"UPDATE study SET number_of_study_related_series = number_of_study_related_series + "
+                         "coalesce(x.series, 0), number_of_study_related_instances = "
+                         "number_of_study_related_instances + x.instances, size = size + x.bytes, "
+                         "modalities_in_study = coalesce(x.modalities, modalities_in_study), "
+                         "sop_classes_in_study = coalesce(x.classes, sop_classes_in_study)",
+                         RECORD ", series bigint, modalities text, classes text) WHERE study_id = x.id"},
+    [DCM_LEVEL_SERIES] =
+        {"UPDATE series SET number_of_series_related_instances = "
+         "number_of_series_related_instances + x.instances, size = size + x.bytes, dt_completion = ?",
+         RECORD ") WHERE series_id = x.id"},
+};
+
+static bool run_gains(Writing *w, DcmLevel level, Span records, Err *err)
+{
+    Buf sql;
+    buf_init(&sql, 0);
+    buf_printf(&sql, "%s%s%s", gains[level].set, db_dialect(w->db)->records, gains[level].record);
+    DbStatement *s = db_prepare(w->db, buf_cstr(&sql), err);
+    buf_free(&sql);
+    if (s && level == DCM_LEVEL_SERIES)
+        db_bind_cstr(s, w->now);
+    if (s)
+        db_bind_text(s, records);
+    return s && db_run(s, err);
+}
+
+/* Writes those that only gain, where one statement for all of them is the faster way, and takes them off the list. */
+static bool write_gains(Writing *w, DcmLevel level, IdxDelta *deltas, size_t *count, Err *err)
+{
+    size_t left = 0, n = 0;
+    if (!db_dialect(w->db)->records)
+        return true;
+    Buf records;
+    buf_init(&records, 0);
+    JsonWriter json = json_writer(&records);
+    json_begin_array(&json);
+    for (size_t i = 0; i < *count; i++)
+        if (only_gains(&deltas[i])) {
+            json_gain(&json, w, &deltas[i]);
+            n++;
+        } else {
+            deltas[left++] = deltas[i];
+        }
+    json_end_array(&json);
+    *count = left;
+    bool ok = !n || run_gains(w, level, buf_span(&records), err);
+    buf_free(&records);
+    return ok;
+}
+
+/* -- all -- */
+
 static bool write_level(Writing *w, DcmLevel level, Err *err)
 {
     /* Writing a level adds to the one above it only, but may move the slots: take a copy. */
@@ -354,6 +443,7 @@ static bool write_level(Writing *w, DcmLevel level, Err *err)
     for (size_t i = 0; i < capacity; i++)
         if (w->counters->slots[i].id && w->counters->slots[i].level == level)
             deltas[n++] = w->counters->slots[i];
+    ok = write_gains(w, level, deltas, &n, err);
     for (size_t i = 0; ok && i < n; i++)
         ok = level == DCM_LEVEL_SERIES  ? write_series(w, &deltas[i], err)
              : level == DCM_LEVEL_STUDY ? write_study(w, &deltas[i], err)
@@ -384,8 +474,9 @@ bool idx_counters_write(IdxCounters *c, Db *db, const char *now, bool *removed, 
     Writing w = {c, db, now, removed};
     if (!c->count)
         return true;
-    bool ok = write_level(&w, DCM_LEVEL_SERIES, err) && write_level(&w, DCM_LEVEL_STUDY, err) &&
-              write_level(&w, DCM_LEVEL_PATIENT, err) && write_totals(&c->totals, db, err);
+    bool ok = idx_kept_write_terms(&c->kept, db, err) && write_level(&w, DCM_LEVEL_SERIES, err) &&
+              write_level(&w, DCM_LEVEL_STUDY, err) && write_level(&w, DCM_LEVEL_PATIENT, err) &&
+              write_totals(&c->totals, db, err);
     if (ok)
         idx_counters_clear(c);
     return ok;

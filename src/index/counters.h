@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Counters of patients, studies and series, and the totals. What puts and removes change is gathered here and written once per commit; so are
- * the lists of modalities and classes after something was taken away, and parents that have become empty are removed.
+ * Counters of patients, studies and series, and the totals. What puts and removes change is gathered here and written once per commit, with
+ * what the lists of modalities and classes gained; after something was taken away those lists are made anew, and parents that have become empty are
+ * removed.
  */
 #ifndef GANTRY_INDEX_COUNTERS_H
 #define GANTRY_INDEX_COUNTERS_H
@@ -9,6 +10,7 @@
 #include "base/buf.h"
 #include "dicom/level.h"
 #include "index/database.h"
+#include "index/kept_lists.h"
 
 typedef struct IdxDelta {
     int64_t id;
@@ -21,6 +23,7 @@ typedef struct IdxCounters {
     IdxDelta *slots; /* open addressing; id 0 = free */
     size_t count, capacity;
     IdxDelta totals; /* `id` counts patients */
+    IdxKept kept;
 } IdxCounters;
 
 enum { IDX_COUNTERS_MAX = 8192 };
@@ -31,8 +34,5 @@ void idx_counters_clear(IdxCounters *counters);
 void idx_counters_add(IdxCounters *counters, const IdxDelta *delta);
 /* Writes and clears. *removed is set when rows of parents were removed. `now` goes into dt_completion. */
 bool idx_counters_write(IdxCounters *counters, Db *db, const char *now, bool *removed, Err *err);
-
-/* Appends the values of a backslash list that `list` lacks. False when one of them does not fit within the limits of search.h. */
-bool idx_list_add(Buf *list, Span values);
 
 #endif

@@ -114,6 +114,21 @@ bool db_in_transaction(Db *db)
     return !db->driver->undone || !db->driver->undone(db);
 }
 
+bool db_mark(Db *db, Err *err)
+{
+    return db->driver->mark(db, err);
+}
+
+bool db_keep(Db *db, Err *err)
+{
+    return db->driver->keep(db, err);
+}
+
+void db_undo(Db *db, const Err *why)
+{
+    db->driver->undo(db, why);
+}
+
 void db_watch(Db *db, bool (*stopped)(void *ctx), void *ctx)
 {
     if (db->driver->watch)
@@ -138,6 +153,22 @@ DbStatement *db_prepare(Db *db, const char *sql, Err *err)
 DbStatement *db_prepare_for(Db *db, const char *sql, DbUse use, Err *err)
 {
     return db->driver->prepare(db, sql, use, err);
+}
+
+DbStatement *db_gather(Db *db, const char *insert, int rank, Err *err)
+{
+    return db->driver->gather ? db->driver->gather(db, insert, rank, err) : db_prepare(db, insert, err);
+}
+
+bool db_gathers(const Db *db)
+{
+    return db->driver->gather != NULL;
+}
+
+bool db_new_id(Db *db, const char *table, const char *id_column, int64_t *id, Err *err)
+{
+    *id = 0;
+    return !db->driver->new_id || db->driver->new_id(db, table, id_column, id, err);
 }
 
 void db_done(DbStatement *s)

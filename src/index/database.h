@@ -7,7 +7,7 @@
  * A connection and its statements belong to one thread at a time. Statements are kept prepared, by text.
  *
  * On PostgreSQL, db_run inside the writer's transaction sends and does not wait: a failure shows at the next statement that is read, or at
- * db_commit, and spoils the transaction (db_spoilt), which then can only be rolled back.
+ * db_commit, and spoils the transaction (db_spoilt), which then can only be rolled back. Rows of db_gather wait here for others of their kind.
  */
 #ifndef GANTRY_INDEX_DATABASE_H
 #define GANTRY_INDEX_DATABASE_H
@@ -51,8 +51,10 @@ typedef struct DbDialect {
     const char *gather, *gathered; /* " IN (" and ")" around a SELECT whose rows are read first */
     const char *in_order;          /* a join that keeps the order of the tables */
     bool returning;                /* INSERT says the new id itself */
-    const char *forget_version;    /* what is left to do after our tables have been dropped */
-    const char *has_column;        /* a row comes back when table ? has column ? */
+    const char *
+        records; /* " FROM …": the objects of a JSON list as rows x; NULL: one statement for each row is as good */
+    const char *forget_version; /* what is left to do after our tables have been dropped */
+    const char *has_column;     /* a row comes back when table ? has column ? */
     const char
         *text_column; /* and one with its length (0 = any) when it holds text; NULL: columns take any text */
 } DbDialect;
@@ -83,6 +85,11 @@ bool db_commit(Db *db, Err *err);
 void db_rollback(Db *db);
 /* Has a statement of the transaction failed so that nothing but db_rollback is left? */
 bool db_spoilt(Db *db);
+/* Inside the writer's transaction: what follows until db_keep can be taken back by itself. Where that is not possible because it
+   is on its way already, db_undo spoils the transaction, and `why` is the reason it gives. */
+bool db_mark(Db *db, Err *err);
+bool db_keep(Db *db, Err *err);
+void db_undo(Db *db, const Err *why);
 /* Is the transaction that was begun still open? Some errors make SQLite undo it. */
 bool db_in_transaction(Db *db);
 /* Asks `stopped` (NULL = nobody) now and then while statements run; true makes the statement fail with ERR_CANCELLED. */
@@ -93,6 +100,16 @@ const char *db_name(const Db *db);
 /* NULL when it cannot be prepared. Give it back with db_done. */
 DbStatement *db_prepare(Db *db, const char *sql, Err *err);
 DbStatement *db_prepare_for(Db *db, const char *sql, DbUse use, Err *err);
+/*
+ * A new row, which may be written later and together with others of its kind: at the latest before any other statement of the connection,
+ * and at db_commit. `insert` is an INSERT of one row, all of whose values are parameters. Of several tables those of lower `rank` come first. For
+ * db_run. (PostgreSQL's COPY, which knows no ON CONFLICT: a conflict then fails the transaction. A few rows come as INSERTs.)
+ */
+DbStatement *db_gather(Db *db, const char *insert, int rank, Err *err);
+/* Are rows gathered? Then whatever is asked between them costs the waiting for an answer, and they are written first. */
+bool db_gathers(const Db *db);
+/* The number of a row that is to be gathered, *id = 0 where only db_insert can tell. */
+bool db_new_id(Db *db, const char *table, const char *id_column, int64_t *id, Err *err);
 /* Resets; the statement may be used again by its text. NULL is fine. */
 void db_done(DbStatement *statement);
 

@@ -18,10 +18,16 @@ struct DbDriver {
     bool (*commit)(Db *db, Err *err);
     void (*rollback)(Db *db);
     bool (*spoilt)(Db *db);
+    bool (*mark)(Db *db, Err *err);
+    bool (*keep)(Db *db, Err *err);
+    void (*undo)(Db *db, const Err *why);
     bool (*undone)(Db *db); /* NULL: never */
     void (*watch)(Db *db, bool (*stopped)(void *ctx),
                   void *stopped_ctx); /* NULL: a statement that runs is not stopped */
     DbStatement *(*prepare)(Db *db, const char *sql, DbUse use, Err *err);
+    DbStatement *(*gather)(Db *db, const char *insert, int rank,
+                           Err *err); /* NULL: rows are written at once */
+    bool (*new_id)(Db *db, const char *table, const char *id_column, int64_t *id, Err *err); /* NULL: 0 */
     void (*done)(DbStatement *s);
     void (*bind_text)(DbStatement *s, Span utf8);
     void (*bind_int)(DbStatement *s, int64_t value);

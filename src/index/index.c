@@ -15,14 +15,18 @@
 static void make_statements(Index *index)
 {
     for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
-        Buf insert, update;
+        Buf insert, gather, update;
         buf_init(&insert, 0);
+        buf_init(&gather, 0);
         buf_init(&update, 0);
+        idx_sql_gather(&gather, index->attributes, (DcmLevel)level);
         idx_sql_insert(&insert, index->attributes, (DcmLevel)level, db_source_dialect(index->source));
         idx_sql_update(&update, index->attributes, (DcmLevel)level);
         index->insert_sql[level] = strdup(buf_cstr(&insert));
+        index->gather_sql[level] = strdup(buf_cstr(&gather));
         index->update_sql[level] = strdup(buf_cstr(&update));
         buf_free(&insert);
+        buf_free(&gather);
         buf_free(&update);
     }
 }
@@ -114,6 +118,7 @@ void idx_close(Index *index)
     db_close(index->writer);
     for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
         free(index->insert_sql[level]);
+        free(index->gather_sql[level]);
         free(index->update_sql[level]);
     }
     for (int level = 0; level < DCM_LEVEL_IMAGE; level++)

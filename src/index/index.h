@@ -113,11 +113,15 @@ void idx_file_copy(Arena *arena, const IdxFile *from, IdxFile *out);
 /* Looks an instance up by SOP Instance UID. False with err->code ERR_NOT_FOUND when absent. From any thread. */
 bool idx_instance(Index *index, Arena *arena, const char *sop_instance, IdxFile *out, Err *err);
 
+/* The same for several, in one question: out[i].sop_instance is NULL where there is none. */
+bool idx_instances(Index *index, Arena *arena, const char *const *sop_instances, size_t count, IdxFile *out,
+                   Err *err);
+
 /* -- writing (one thread) -- */
 bool idx_begin(Index *index, Err *err);
-/* Optional, after idx_begin: these instances will be put or removed. One question to the database then serves all of them, which matters
-   where it is a network away. */
-bool idx_expect(Index *index, const char *const *sop_instances, size_t count, Err *err);
+/* Optional, after idx_begin: these will be put or removed; `study` … `patient_id` may be NULL. A few questions to the database then serve all
+   of them, which matters where it is a network away. */
+bool idx_expect(Index *index, const IdxFile *const *files, size_t count, Err *err);
 /* Inserts or updates the rows of one object. `head` has its attributes (value limits as the archive set them). On failure the transaction goes
    on without this object. PostgreSQL is not waited for: when it refuses something, idx_commit fails for the whole group, which the
    caller puts again, each object in a transaction of its own. */

@@ -30,6 +30,7 @@ typedef struct Put {
     const char *now, *charset;
     Span key[DCM_LEVEL_COUNT];
     int64_t id[DCM_LEVEL_COUNT];
+    Span modality; /* of a series that is new, for the study's list */
     bool resent;
     bool is_new[DCM_LEVEL_IMAGE]; /* made by this put: nothing is below it yet */
     IdxDelta deltas[PUT_DELTAS], totals;
@@ -57,15 +58,27 @@ static void forget_parents(Index *index)
 }
 
 /* The entry where this parent would be. */
+static IdxParent *entry_of(const Index *index, DcmLevel level, int64_t above, Span key)
+{
+    uint64_t hash =
+        XXH3_64bits_withSeed(key.p ? key.p : (const uint8_t *)"", key.n, index->seed ^ (uint64_t)above);
+    return &index->parents[level][hash % IDX_CACHE_ENTRIES];
+}
+
 static IdxParent *parent_entry(const Put *p, DcmLevel level, int64_t above)
 {
-    uint64_t hash = XXH3_64bits_withSeed(p->key[level].p, p->key[level].n, p->index->seed ^ (uint64_t)above);
-    return &p->index->parents[level][hash % IDX_CACHE_ENTRIES];
+    return entry_of(p->index, level, above, p->key[level]);
 }
 
 static bool is_entry_of(const IdxParent *entry, int64_t above, Span key)
 {
     return entry->id && entry->above == above && span_eq_cstr(key, entry->key);
+}
+
+int64_t idx_parent_known(const Index *index, DcmLevel level, int64_t above, Span key)
+{
+    const IdxParent *entry = entry_of(index, level, above, key);
+    return is_entry_of(entry, above, key) ? entry->id : 0;
 }
 
 static void fingerprint(const Put *p, DcmLevel level, uint64_t out[2])
@@ -157,7 +170,12 @@ static void bind_extras(DbStatement *s, const Put *p, DcmLevel level)
 static bool insert_row(Put *p, DcmLevel level, const DcmDataset *row, Err *err)
 {
     Db *db = p->index->writer;
-    DbStatement *s = db_prepare(db, p->index->insert_sql[level], err);
+    int64_t id = 0;
+    if (level != DCM_LEVEL_IMAGE && !db_new_id(db, idx_tables[level].name, idx_tables[level].id, &id, err))
+        return false;
+    bool gathered = id || level == DCM_LEVEL_IMAGE;
+    DbStatement *s = gathered ? db_gather(db, p->index->gather_sql[level], (int)level, err)
+                              : db_prepare(db, p->index->insert_sql[level], err);
     if (!s)
         return false;
     db_bind_cstr(s, p->now);
@@ -167,9 +185,12 @@ static bool insert_row(Put *p, DcmLevel level, const DcmDataset *row, Err *err)
         return false;
     }
     bind_extras(s, p, level);
-    if (level == DCM_LEVEL_IMAGE)
-        return db_run(s, err);
-    return db_insert(s, &p->id[level], err) && idx_terms_write(db, row, level, p->id[level], err);
+    if (id)
+        db_bind_int(s, id);
+    p->id[level] = id;
+    if (!(gathered ? db_run(s, err) : db_insert(s, &p->id[level], err)))
+        return false;
+    return level == DCM_LEVEL_IMAGE || idx_terms_gather(db, row, level, p->id[level], err);
 }
 
 static bool update_row(Put *p, DcmLevel level, const DcmDataset *row, int64_t id, Err *err)
@@ -191,85 +212,48 @@ static bool update_row(Put *p, DcmLevel level, const DcmDataset *row, int64_t id
 
 /* -- lists of the study -- */
 
-typedef struct List {
-    DcmTag tag;
-    const char *read, *write;
-} List;
-
-#define LIST(tag, column)                                                                                    \
-    {                                                                                                        \
-        tag, "SELECT " column " FROM study WHERE study_id = ?",                                              \
-            "UPDATE study SET " column " = ? WHERE study_id = ?"                                             \
-    }
-
-static bool read_list(Put *p, const List *of, Buf *list, Err *err)
+/* SOP Class UID, once per run of objects of one class; else nothing. */
+static Span class_to_list(Put *p)
 {
-    bool row = false;
-    if (p->is_new[DCM_LEVEL_STUDY])
-        return true;
-    DbStatement *s = db_prepare(p->index->writer, of->read, err);
-    if (!s)
-        return false;
-    db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
-    bool ok = db_step(s, &row, err);
-    if (ok && row)
-        buf_append_span(list, db_text(s, 0));
-    db_done(s);
-    return ok;
-}
-
-static bool write_list(Put *p, const List *of, const Buf *list, Err *err)
-{
-    DbStatement *s = db_prepare(p->index->writer, of->write, err);
-    if (!s)
-        return false;
-    db_bind_text(s, buf_span(list));
-    db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
-    return db_run(s, err);
-}
-
-/* Adds those of the values (joined by backslash) that the study's list lacks. */
-static bool add_to_list(Put *p, const List *of, Span values, Err *err)
-{
-    Buf list;
-    buf_init(&list, 0);
-    bool ok = read_list(p, of, &list, err);
-    size_t had = list.n;
-    bool all = idx_list_add(&list, values);
-    Span added = span_sub(buf_span(&list), had, list.n);
-    ok = ok && (!added.n || write_list(p, of, &list, err)) &&
-         ((!added.n && all) ||
-          idx_list_terms_write(p->index->writer, of->tag, added, all, p->id[DCM_LEVEL_STUDY], err));
-    buf_free(&list);
-    return ok;
-}
-
-static bool add_modalities(Put *p, const DcmDataset *series, Err *err)
-{
-    static const List list = LIST(DCM_ModalitiesInStudy, "modalities_in_study");
-    const DcmElement *e = dcm_find(series, DCM_Modality);
-    return !e || !e->value.n || add_to_list(p, &list, span_rtrim(e->value), err);
-}
-
-/* Once per run of objects of one class. */
-static bool add_class(Put *p, Err *err)
-{
-    static const List list = LIST(DCM_SOPClassesInStudy, "sop_classes_in_study");
     Span class = span_cstr(p->file->sop_class);
     IdxParent *study = parent_entry(p, DCM_LEVEL_STUDY, p->id[DCM_LEVEL_PATIENT]);
-    bool cached = is_entry_of(study, p->id[DCM_LEVEL_PATIENT], p->key[DCM_LEVEL_STUDY]);
     XXH128_hash_t hash =
         XXH3_128bits_withSeed(class.p ? class.p : (const uint8_t *)"", class.n, p->index->seed);
-    if (cached && study->last_class[0] == hash.low64 && study->last_class[1] == hash.high64)
+    if (!is_entry_of(study, p->id[DCM_LEVEL_PATIENT], p->key[DCM_LEVEL_STUDY]))
+        return class;
+    if (study->last_class[0] == hash.low64 && study->last_class[1] == hash.high64)
+        return (Span){NULL, 0};
+    study->last_class[0] = hash.low64;
+    study->last_class[1] = hash.high64;
+    return class;
+}
+
+/* The last step of a put: what is added here stays. */
+static bool add_to_lists(Put *p, Err *err)
+{
+    Span class = class_to_list(p);
+    if (!class.n && !p->modality.n)
         return true;
-    if (cached) {
-        study->last_class[0] = hash.low64;
-        study->last_class[1] = hash.high64;
-    }
-    return !class.n || add_to_list(p, &list, class, err);
+    IdxKeptStudy *kept = idx_kept_study(&p->index->counters.kept, p->index->writer, p->id[DCM_LEVEL_STUDY],
+                                        p->is_new[DCM_LEVEL_STUDY], err);
+    if (!kept)
+        return false;
+    idx_kept_add(kept, IDX_KEPT_MODALITIES, p->modality);
+    idx_kept_add(kept, IDX_KEPT_CLASSES, class);
+    return true;
 }
 
 /* -- patient, study, series -- */
+
+/* Was the row that this put has at `level` made by this transaction, and is everything below it remembered? */
+static bool is_made_now(const Put *p, DcmLevel level)
+{
+    if ((int)level < 0)
+        return false;
+    int64_t above = level == DCM_LEVEL_PATIENT ? 0 : p->id[level - 1];
+    const IdxExpectedParent *row = idx_expected_parent(&p->index->expected, level, above, p->key[level]);
+    return row && row->made;
+}
 
 static bool find_parent(Put *p, DcmLevel level, int64_t above, int64_t *id, Err *err)
 {
@@ -277,6 +261,11 @@ static bool find_parent(Put *p, DcmLevel level, int64_t above, int64_t *id, Err 
         [DCM_LEVEL_PATIENT] = "SELECT patient_id FROM patient WHERE patient_uid = ?",
         [DCM_LEVEL_STUDY] = "SELECT study_id FROM study WHERE study_uid = ? AND patient_id = ?",
         [DCM_LEVEL_SERIES] = "SELECT series_id FROM series WHERE series_uid = ? AND study_id = ?"};
+    const IdxExpectedParent *expected = idx_expected_parent(&p->index->expected, level, above, p->key[level]);
+    if (expected || is_made_now(p, (DcmLevel)(level - 1))) {
+        *id = expected ? expected->id : 0;
+        return true;
+    }
     DbStatement *s = db_prepare(p->index->writer, sql[level], err);
     bool found = false;
     if (!s)
@@ -310,14 +299,27 @@ static bool merge(const IdxAttributes *set, DcmDataset *old, const DcmDataset *n
     return changed;
 }
 
+/* The row of a parent that is there. */
+static const DcmDataset *row_before(const Put *p, DcmLevel level, int64_t above, Err *err)
+{
+    IdxExpected *expected = &p->index->expected;
+    const IdxExpectedParent *known = idx_expected_parent(expected, level, above, p->key[level]);
+    if (known && known->row && known->id == p->id[level])
+        return known->row;
+    const DcmDataset *row = idx_row_load(p->index->writer, p->arena, level, p->id[level], err);
+    if (row)
+        idx_expected_remember(expected, level, above, p->key[level], p->id[level], row);
+    return row;
+}
+
 static bool update_parent(Put *p, DcmLevel level, bool override, Err *err)
 {
     Db *db = p->index->writer;
-    int64_t id = p->id[level];
-    DcmDataset *before = idx_row_load(db, p->arena, level, id, err);
-    DcmDataset *row = before ? idx_row_load(db, p->arena, level, id, err) : NULL;
-    if (!row)
+    int64_t id = p->id[level], above = level == DCM_LEVEL_PATIENT ? 0 : p->id[level - 1];
+    const DcmDataset *before = row_before(p, level, above, err);
+    if (!before)
         return false;
+    DcmDataset *row = idx_row_copy(p->arena, before);
     bool changed = merge(p->index->attributes, row, row_of(p, level), level, override);
     /* A fill: what `attributes` had before may have a column now. */
     if (!changed && !(p->resent && p->index->attributes->extended))
@@ -326,8 +328,17 @@ static bool update_parent(Put *p, DcmLevel level, bool override, Err *err)
         change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT, .id = p->id[DCM_LEVEL_PATIENT], .relist = true});
     if (level == DCM_LEVEL_SERIES)
         change(p, (IdxDelta){.level = DCM_LEVEL_STUDY, .id = p->id[DCM_LEVEL_STUDY], .relist = true});
-    return idx_terms_remove(db, before, level, id, err) && update_row(p, level, row, id, err) &&
-           idx_terms_write(db, row, level, id, err);
+    if (!idx_terms_remove(db, before, level, id, err) || !update_row(p, level, row, id, err) ||
+        !idx_terms_write(db, row, level, id, err))
+        return false;
+    idx_expected_remember(&p->index->expected, level, above, p->key[level], id, row);
+    return true;
+}
+
+static Span modality_of(const DcmDataset *series)
+{
+    const DcmElement *e = dcm_find(series, DCM_Modality);
+    return e ? span_rtrim(e->value) : (Span){NULL, 0};
 }
 
 static bool insert_parent(Put *p, DcmLevel level, Err *err)
@@ -335,8 +346,9 @@ static bool insert_parent(Put *p, DcmLevel level, Err *err)
     const DcmDataset *row = row_of(p, level);
     if (!insert_row(p, level, row, err))
         return false;
-    if (level != DCM_LEVEL_IMAGE)
-        p->is_new[level] = true;
+    p->is_new[level] = true;
+    idx_expected_made(&p->index->expected, level, level == DCM_LEVEL_PATIENT ? 0 : p->id[level - 1],
+                      p->key[level], p->id[level], row);
     switch (level) {
     case DCM_LEVEL_STUDY:
         change(p,
@@ -348,7 +360,8 @@ static bool insert_parent(Put *p, DcmLevel level, Err *err)
         change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT, .id = p->id[DCM_LEVEL_PATIENT], .series = 1});
         change(p, (IdxDelta){.level = DCM_LEVEL_STUDY, .id = p->id[DCM_LEVEL_STUDY], .series = 1});
         p->totals.series++;
-        return add_modalities(p, row, err);
+        p->modality = modality_of(row);
+        break;
     case DCM_LEVEL_PATIENT:
     case DCM_LEVEL_IMAGE:
         p->totals.id++;
@@ -426,7 +439,7 @@ static bool put_rows(Put *p, const IdxExisting *old, Err *err)
         return false;
     if (!in_place && !insert_row(p, DCM_LEVEL_IMAGE, row, err))
         return false;
-    return add_class(p, err);
+    return add_to_lists(p, err);
 }
 
 static bool same_class(const Put *p, const IdxExisting *old)
@@ -450,12 +463,6 @@ static void count_put(Put *p, const IdxExisting *old)
 }
 
 /* -- the calls -- */
-
-static bool run(Db *db, const char *sql, Err *err)
-{
-    DbStatement *s = db_prepare(db, sql, err);
-    return s && db_run(s, err);
-}
 
 /* After some errors (disk full, input or output) SQLite has undone the whole transaction on its own. Going on would store what follows
    by itself, and a commit would claim what is gone. */
@@ -529,8 +536,10 @@ static bool write_counters(Index *index, Err *err)
     bool removed = false;
     arena_reset(index->scratch);
     bool ok = idx_counters_write(&index->counters, index->writer, idx_now(index->scratch), &removed, err);
-    if (removed)
+    if (removed) {
         forget_parents(index);
+        idx_expected_clear(&index->expected);
+    }
     return ok;
 }
 
@@ -575,16 +584,19 @@ static bool put_object(Index *index, const IdxFile *file, const DcmDataset *head
     if (!idx_existing(&index->expected, index->writer, arena, p.key[DCM_LEVEL_IMAGE], &old, err))
         return false;
     p.resent = old.id != 0;
-    if (!run(index->writer, "SAVEPOINT put", err))
+    Err why;
+    if (!db_mark(index->writer, err))
         return false;
-    bool ok = put_rows(&p, &old, err);
-    if (ok) {
+    if (put_rows(&p, &old, &why)) {
         count_put(&p, &old);
-    } else {
-        run(index->writer, "ROLLBACK TO put", NULL);
-        forget_parents(index);
+        return db_keep(index->writer, err);
     }
-    return run(index->writer, "RELEASE put", ok ? err : NULL) && ok;
+    db_undo(index->writer, &why);
+    forget_parents(index);
+    idx_expected_clear(&index->expected);
+    if (err)
+        *err = why;
+    return false;
 }
 
 /* Where the transaction is spoilt, by whatever object, idx_commit says why. */

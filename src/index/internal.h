@@ -40,7 +40,7 @@ struct Index {
     bool in_transaction;
     uint64_t notes_seen; /* idx_filled_disown */
     Arena *scratch;      /* of one put */
-    char *insert_sql[DCM_LEVEL_COUNT], *update_sql[DCM_LEVEL_COUNT];
+    char *insert_sql[DCM_LEVEL_COUNT], *gather_sql[DCM_LEVEL_COUNT], *update_sql[DCM_LEVEL_COUNT];
     IdxParent *parents[DCM_LEVEL_IMAGE]; /* IDX_CACHE_ENTRIES each, by hash */
     uint64_t seed;                       /* of the hashes: a sender cannot aim at one entry */
     IdxCounters counters;
@@ -56,6 +56,9 @@ struct Index {
 
 /* Opens or migrates the schema if that is still to be done. */
 bool idx_ready(Index *index, Err *err);
+
+/* The id of a patient, study or series under the one above it, if it was touched lately; else 0. */
+int64_t idx_parent_known(const Index *index, DcmLevel level, int64_t above, Span key);
 
 /* Opens index->writer if it is not. */
 bool idx_writer(Index *index, Err *err);

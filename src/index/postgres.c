@@ -242,6 +242,8 @@ static bool connect_now(Pg *pg, Err *err)
         return false;
     PQfinish(pg->conn);
     pg_forget_statements(pg);
+    pg_forget_gathered(pg, true);
+    pg_forget_numbers(pg);
     pg->broken = pg->in_transaction = pg->spoilt = false;
     pg->pending_count = 0;
     pg->reading = NULL;
@@ -263,6 +265,7 @@ static void pg_close(Db *db)
 {
     Pg *pg = pg_of(db);
     pg_free_statements(pg);
+    pg_free_gathered(pg);
     PQfinish(pg->conn);
     free(pg);
 }
@@ -418,6 +421,7 @@ bool pg_sent(Pg *pg, int sent, PgPending pending, Err *err)
         return pg_spoil(pg, err ? err : &why);
     }
     pg->pending[pg->pending_count++] = pending;
+    pg->sent++;
     return true;
 }
 
@@ -438,7 +442,7 @@ bool pg_exec(Db *db, const char *sql, Err *err)
     Pg *pg = pg_of(db);
     bool failed, ok = true;
     PGresult *result;
-    if (!pg_settle(pg, err))
+    if (!pg_flush(pg, err) || !pg_settle(pg, err))
         return false;
     if (PQpipelineStatus(pg->conn) != PQ_PIPELINE_OFF)
         PQexitPipelineMode(pg->conn);
@@ -491,12 +495,17 @@ static bool begin_writing(Pg *pg, bool *changed, Err *err)
         return false;
     pg_bind_int(s, PG_LOCK);
     pg_bind_text(s, span_cstr(pg_source(pg)->schema));
-    return pg_run(s, err) && read_writer(pg, changed, err) && (!*changed || write_writer(pg, err));
+    if (!pg_run(s, err) || !read_writer(pg, changed, err))
+        return false;
+    if (*changed)
+        pg_forget_numbers(pg);
+    return !*changed || write_writer(pg, err);
 }
 
 static void pg_rollback(Db *db)
 {
     Pg *pg = pg_of(db);
+    pg_forget_gathered(pg, false);
     if (!pg->broken)
         pg_settle(pg, NULL);
     if (!pg->broken && pg_send(pg, "ROLLBACK", (PgPending){0}, NULL))
@@ -529,7 +538,7 @@ static bool pg_begin(Db *db, bool *changed, Err *err)
 static bool pg_commit(Db *db, Err *err)
 {
     Pg *pg = pg_of(db);
-    if (!pg->spoilt)
+    if (!pg->spoilt && pg_flush(pg, NULL))
         pg_settle(pg, NULL);
     if (pg->spoilt) {
         if (err)
@@ -568,6 +577,7 @@ const DbDriver db_postgres = {
                 .gathered = "))",
                 .in_order = " JOIN",
                 .returning = true,
+                .records = " FROM json_to_recordset(?::json) AS x ",
                 .forget_version = "DROP TABLE IF EXISTS schema_version;",
                 .has_column = "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass(?) AND "
                               "attname = ? AND attnum > 0 AND NOT attisdropped",
@@ -585,8 +595,13 @@ const DbDriver db_postgres = {
     .commit = pg_commit,
     .rollback = pg_rollback,
     .spoilt = pg_spoilt,
+    .mark = pg_mark,
+    .keep = pg_keep,
+    .undo = pg_undo,
     .watch = pg_watch,
     .prepare = pg_prepare,
+    .gather = pg_gather,
+    .new_id = pg_new_id,
     .done = pg_done,
     .bind_text = pg_bind_text,
     .bind_int = pg_bind_int,

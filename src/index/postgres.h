@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The PostgreSQL driver (libpq, server 12 or later), shared by its files: postgres.c (connections, waiting, transactions),
- * postgres_statement.c (statements, cursors), postgres_error.c (texts for people), postgres_schema.c (tables and versions).
+ * postgres_statement.c (statements, cursors), postgres_gather.c (new rows in bulk), postgres_error.c (texts for people), postgres_schema.c (tables and versions).
  *
  * A connection works in pipeline mode: commands are sent and their answers read when somebody needs one, so that the rows of a put cost
  * no waiting of their own. Nothing blocks without a deadline: sockets are read only when poll says so.
@@ -24,6 +24,9 @@ enum {
         128, /* commands sent whose answers are not read: small enough that neither side's buffers fill with answers */
     PG_ROWS_FIRST = 32, /* rows fetched from a cursor at a time: first, then */
     PG_ROWS = 256,
+    PG_GATHERS = 8,  /* kinds of rows that are gathered */
+    PG_NUMBERS = 32, /* ids of new rows, asked for at a time */
+    PG_NUMBERED = 4, /* tables whose rows we number */
     PG_LOCK =
         0x474e5452, /* first half of the key of advisory locks; the second is made of the schema's name */
 };
@@ -51,6 +54,8 @@ typedef struct PgStatement {
     char name[16];     /* prepared under this name, or the cursor's */
     DbUse use;
     bool prepared, busy, kept;
+    bool gathers; /* it is a PgGather's */
+    bool aside;   /* DB_LOOK: is about nothing that is gathered */
     uint64_t used;
     Buf values;
     PgParam *params;
@@ -61,6 +66,24 @@ typedef struct PgStatement {
     int row, batch;
     Arena *blobs; /* of the current row */
 } PgStatement;
+
+/* New rows of one kind: the parameters of each, one behind the other. `rows.sql` writes one. */
+typedef struct PgGather {
+    PgStatement rows;
+    char *copy;
+    int rank, columns, count;
+    size_t ended; /* bytes of values of the rows that are whole */
+    int marked;   /* what stood there at db_mark */
+    size_t marked_ended;
+} PgGather;
+
+/* Ids that were asked for and not given yet. */
+typedef struct PgNumbers {
+    const char *table; /* of idx_tables */
+    int64_t ids[PG_NUMBERS];
+    int next, count;
+    bool none; /* the database gives none */
+} PgNumbers;
 
 /* A command whose answer has not been read. */
 typedef struct PgPending {
@@ -83,7 +106,10 @@ typedef struct Pg {
     uint64_t clock, names;
     PgPending pending[PG_PENDING_MAX];
     size_t pending_count;
-    PgStatement *reading; /* whose rows come next; its answer is not at its end */
+    PgStatement *reading;          /* whose rows come next; its answer is not at its end */
+    PgGather *gathers[PG_GATHERS]; /* by rank, then as they came; NULL behind the last */
+    PgNumbers numbers[PG_NUMBERED];
+    uint64_t sent, marked; /* commands; how many at db_mark */
 } Pg;
 
 static inline Pg *pg_of(Db *db)
@@ -136,9 +162,39 @@ bool pg_is_null(DbStatement *s, int column);
 Span pg_text(DbStatement *s, int column);
 int64_t pg_number(DbStatement *s, int column);
 Span pg_blob(DbStatement *s, int column);
+typedef struct PgArrays {
+    const char **values;
+    int *lengths, *formats;
+} PgArrays;
+/* The parameters as libpq wants them, from the `first` on. */
+PgArrays pg_arrays(const PgStatement *s, int first, int count);
+void pg_arrays_free(PgArrays *arrays);
+/* Prepares it where it is not, and sends it with these parameters. */
+bool pg_send_prepared(PgStatement *s, int first, int count, Err *err);
+/* A statement of nothing. "?" becomes "$1" … */
+void pg_statement_init(Pg *pg, PgStatement *s, const char *sql);
+void pg_statement_drop(PgStatement *s);
 /* A new connection knows none of the statements. */
 void pg_forget_statements(Pg *pg);
 void pg_free_statements(Pg *pg);
+
+/* -- postgres_gather.c -- */
+DbStatement *pg_gather(Db *db, const char *insert, int rank, Err *err);
+/* The row that was bound is whole. */
+bool pg_gathered(PgStatement *s, Err *err);
+/* It is not, and goes. */
+void pg_ungathered(PgStatement *s);
+/* Writes what is gathered. */
+bool pg_flush(Pg *pg, Err *err);
+/* Forgets it; `prepared` = the connection is a new one. */
+void pg_forget_gathered(Pg *pg, bool prepared);
+void pg_free_gathered(Pg *pg);
+bool pg_mark(Db *db, Err *err);
+bool pg_keep(Db *db, Err *err);
+void pg_undo(Db *db, const Err *why);
+bool pg_new_id(Db *db, const char *table, const char *id_column, int64_t *id, Err *err);
+/* Others have written: ours would stand before theirs. */
+void pg_forget_numbers(Pg *pg);
 
 /* -- postgres_schema.c -- */
 bool pg_open_schema(Db *db, Err *err);

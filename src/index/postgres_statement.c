@@ -33,7 +33,7 @@ static void *checked(void *p)
     return p;
 }
 
-static void drop(PgStatement *s)
+void pg_statement_drop(PgStatement *s)
 {
     PQclear(s->result);
     free(s->asked);
@@ -53,7 +53,7 @@ void pg_forget_statements(Pg *pg)
 void pg_free_statements(Pg *pg)
 {
     for (int i = 0; i < PG_STATEMENTS; i++)
-        drop(&pg->statements[i]);
+        pg_statement_drop(&pg->statements[i]);
 }
 
 /* "?" becomes "$1", "$2" …, except in texts. */
@@ -103,6 +103,16 @@ static bool take_place(Pg *pg, PgStatement **out, Err *err)
     return pg_settle(pg, err) && pg_send(pg, sql, (PgPending){0}, err);
 }
 
+void pg_statement_init(Pg *pg, PgStatement *s, const char *sql)
+{
+    *s = (PgStatement){.base = {&pg->base}};
+    s->asked = checked(strdup(sql));
+    s->sql = numbered(sql);
+    s->blobs = arena_new(0);
+    buf_init(&s->values, 0);
+    snprintf(s->name, sizeof s->name, "g%llu", (unsigned long long)++pg->names);
+}
+
 static PgStatement *new_statement(Pg *pg, const char *sql, DbUse use, Err *err)
 {
     PgStatement *s = NULL;
@@ -110,16 +120,11 @@ static PgStatement *new_statement(Pg *pg, const char *sql, DbUse use, Err *err)
         return NULL;
     bool kept = s != NULL;
     if (kept)
-        drop(s);
+        pg_statement_drop(s);
     else
         s = checked(calloc(1, sizeof *s));
+    pg_statement_init(pg, s, sql);
     s->kept = kept;
-    s->base.db = &pg->base;
-    s->asked = checked(strdup(sql));
-    s->sql = numbered(sql);
-    s->blobs = arena_new(0);
-    buf_init(&s->values, 0);
-    snprintf(s->name, sizeof s->name, "g%llu", (unsigned long long)++pg->names);
     return s;
 }
 
@@ -142,7 +147,7 @@ DbStatement *pg_prepare(Db *db, const char *sql, DbUse use, Err *err)
         return NULL;
     s->use = use;
     s->busy = true;
-    s->begun = s->ended = false;
+    s->begun = s->ended = s->aside = false;
     s->used = ++pg->clock;
     s->param_count = 0;
     buf_clear(&s->values);
@@ -194,18 +199,13 @@ void pg_bind_null(DbStatement *base)
     next_param(of(base));
 }
 
-typedef struct Arrays {
-    const char **values;
-    int *lengths, *formats;
-} Arrays;
-
-static Arrays arrays_of(const PgStatement *s)
+PgArrays pg_arrays(const PgStatement *s, int first, int count)
 {
-    size_t n = (size_t)s->param_count + 1;
-    Arrays a = {checked(calloc(n, sizeof *a.values)), checked(calloc(n, sizeof *a.lengths)),
-                checked(calloc(n, sizeof *a.formats))};
-    for (int i = 0; i < s->param_count; i++) {
-        const PgParam *p = &s->params[i];
+    size_t n = (size_t)count + 1;
+    PgArrays a = {checked(calloc(n, sizeof *a.values)), checked(calloc(n, sizeof *a.lengths)),
+                  checked(calloc(n, sizeof *a.formats))};
+    for (int i = 0; i < count; i++) {
+        const PgParam *p = &s->params[first + i];
         a.values[i] = p->length < 0 ? NULL : (const char *)s->values.p + p->at;
         a.lengths[i] = p->length < 0 ? 0 : p->length;
         a.formats[i] = p->binary;
@@ -213,7 +213,7 @@ static Arrays arrays_of(const PgStatement *s)
     return a;
 }
 
-static void arrays_free(Arrays *a)
+void pg_arrays_free(PgArrays *a)
 {
     free(a->values);
     free(a->lengths);
@@ -233,7 +233,7 @@ static bool make_room(Pg *pg, Err *err)
     return true;
 }
 
-static bool send_prepared(PgStatement *s, Err *err)
+bool pg_send_prepared(PgStatement *s, int first, int count, Err *err)
 {
     Pg *pg = connection(s);
     if (!make_room(pg, err))
@@ -242,10 +242,15 @@ static bool send_prepared(PgStatement *s, Err *err)
         !pg_sent(pg, PQsendPrepare(pg->conn, s->name, s->sql, 0, NULL), (PgPending){.prepares = s}, err))
         return false;
     s->prepared = true;
-    Arrays a = arrays_of(s);
-    int sent = PQsendQueryPrepared(pg->conn, s->name, s->param_count, a.values, a.lengths, a.formats, 0);
-    arrays_free(&a);
+    PgArrays a = pg_arrays(s, first, count);
+    int sent = PQsendQueryPrepared(pg->conn, s->name, count, a.values, a.lengths, a.formats, 0);
+    pg_arrays_free(&a);
     return pg_sent(pg, sent, (PgPending){0}, err);
+}
+
+static bool send_whole(PgStatement *s, Err *err)
+{
+    return (s->aside || pg_flush(connection(s), err)) && pg_send_prepared(s, 0, s->param_count, err);
 }
 
 /* Asks for the answers of all that was sent and reads those before the last command's. */
@@ -269,7 +274,7 @@ static bool reach_last(Pg *pg, Err *err)
 static bool begin_look(PgStatement *s, Err *err)
 {
     Pg *pg = connection(s);
-    if (!send_prepared(s, err) || !reach_last(pg, err))
+    if (!send_whole(s, err) || !reach_last(pg, err))
         return false;
     if (pg->mode == DB_READER)
         PQsetSingleRowMode(pg->conn);
@@ -368,6 +373,8 @@ static bool begin_rows(PgStatement *s, Err *err)
 {
     Pg *pg = connection(s);
     Buf sql;
+    if (!pg_flush(pg, err))
+        return false;
     if (s->use == DB_FIRST && !pg_send(pg,
                                        "SELECT set_config('enable_sort', 'off', true), "
                                        "set_config('cursor_tuple_fraction', '0.001', true)",
@@ -378,10 +385,10 @@ static bool begin_rows(PgStatement *s, Err *err)
     buf_init(&sql, 0);
     buf_printf(&sql, "DECLARE %s NO SCROLL CURSOR FOR ", s->name);
     buf_append_cstr(&sql, s->sql);
-    Arrays a = arrays_of(s);
+    PgArrays a = pg_arrays(s, 0, s->param_count);
     int sent =
         PQsendQueryParams(pg->conn, buf_cstr(&sql), s->param_count, NULL, a.values, a.lengths, a.formats, 0);
-    arrays_free(&a);
+    pg_arrays_free(&a);
     buf_free(&sql);
     return pg_sent(pg, sent, (PgPending){0}, err) && send_fetch(s, PG_ROWS_FIRST, err) && read_fetch(s, err);
 }
@@ -416,6 +423,10 @@ void pg_done(DbStatement *base)
 {
     PgStatement *s = of(base);
     Pg *pg = connection(s);
+    if (s->gathers) {
+        pg_ungathered(s);
+        return;
+    }
     while (pg->reading == s && !s->ended && next_result(s, NULL))
         continue;
     PQclear(s->result);
@@ -429,7 +440,7 @@ void pg_done(DbStatement *base)
     if (!s->kept) {
         if (s->use == DB_LOOK)
             pg_settle(pg, NULL); /* answers that are not read yet may speak of it */
-        drop(s);
+        pg_statement_drop(s);
         free(s);
     }
 }
@@ -439,8 +450,10 @@ bool pg_run(DbStatement *base, Err *err)
     PgStatement *s = of(base);
     Pg *pg = connection(s);
     bool ok = true, row = true;
+    if (s->gathers)
+        return pg_gathered(s, err);
     if (pg->mode == DB_WRITER && pg->in_transaction)
-        ok = send_prepared(s, err);
+        ok = send_whole(s, err);
     else
         while (ok && row)
             ok = pg_step(base, &row, err);

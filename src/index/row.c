@@ -500,6 +500,14 @@ DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *
     return row;
 }
 
+DcmDataset *idx_row_copy(Arena *arena, const DcmDataset *row)
+{
+    DcmDataset *out = dcm_dataset_new(arena);
+    for (size_t i = 0; i < row->count; i++)
+        dcm_copy(out, row, &row->elements[i]);
+    return out;
+}
+
 bool idx_row_same(const DcmElement *a, const DcmElement *b)
 {
     if (!a->items && !b->items)

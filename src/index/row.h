@@ -33,6 +33,7 @@ DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLev
 
 /* The same by id; NULL and err when there is no such row. Without lists and counts. */
 DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *err);
+DcmDataset *idx_row_copy(Arena *arena, const DcmDataset *row);
 /* Do two elements say the same? */
 bool idx_row_same(const DcmElement *a, const DcmElement *b);
 

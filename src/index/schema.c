@@ -371,11 +371,11 @@ static int count_names(const char *list)
     return n;
 }
 
-void idx_sql_insert(Buf *sql, const IdxAttributes *set, DcmLevel level, const DbDialect *dialect)
+static void insert_of(Buf *sql, const IdxAttributes *set, DcmLevel level, bool numbered)
 {
     size_t n;
     const IdxAttribute *a = idx_attributes(set, level, &n);
-    int parameters = 3 + count_names(extras[level].insertable);
+    int parameters = 3 + count_names(extras[level].insertable) + numbered;
     buf_printf(sql, "INSERT INTO %s (d8ins, specific_character_set, attributes", idx_tables[level].name);
     for (size_t i = 0; i < n; i++)
         if (is_given(&a[i])) {
@@ -384,10 +384,22 @@ void idx_sql_insert(Buf *sql, const IdxAttributes *set, DcmLevel level, const Db
         }
     if (extras[level].insertable)
         buf_printf(sql, ", %s", extras[level].insertable);
+    if (numbered)
+        buf_printf(sql, ", %s", idx_tables[level].id);
     buf_append_cstr(sql, ") VALUES (?");
     for (int i = 1; i < parameters; i++)
         buf_append_cstr(sql, ", ?");
     buf_append_cstr(sql, ")");
+}
+
+void idx_sql_gather(Buf *sql, const IdxAttributes *set, DcmLevel level)
+{
+    insert_of(sql, set, level, level != DCM_LEVEL_IMAGE);
+}
+
+void idx_sql_insert(Buf *sql, const IdxAttributes *set, DcmLevel level, const DbDialect *dialect)
+{
+    insert_of(sql, set, level, false);
     if (dialect->returning && level != DCM_LEVEL_IMAGE)
         buf_printf(sql, " RETURNING %s", idx_tables[level].id);
 }

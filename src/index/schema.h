@@ -47,6 +47,8 @@ bool idx_sql_is_bookkeeping(DcmLevel level, const char *column);
  * that is not kept by ingest, then the extras of idx_sql_extras; update: then the id. Updates of PATIENT, STUDY and SERIES have no extras.
  */
 void idx_sql_insert(Buf *sql, const IdxAttributes *set, DcmLevel level, const DbDialect *dialect);
+/* The same with the row's id as last parameter, for db_gather. Instances have none: nothing refers to them. */
+void idx_sql_gather(Buf *sql, const IdxAttributes *set, DcmLevel level);
 void idx_sql_update(Buf *sql, const IdxAttributes *set, DcmLevel level);
 /* Columns of the level that no attribute has, comma-separated. */
 const char *idx_sql_extras(DcmLevel level);

@@ -30,10 +30,13 @@ enum {
 typedef bool (*IdxTermVisit)(void *ctx, const IdxAttribute *attribute, Span term, Err *err);
 /* Calls for each term of each attribute of the level; the same term may come twice. */
 bool idx_terms(const DcmDataset *row, DcmLevel level, IdxTermVisit visit, void *ctx, Err *err);
+/* The terms of a row that has none yet. */
+bool idx_terms_gather(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
 /* Writes or removes the terms of a row's data set. */
 bool idx_terms_write(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
 bool idx_terms_remove(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
 /* The same for the values of a list that is kept with a study. `all` = the list has every value there is, none was too long for it. */
+bool idx_list_terms_gather(Db *db, DcmTag list, Span values, bool all, int64_t study, Err *err);
 bool idx_list_terms_write(Db *db, DcmTag list, Span values, bool all, int64_t study, Err *err);
 bool idx_list_terms_remove(Db *db, DcmTag list, Span values, int64_t study, Err *err);
 

@@ -99,6 +99,66 @@ bool idx_instance(Index *index, Arena *arena, const char *sop_instance, IdxFile 
     return ok;
 }
 
+typedef struct Asked {
+    Span key;
+    size_t at; /* in the caller's list */
+} Asked;
+
+static int by_key(const void *a, const void *b)
+{
+    return span_cmp(((const Asked *)a)->key, ((const Asked *)b)->key);
+}
+
+static void give(const Asked *asked, size_t count, const IdxFile *file, IdxFile *out)
+{
+    Asked wanted = {.key = span_cstr(file->sop_instance)};
+    const Asked *found = bsearch(&wanted, asked, count, sizeof *asked, by_key);
+    if (!found)
+        return;
+    while (found > asked && span_eq(found[-1].key, wanted.key))
+        found--;
+    for (; found < asked + count && span_eq(found->key, wanted.key); found++)
+        out[found->at] = *file;
+}
+
+static bool look_up_several(Db *db, Arena *arena, const char *const *uids, size_t count, IdxFile *out,
+                            Err *err)
+{
+    Arena *scratch = arena_new(0);
+    Asked *asked = arena_alloc(scratch, count * sizeof *asked);
+    IdxSql sql;
+    bool row = true;
+    for (size_t i = 0; i < count; i++) {
+        asked[i] = (Asked){idx_key(scratch, span_cstr(uids[i])), i};
+        out[i] = (IdxFile){0};
+    }
+    qsort(asked, count, sizeof *asked, by_key);
+    idx_sql_init(&sql, db_dialect(db), scratch);
+    buf_append_cstr(&sql.text, "SELECT " IDX_FILE_COLUMNS " FROM file_storage_metadata_dicom i WHERE ");
+    bool ok = idx_sql_among(&sql, "i.instance_uid", uids, count, err);
+    DbStatement *s = ok ? idx_sql_prepare(&sql, db, DB_LOOK, err) : NULL;
+    ok = s != NULL;
+    while (ok && (ok = db_step(s, &row, err)) && row) {
+        IdxFile file;
+        idx_file_read(s, arena, &file);
+        give(asked, count, &file, out);
+    }
+    db_done(s);
+    idx_sql_free(&sql);
+    arena_free(scratch);
+    return ok;
+}
+
+bool idx_instances(Index *index, Arena *arena, const char *const *uids, size_t count, IdxFile *out, Err *err)
+{
+    if (!count)
+        return true;
+    Db *db = idx_reader_take(index, IDX_ONE_LOOK, err);
+    bool ok = db && look_up_several(db, arena, uids, count, out, err);
+    idx_reader_give(index, db, IDX_ONE_LOOK);
+    return ok;
+}
+
 bool idx_instance_written(Index *index, Arena *arena, const char *sop_instance, IdxFile *out, Err *err)
 {
     return look_up(index->writer, arena, sop_instance, out, err);

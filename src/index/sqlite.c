@@ -475,6 +475,28 @@ static bool lite_spoilt(Db *db)
     return false;
 }
 
+static bool run_text(Db *db, const char *sql, Err *err)
+{
+    DbStatement *s = lite_prepare(db, sql, DB_LOOK, err);
+    return s && lite_run(s, err);
+}
+
+static bool lite_mark(Db *db, Err *err)
+{
+    return run_text(db, "SAVEPOINT mark", err);
+}
+
+static bool lite_keep(Db *db, Err *err)
+{
+    return run_text(db, "RELEASE mark", err);
+}
+
+static void lite_undo(Db *db, const Err *why)
+{
+    run_text(db, "ROLLBACK TO mark", NULL);
+    run_text(db, "RELEASE mark", NULL);
+}
+
 static bool lite_undone(Db *db)
 {
     return sqlite3_get_autocommit(lite(db)->handle);
@@ -577,6 +599,9 @@ const DbDriver db_sqlite = {
     .commit = lite_commit,
     .rollback = lite_rollback,
     .spoilt = lite_spoilt,
+    .mark = lite_mark,
+    .keep = lite_keep,
+    .undo = lite_undo,
     .undone = lite_undone,
     .watch = lite_watch,
     .prepare = lite_prepare,

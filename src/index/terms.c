@@ -3,6 +3,7 @@
 #include "index/terms.h"
 #include "index/row.h"
 
+#include <string.h>
 #include <utf8proc.h>
 
 enum { TERM_MAX = 200 };
@@ -118,6 +119,53 @@ static const char insert_term[] =
     "INSERT INTO term (attribute, value, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
 static const char delete_term[] = "DELETE FROM term WHERE attribute = ? AND value = ? AND id = ?";
 
+/* Those of one attribute come one after the other; the same one twice is one. */
+typedef struct NewTerms {
+    TermRow row;
+    DcmTag tag;
+    Buf seen; /* of the attribute, each behind its length */
+} NewTerms;
+
+static bool is_seen(const Buf *seen, Span term)
+{
+    uint32_t n;
+    for (size_t at = 0; at + sizeof n <= seen->n; at += sizeof n + n) {
+        memcpy(&n, seen->p + at, sizeof n);
+        if (span_eq(span_of(seen->p + at + sizeof n, n), term))
+            return true;
+    }
+    return false;
+}
+
+static bool gather_term(void *ctx, const IdxAttribute *a, Span term, Err *err)
+{
+    NewTerms *terms = ctx;
+    uint32_t n = (uint32_t)term.n;
+    if (terms->tag != a->tag)
+        buf_clear(&terms->seen);
+    terms->tag = a->tag;
+    if (is_seen(&terms->seen, term))
+        return true;
+    buf_append(&terms->seen, &n, sizeof n);
+    buf_append_span(&terms->seen, term);
+    DbStatement *s = db_gather(terms->row.db, terms->row.sql, DCM_LEVEL_COUNT, err);
+    if (!s)
+        return false;
+    db_bind_int(s, a->tag);
+    db_bind_text(s, term);
+    db_bind_int(s, terms->row.id);
+    return db_run(s, err);
+}
+
+bool idx_terms_gather(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err)
+{
+    NewTerms terms = {.row = {db, id, insert_term}};
+    buf_init(&terms.seen, 0);
+    bool ok = idx_terms(row, level, gather_term, &terms, err);
+    buf_free(&terms.seen);
+    return ok;
+}
+
 bool idx_terms_write(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err)
 {
     TermRow ctx = {db, id, insert_term};
@@ -130,24 +178,33 @@ bool idx_terms_remove(Db *db, const DcmDataset *row, DcmLevel level, int64_t id,
     return idx_terms(row, level, run_with_term, &ctx, err);
 }
 
-static bool list_terms(TermRow *ctx, DcmTag list, Span values, bool odd, Err *err)
+static bool list_terms(IdxTermVisit visit, void *ctx, DcmTag list, Span values, bool odd, Err *err)
 {
     const IdxAttribute *a = idx_attribute_at(&idx_base_attributes, list, DCM_LEVEL_STUDY);
     Buf folded;
     buf_init(&folded, 0);
     idx_term_fold(values, &folded);
-    bool ok = visit_pieces(buf_span(&folded), a, false, run_with_term, ctx, err) &&
-              (!odd || run_with_term(ctx, a, SPAN(IDX_TERM_ODD), err));
+    bool ok = visit_pieces(buf_span(&folded), a, false, visit, ctx, err) &&
+              (!odd || visit(ctx, a, SPAN(IDX_TERM_ODD), err));
     buf_free(&folded);
+    return ok;
+}
+
+bool idx_list_terms_gather(Db *db, DcmTag list, Span values, bool all, int64_t study, Err *err)
+{
+    NewTerms terms = {.row = {db, study, insert_term}};
+    buf_init(&terms.seen, 0);
+    bool ok = list_terms(gather_term, &terms, list, values, !all, err);
+    buf_free(&terms.seen);
     return ok;
 }
 
 bool idx_list_terms_write(Db *db, DcmTag list, Span values, bool all, int64_t study, Err *err)
 {
-    return list_terms(&(TermRow){db, study, insert_term}, list, values, !all, err);
+    return list_terms(run_with_term, &(TermRow){db, study, insert_term}, list, values, !all, err);
 }
 
 bool idx_list_terms_remove(Db *db, DcmTag list, Span values, int64_t study, Err *err)
 {
-    return list_terms(&(TermRow){db, study, delete_term}, list, values, true, err);
+    return list_terms(run_with_term, &(TermRow){db, study, delete_term}, list, values, true, err);
 }

@@ -17,7 +17,8 @@ AVAILABLE = (BIN / "initdb").exists()
 
 
 class Postgres:
-    def __init__(self):
+    def __init__(self, fsync="off"):
+        self.fsync = fsync
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="gantry-pg-"))
         self.port = free_port()
         # It refuses to run as root.
@@ -41,7 +42,7 @@ class Postgres:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [str(BIN / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-k",
-                 str(self.folder), "-c", "fsync=off"], stdout=log, stderr=log, cwd="/", env=ENVIRONMENT, **self.as_user)
+                 str(self.folder), "-c", f"fsync={self.fsync}"], stdout=log, stderr=log, cwd="/", env=ENVIRONMENT, **self.as_user)
         wait_until(lambda: listening(self.port) and self.answers(), 30, "PostgreSQL answers")
 
     def answers(self):

@@ -385,10 +385,15 @@ static void assert_no_contradiction(Fixture *f)
 /* Some that come, some that do not, some twice. */
 static void expect_some(Fixture *f)
 {
-    const char *uids[20];
-    for (int i = 0; i < 20; i++)
-        uids[i] = dcm_text(f->arena, random_instance(f), DCM_SOPInstanceUID, 0);
-    ASSERT_OK(f, idx_expect(f->index, uids, chance(20), &f->err));
+    IdxFile files[20];
+    const IdxFile *expected[20];
+    for (int i = 0; i < 20; i++) {
+        files[i] = file_of(f->arena, random_instance(f));
+        expected[i] = &files[i];
+        if (chance(10) == 0)
+            files[i].study = files[i].series = files[i].patient_id = NULL;
+    }
+    ASSERT_OK(f, idx_expect(f->index, expected, chance(20), &f->err));
 }
 
 static void random_changes_leave_no_contradiction(void **state)

@@ -153,9 +153,32 @@ static void stamps(void **state)
     }
 }
 
+/* One question for several: each in its place, one that comes twice twice. */
+static void several_at_once(void **state)
+{
+    Fixture *f = *state;
+    static const char *const uids[] = {"2.1.1.1", "no such", "1.2.1.3", "", "2.1.1.1", "1.2.1.2"};
+    IdxFile files[6];
+    ASSERT_OK(f, idx_instances(f->index, f->arena, uids, 6, files, &f->err));
+    for (int i = 0; i < 6; i++) {
+        IdxFile one;
+        bool there = idx_instance(f->index, f->arena, uids[i], &one, &f->err);
+        assert_int_equal(files[i].sop_instance != NULL, there);
+        if (!there)
+            continue;
+        assert_string_equal(files[i].sop_instance, uids[i]);
+        assert_string_equal(files[i].path, one.path);
+        assert_string_equal(files[i].series, one.series);
+    }
+    assert_null(files[1].sop_instance);
+    assert_non_null(files[4].sop_instance);
+    ASSERT_OK(f, idx_instances(f->index, f->arena, NULL, 0, NULL, &f->err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(several_at_once),
         cmocka_unit_test(selections),
         cmocka_unit_test(lists_have_a_limit),
         cmocka_unit_test(removed_meanwhile_is_left_out),
