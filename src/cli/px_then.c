@@ -73,6 +73,7 @@ static bool open_base(const PxThenArgs *args, const PxVerbs *verbs, bool creates
         return true;
     PxBaseSettings settings = {.log_path = plan->log_path,
                                .data_path = args->data,
+                               .tree = args->tree,
                                .create = retrieves && (creates || plan->mover.way != PX_WAY_MOVE)};
     plan->base = px_base_open(&settings, err);
     if (!plan->base && err->code != ERR_NOT_FOUND)

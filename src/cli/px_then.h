@@ -10,7 +10,7 @@
 /* NULL: not given, so that px-do can take what px-find had been told. */
 typedef struct PxThenArgs {
     const char *db, *data, *cube, *swift, *then, *then_args, *delay, *movescu, *get, *colorize;
-    bool missing_only, feedback, move, json, wait;
+    bool tree, missing_only, feedback, move, json, wait;
 } PxThenArgs;
 
 #define PX_THEN_OPTIONS(Args)                                                                                \
@@ -18,6 +18,8 @@ typedef struct PxThenArgs {
      .at = offsetof(Args, then.db)},                                                                         \
         {OPT_TEXT, .name = "datadir", .value = "PATH",                                                       \
          .help = "the packed tree (default: data beside the px database)", .at = offsetof(Args, then.data)}, \
+        {OPT_FLAG, .name = "tree", .help = "keep pypx's tree of JSON records up to date",                    \
+         .at = offsetof(Args, then.tree)},                                                                   \
         {OPT_TEXT, .name = "CUBE", .value = "KEY",                                                           \
          .help = "register: the CUBE, by its key in services/cube.json", .at = offsetof(Args, then.cube)},   \
         {OPT_TEXT, .name = "swift", .value = "KEY",                                                          \

@@ -61,10 +61,10 @@ def squash(text):
 
 
 # An age that is not given is reckoned; NaN where it cannot be.
-AGE = re.compile(r"(?<=PatientAge)(\d\dY-\d\dM-\d\dD|NaN)")
+AGE = re.compile(r"(?<=PatientAge)(\d\d+Y-\d\dM-\d\dD|NaN)")
 
 
 def close(theirs, ours, without=""):
     """Do both say the same? pypx cuts values at ']' and does not reckon ages; `without`: what it does not say at all."""
-    ours = re.sub(r"(?<! )\][^\n│]*", "", re.sub(r"\x1b\[[0-9;]*m", "", ours))
+    ours = re.sub(r"(?<=x)\] (& more|1_2)", "", ours)
     return squash(theirs) == AGE.sub("", squash(ours)).replace(without, "")
