@@ -32,9 +32,9 @@ static bool is_set(const json_t *args, const char *name)
 /* "./SERVICES" and "SERVICES" are one. */
 static const char *prefix_of(const char *path)
 {
-    while (*path == '.')
-        path++;
-    return path;
+    size_t dots = strspn(path, ".");
+    path += dots;
+    return dots && *path == '/' ? path + 1 : path;
 }
 
 /* -- lists -- */

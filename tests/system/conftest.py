@@ -9,6 +9,7 @@ from make_dicom import make_image
 from part10 import read
 from peers import Dcmqrscp, Orthanc, Storescp
 from programs import BINARY, ROOT, free_port
+from swift import Swift
 from web import DataWeb
 
 
@@ -73,6 +74,22 @@ def orthanc(tmp_path, archive):
     archive.allow(server.aet, server.port)
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def running_swift(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("swift")
+    server = Swift(folder)
+    yield server
+    server.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def swift(running_swift):
+    """A real Swift with nothing in it."""
+    running_swift.empty()
+    return running_swift
 
 
 @pytest.fixture

@@ -131,11 +131,11 @@ class Swift:
 
     # -- what a test asks it by itself --
 
-    def request(self, method, path="", data=None, **headers):
-        """(status, headers, body) of a request below the account's address; `path` is not yet escaped."""
+    def request(self, method, path="", data=None, query="", **headers):
+        """(status, headers, body) of a request below the account's address; the path is not yet escaped, the query is."""
         if not hasattr(self, "token"):
             self.token, self.account_url = self.login()
-        url = self.account_url + urllib.parse.quote(path, safe="/?=&")
+        url = self.account_url + urllib.parse.quote(path) + query
         head = {"X-Auth-Token": self.token, **{name.replace("_", "-"): value for name, value in headers.items()}}
         try:
             with urllib.request.urlopen(urllib.request.Request(url, method=method, data=data, headers=head), timeout=30) as answer:
@@ -149,7 +149,7 @@ class Swift:
             return answer.headers["X-Auth-Token"], answer.headers["X-Storage-Url"]
 
     def names(self, container="users", prefix=""):
-        status, _, body = self.request("GET", f"/{container}?format=json&prefix={prefix}")
+        status, _, body = self.request("GET", f"/{container}", query="?format=json&prefix=" + urllib.parse.quote(prefix))
         return {one["name"]: one for one in json.loads(body)} if status == 200 else {}
 
     def read(self, name, container="users"):
@@ -163,7 +163,7 @@ class Swift:
 
     def empty(self):
         """Nothing in the account."""
-        _, _, body = self.request("GET", "?format=json")
+        _, _, body = self.request("GET", query="?format=json")
         for container in json.loads(body):
             for name in self.names(container["name"]):
                 self.request("DELETE", f"/{container['name']}/{name}")

@@ -3,6 +3,7 @@
 #include "px/services.h"
 
 #include "base/file.h"
+#include "base/span.h"
 #include "px/document.h"
 
 #include <pthread.h>
@@ -28,7 +29,7 @@ static int set_up(void **state)
 {
     Base *base = calloc(1, sizeof *base);
     base->arena = arena_new(0);
-    strcpy(base->folder, "/tmp/services-XXXXXX");
+    span_copy(span_cstr("/tmp/services-XXXXXX"), base->folder, sizeof base->folder);
     assert_non_null(mkdtemp(base->folder));
     base->log = arena_printf(base->arena, "%s/log", base->folder);
     base->services = arena_printf(base->arena, "%s/services", base->folder);
