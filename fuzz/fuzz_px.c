@@ -5,6 +5,7 @@
  */
 #include "px/collection.h"
 #include "px/services.h"
+#include "px/status.h"
 #include "px/then.h"
 
 #include <string.h>
@@ -29,6 +30,8 @@ static void make_reports(Span text)
     Err err = {0};
     json_t *document = px_document_read(text, &err);
     check_reason(document != NULL, &err);
+    if (document)
+        px_status_annotate(document);
     for (int i = 0; document && i < 16; i++) {
         PxReport report;
         Buf out;

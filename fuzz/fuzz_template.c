@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "dicom/dataset.h"
 #include "dicom/uids.h"
+#include "px/pytext.h"
 #include "px/template.h"
 
 #include <ctype.h>
@@ -37,6 +38,21 @@ static void check_name(const char *name)
         __builtin_trap();
 }
 
+/* Values as Python shows them are text. */
+static void show_values(const DcmDataset *dataset)
+{
+    Buf text;
+    buf_init(&text, 0);
+    for (size_t i = 0; i < dataset->count; i++) {
+        if (!px_python_text(dataset, &dataset->elements[i], &text) && text.n)
+            __builtin_trap();
+        if (!span_is_utf8(buf_span(&text)))
+            __builtin_trap();
+        buf_clear(&text);
+    }
+    buf_free(&text);
+}
+
 static void make_name(const PxTemplates *templates, Span bytes)
 {
     static const DcmScanLimits limits = {.max_depth = 20, .max_elements = 20000, .max_taken_value = 1u << 20};
@@ -45,6 +61,8 @@ static void make_name(const PxTemplates *templates, Span bytes)
     Err err = {0};
     const DcmDataset *dataset = dcm_dataset_parse(
         arena, bytes, dcm_transfer_syntax(span_cstr(DCM_UID_ExplicitVRLittleEndian)), &read, &err);
+    if (dataset)
+        show_values(dataset);
     const char *name = dataset ? px_templates_path(templates, arena, dataset, &err) : NULL;
     if (name) {
         check_name(name);

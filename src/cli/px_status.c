@@ -132,7 +132,7 @@ static void put_lines(const Look *look, Buf *out)
 {
     for (size_t i = 0; i < look->count; i++) {
         px_status_line(json_array_get(look->statuses, i), look->rows[i].description, out);
-        buf_printf(out, " │ %s\n", look->rows[i].series);
+        buf_printf(out, " │ %s\n", px_for_people(look->arena, look->rows[i].series));
     }
 }
 

@@ -121,7 +121,7 @@ static const char *reckon_age(Arena *arena, const json_t *study)
 }
 
 /* Values come from outside: none may talk to the terminal. */
-static const char *without_controls(Arena *arena, const char *text)
+const char *px_for_people(Arena *arena, const char *text)
 {
     char *copy = arena_strdup(arena, text);
     for (unsigned char *p = (unsigned char *)copy; *p; p++) {
@@ -140,7 +140,7 @@ const char *px_look_up(Arena *arena, const json_t *record, const char *name, boo
         value = reckon_age(arena, record);
     if (!value)
         return "";
-    return for_people ? without_controls(arena, value) : value;
+    return for_people ? px_for_people(arena, value) : value;
 }
 
 static void put_header(PxView *view, const json_t *record, const char *name, bool for_people)

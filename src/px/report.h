@@ -48,4 +48,7 @@ bool px_report(const PxReport *report, const json_t *document, Buf *out, Err *er
 /* The header of one study as raw text. */
 void px_report_header(const PxReport *report, const json_t *document, const json_t *study, Buf *out);
 
+/* Text without control characters, in the arena: none from outside talks to a terminal. */
+const char *px_for_people(Arena *arena, const char *text);
+
 #endif

@@ -38,6 +38,7 @@ static bool is_classic(const json_t *status)
 
 void px_status_line(const json_t *status, const char *description, Buf *out)
 {
+    Arena *arena = arena_new(0);
     Buf line;
     buf_init(&line, 0);
     if (!json_is_true(json_object_get(status, "status")))
@@ -53,8 +54,9 @@ void px_status_line(const json_t *status, const char *description, Buf *out)
         buf_printf(&line, "  PACS:%04" PRId64 "     OXIDCM:%04" PRId64 "        CUBE:%04" PRId64 "  │  ",
                    count_of(status, "requested"), count_of(status, "packed"), count_of(status, "registered"));
     buf_append_cstr(&line, description);
-    px_left(out, buf_cstr(&line), LINE_WIDTH);
+    px_left(out, px_for_people(arena, buf_cstr(&line)), LINE_WIDTH);
     buf_free(&line);
+    arena_free(arena);
 }
 
 /* -- a document's own -- */

@@ -166,6 +166,18 @@ static void test_newest(void **state)
     json_decref(status);
 }
 
+static void test_lines_do_not_talk_to_the_terminal(void **state)
+{
+    json_t *status = json_pack("{s:b,s:{s:s}}", "status", false, "state", "study", "\x1b[2J\a");
+    Buf line;
+    buf_init(&line, 0);
+    px_status_line(status, "\x1b]0;x\a\r\n", &line);
+    for (size_t i = 0; i < line.n; i++)
+        assert_true(line.p[i] >= 0x20 && line.p[i] != 0x7F);
+    buf_free(&line);
+    json_decref(status);
+}
+
 static void test_no_database(void **state)
 {
     json_t *status =
@@ -212,6 +224,7 @@ int main(void)
         TEST(test_series_of_another_study),
         TEST(test_newest),
         TEST(test_no_database),
+        cmocka_unit_test(test_lines_do_not_talk_to_the_terminal),
         TEST(test_annotation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

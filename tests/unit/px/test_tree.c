@@ -194,6 +194,54 @@ static void test_root_that_cannot_be_written(void **state)
 
 /* -- two and more at once -- */
 
+enum { THREADS = 4, OBJECTS = 40 };
+
+static void *write_some(void *ctx)
+{
+    Err err = {0};
+    for (int i = 0; i < OBJECTS; i++) {
+        char instance[64], series[64];
+        snprintf(instance, sizeof instance, "1.9.%d", (i + (int)(intptr_t)ctx * 7) % OBJECTS);
+        snprintf(series, sizeof series, "1.8.%d", i % 5);
+        json_t *members = json_pack("{s:i}", instance, i);
+        if (!px_base_took(base, instance, &err) ||
+            !px_record_merge(base, PX_TABLE_PUSH, NULL, series, members, &err))
+            abort();
+        json_decref(members);
+    }
+    return NULL;
+}
+
+/* As the listener does: one base, many associations. */
+static void test_threads_keep_a_tree(void **state)
+{
+    Err err = {0};
+    pthread_t threads[THREADS];
+    for (int i = 0; i < OBJECTS; i++) {
+        char instance[64], series[64];
+        snprintf(instance, sizeof instance, "1.9.%d", i);
+        snprintf(series, sizeof series, "1.8.%d", i % 5);
+        Spec spec = SPEC(instance);
+        spec.series = series;
+        store_spec(&spec);
+    }
+    px_base_close(base);
+    PxBaseSettings wish = in_top(true);
+    wish.tree = true;
+    base = px_base_open(&wish, &err);
+    assert_non_null(base);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, write_some, (void *)(intptr_t)i), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    /* Of the patient and the study, of each series four, of each object. */
+    assert_int_equal(count_files("log/patientData") + count_files("log/studyData"), 1 + 1 + 5);
+    assert_int_equal(count_files("log/seriesData"), 3 * 5 + OBJECTS);
+    json_t *record = file_json("log/seriesData/1.8.0-push.json");
+    assert_int_equal(json_object_size(record), THREADS * OBJECTS / 5);
+    json_decref(record);
+}
+
 enum { WRITERS = 6, STUDIES = 12 };
 
 static void write_studies(int writer)
@@ -258,6 +306,7 @@ int main(void)
         TEST(test_file_that_is_gone),
         TEST(test_root_that_cannot_be_written),
         TEST(test_writers_at_once),
+        TEST(test_threads_keep_a_tree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
