@@ -237,6 +237,18 @@ def test_a_series_at_once(by_series, newer):
     assert by_series.said()[:2] == (0, ["already registered"]) and len(newer.posts()) == 1
 
 
+def test_a_real_swift_is_the_storage(by_series, newer, swift):
+    """What px-push put there is what CUBE finds; the key of the storage and of CUBE are all that is told."""
+    (by_series.log.parent / "services/storage.json").write_text(json.dumps({"local": swift.record}), encoding="utf-8")
+    by_series.tool("px-push", "--db", by_series.log, "--swift", "local", "--swiftServicesPACS", "ORT", "--swiftPackEachDICOM", "--xcrdir",
+                   by_series.log.parent / "data", "--parseAllFilesWithSubStr", "dcm")
+    newer.storage = set(swift.names())
+    assert len(newer.storage) == 4
+    for number in (1, 2):
+        assert by_series.said(number=number)[:2] == (0, ["registered"])
+    assert [post["ndicom"] for post in newer.posts()] == [3, 1] and (by_series.registered(1), by_series.registered(2)) == (3, 1)
+
+
 def test_one_file_stands_for_its_series(by_series, newer):
     """All that was pushed of it is counted, because CUBE counts the folder."""
     newer.storage = set(by_series.push())
