@@ -26,6 +26,7 @@ typedef struct Args {
     PxAsk ask;
     const char *temp, *log, *data, *executable, *aet, *address, *white_list;
     int64_t port, service_port, associations, pdu;
+    const char *layout;
     bool tree, debug;
     PxTemplateArgs templates;
 } Args;
@@ -35,6 +36,7 @@ static const Args defaults = {.ask = PX_ASK_DEFAULTS,
                               .aet = "CHRIS-ULTRON-AET",
                               .port = 11113,
                               .associations = 100,
+                              .layout = "templates",
                               .templates = PX_TEMPLATE_DEFAULTS};
 static const Option options[] = {
     {OPT_INT, .name = "port", .value = "PORT", .help = "where to listen", .max = 65535,
@@ -53,6 +55,9 @@ static const Option options[] = {
      .at = offsetof(Args, white_list)},
     {OPT_FLAG, .name = "tree", .help = "keep pypx's tree of JSON records in --logdir up to date",
      .at = offsetof(Args, tree)},
+    {OPT_TEXT, .name = "layout", .value = "LAYOUT",
+     .help = "legacy: the folders, .info and map files of pypx's old px-listen, in place of templates",
+     .at = offsetof(Args, layout), .choices = "templates legacy"},
     PX_TEMPLATE_OPTIONS(Args),
     {OPT_INT, .name = "servicePort", .value = "PORT",
      .help =
@@ -123,6 +128,11 @@ static void notice(void *ctx, int level, const char *logger, const char *detail)
 
 /* -- serving -- */
 
+static bool is_legacy(const Args *a)
+{
+    return !strcmp(a->layout, "legacy");
+}
+
 static bool is_loopback(const char *address)
 {
     struct in_addr four;
@@ -183,7 +193,7 @@ static int serve(Cli *cli, const Args *a, PxBase *base, const sigset_t *signals)
     Archive *archive = px_base_archive(base, &err);
     if (!archive)
         return px_fail(cli, &err);
-    PxReceived *received = px_received_new(base);
+    PxReceived *received = px_received_new(base, is_legacy(a));
     ScpSettings settings = server_settings(a, received);
     PxPoke *poke = NULL;
     ScpServer *server = scp_start(&settings, archive, &err);
@@ -220,6 +230,7 @@ static int listen_as(Cli *cli, const Args *a)
     PxBaseSettings wish = {.log_path = a->log,
                            .data_path = a->data,
                            .templates = templates,
+                           .legacy = is_legacy(a),
                            .create = true,
                            .tree = a->tree,
                            .serves = true,

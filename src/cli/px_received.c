@@ -2,6 +2,7 @@
 #include "cli/px_received.h"
 
 #include "base/log.h"
+#include "px/legacy.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -27,16 +28,18 @@ typedef struct Visit {
 
 struct PxReceived {
     PxBase *base;
+    bool legacy;
     pthread_mutex_t lock; /* guards the list */
     Visit *visits;
 };
 
-PxReceived *px_received_new(PxBase *base)
+PxReceived *px_received_new(PxBase *base, bool legacy)
 {
     PxReceived *received = calloc(1, sizeof *received);
     if (!received)
         abort();
     received->base = base;
+    received->legacy = legacy;
     pthread_mutex_init(&received->lock, NULL);
     return received;
 }
@@ -108,6 +111,8 @@ static void tell(PxReceived *received, Series *series)
     Err err;
     PxCounts counts;
     note_packed(received, series);
+    if (received->legacy && !px_legacy_end(received->base, series->uid, &err))
+        log_warning(PX_LOG_RECEIVED, "series %s: %s", series->uid, err.text);
     if (!px_base_counts(received->base, series->uid, &counts, &err)) {
         log_warning(PX_LOG_RECEIVED,
                     "series %s: %" PRIu64 " objects came; how many are here is not known: %s", series->uid,
@@ -148,6 +153,9 @@ static Series *series_of(PxReceived *received, Visit *visit, const ScpEvent *eve
     snprintf(series->uid, sizeof series->uid, "%s", event->series);
     snprintf(series->study, sizeof series->study, "%s", event->study);
     note_packed(received, series);
+    Err err;
+    if (received->legacy && !px_legacy_begin(received->base, event->instance, &err))
+        log_warning(PX_LOG_RECEIVED, "series %s: %s", series->uid, err.text);
     return series;
 }
 

@@ -13,7 +13,8 @@
 
 typedef struct PxReceived PxReceived;
 
-PxReceived *px_received_new(PxBase *base);
+/* `legacy`: with the files of px/legacy.h. */
+PxReceived *px_received_new(PxBase *base, bool legacy);
 /* When no association is open any more. */
 void px_received_free(PxReceived *received);
 /* For ScpSettings.event and .ended; ctx is the PxReceived. */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "px/legacy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -179,6 +180,11 @@ static const char *name_object(void *ctx, Arena *arena, const DcmDataset *head, 
     return px_templates_path(ctx, arena, head, err);
 }
 
+static const char *name_legacy(void *ctx, Arena *arena, const DcmDataset *head, Err *err)
+{
+    return px_legacy_path(arena, head);
+}
+
 static const PxTemplates *templates_of(PxBase *base, Err *err)
 {
     if (!base->settings.templates && !base->classic)
@@ -198,7 +204,8 @@ static Archive *open_archive(PxBase *base, Err *err)
                             .temp_path = in_folder(base, data, ".tmp_data"),
                             .quarantine_path = in_folder(base, base->settings.log_path, "quarantine"),
                             .index = &index,
-                            .layout = {.name = name_object, .ctx = (void *)(uintptr_t)templates},
+                            .layout = {.name = base->settings.legacy ? name_legacy : name_object,
+                                       .ctx = (void *)(uintptr_t)templates},
                             .duplicates = ARC_REPLACE, /* as pypx: the later copy */
                             .check_class = true,
                             .outlasts_index = base->settings.serves,

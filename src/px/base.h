@@ -24,6 +24,7 @@ typedef struct PxBaseSettings {
     const char *log_path;         /* --db, --logdir */
     const char *data_path;        /* the packed tree; NULL = "data" beside log_path */
     const PxTemplates *templates; /* names in the tree, live as long as the base; NULL = the classic ones */
+    bool legacy;                  /* names as pypx's old px-listen (px/legacy.h), in place of templates */
     bool create;                  /* false: ERR_NOT_FOUND when there is no database */
     bool tree;                    /* keep pypx's tree of JSON records below log_path up to date */
     bool serves; /* for the listener: goes on while the database is locked, heals an index that was lost */

@@ -19,6 +19,7 @@
 #include "px/document.h"
 #include "px/http_client.h"
 #include "px/push.h"
+#include "px/legacy.h"
 #include "px/query.h"
 #include "px/register.h"
 #include "px/report.h"

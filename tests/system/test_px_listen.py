@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """px-listen: objects into the packed tree, however they are called, whoever sends them, and whenever it is stopped."""
+import configparser
 import json
 import os
 import re
@@ -309,3 +310,32 @@ def test_wrong_options(tmp_path):
         assert done.returncode in (1, 2) and done.stderr, options
     assert run(listener.program, "--version").stdout == "Version: 1.2.0\n"
     assert "--white-list" in run(listener.program, "-h").stdout
+
+
+@pytest.mark.asan
+def test_legacy_layout(listener, images, tmp_path):  # L03
+    listener.options = ("--layout", "legacy")
+    listener.start()
+    send(listener, images)
+    study = f"P.1-Doe.Jane/Brain.w.o-20260102-{STUDY}"
+    folders = [f"{study}/series.{number}-no.value.provided-{STUDY}.{number}" for number in (1, 2)]
+    wait_until(lambda: f"{folders[1]}/series.info" in listener.files(), what="the series is complete")
+    assert listener.files() == sorted(
+        ["P.1-Doe.Jane/patient.info", f"{study}/study.info", *(f"{folder}/series.info" for folder in folders)] +
+        [f"{folders[series - 1]}/0000{image}-{STUDY}.{series}.{image}.dcm" for series, image in ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2))])
+    info = configparser.ConfigParser(interpolation=None)
+    info.optionxform = str
+    info.read([listener.data / "P.1-Doe.Jane/patient.info", listener.data / study / "study.info", listener.data / folders[0] / "series.info"])
+    assert info["PATIENT"]["PatientName"] == "Doe^Jane" and info["PATIENT"]["PatientSex"] == "no value provided"
+    assert info["STUDY"]["StudyInstanceUID"] == STUDY and info["SERIES"]["SeriesNumber"] == "1"
+    assert json.loads((listener.log / "patient_map/P.1.json").read_text()) == {"P 1": str(listener.data / "P.1-Doe.Jane")}
+    assert json.loads((listener.log / f"series_map/{STUDY}.2.json").read_text()) == {f"{STUDY}.2": str(listener.data / folders[1])}
+    association = Association(listener.port, calling="SLOW")
+    given = attributes(PatientID="../..", PatientName="a\n[PATIENT]", SeriesInstanceUID=f"{STUDY}.9")
+    assert association.store(SECONDARY_CAPTURE, given["SOPInstanceUID"], data_set(given)) == 0
+    folder = next((listener.data / name).parent for name in listener.files() if f"{STUDY}.9/" in name)
+    wait_until(lambda: (folder / "receiving.series").exists(), what="the series is being received")
+    association.release()
+    wait_until(lambda: (folder / "series.info").exists(), what="the series is complete")
+    assert (folder.parent.parent / "patient.info").read_text().count("[PATIENT]") == 2  # the name's is within its line
+    assert folder.parent.parent.parent == listener.data
