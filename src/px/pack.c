@@ -25,6 +25,12 @@ typedef struct Packer {
     Err broken;    /* a record could not be written */
 } Packer;
 
+typedef struct Worker {
+    Packer *packer;
+    Arena *arena;    /* for one file */
+    uint8_t *blocks; /* two of them, for comparing */
+} Worker;
+
 /* -- is the copy what the source is? -- */
 
 /* The last `n` bytes of both. */
@@ -44,22 +50,18 @@ static bool same_tail(int a, uint64_t size_a, int b, uint64_t size_b, uint64_t n
 }
 
 /* An object that was here before may have another head; of a new one all bytes must be the same. */
-static bool compare(int source, uint64_t size, const PxPacked *packed, Err *err)
+static bool compare(const Worker *w, int source, uint64_t size, const PxPacked *packed, Err *err)
 {
     const PxObject *object = packed->object;
     struct stat st;
     int copy = open(object->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    uint8_t *blocks = malloc((size_t)2 * BLOCK);
-    if (!blocks)
-        abort();
     bool ok = (copy >= 0 && fstat(copy, &st) == 0) || err_errno(err, errno, "its copy cannot be opened");
     bool whole = packed->stored.outcome != ARC_SAME;
-    uint64_t n = ok ? (uint64_t)st.st_size - (whole ? 0 : object->data_offset) : 0;
+    uint64_t n = ok ? object->size - (whole ? 0 : object->data_offset) : 0;
     if (ok && ((uint64_t)st.st_size != object->size || n > size || (whole && n != size)))
         ok = err_set(err, ERR_MISMATCH,
                      "its copy is of another size; another program may be at work on one of them");
-    ok = ok && same_tail(source, size, copy, object->size, n, blocks, err);
-    free(blocks);
+    ok = ok && same_tail(source, size, copy, object->size, n, w->blocks, err);
     if (copy >= 0)
         close(copy);
     return ok;
@@ -95,37 +97,41 @@ static bool note_series(Packer *p, const ArcStored *stored, Err *err)
 
 /* -- one file -- */
 
-static bool is_unchanged(const char *path, const struct stat *before)
+static bool is_unchanged(const struct stat *now, const struct stat *before)
 {
-    struct stat now;
-    return lstat(path, &now) == 0 && now.st_dev == before->st_dev && now.st_ino == before->st_ino &&
-           now.st_size == before->st_size && now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
-           now.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+    return now->st_dev == before->st_dev && now->st_ino == before->st_ino &&
+           now->st_size == before->st_size && now->st_mtim.tv_sec == before->st_mtim.tv_sec &&
+           now->st_mtim.tv_nsec == before->st_mtim.tv_nsec;
 }
 
+/* Another process that packed the same file may have been quicker. */
 static bool remove_source(const PxPacked *packed, const struct stat *before, Err *err)
 {
-    struct stat copy;
+    struct stat copy, now;
     if (stat(packed->object->path, &copy) != 0 ||
         (copy.st_dev == before->st_dev && copy.st_ino == before->st_ino))
         return err_set(err, ERR_REFUSED, "it is the packed file itself; it stays");
-    if (!is_unchanged(packed->source, before))
+    if (lstat(packed->source, &now) != 0)
+        return errno == ENOENT || err_errno(err, errno, "it is packed, but cannot be deleted");
+    if (!is_unchanged(&now, before))
         return err_set(err, ERR_MISMATCH,
                        "it changed while it was packed, or is a link; it stays. Try again");
-    return unlink(packed->source) == 0 || err_errno(err, errno, "it is packed, but cannot be deleted");
+    return unlink(packed->source) == 0 || errno == ENOENT ||
+           err_errno(err, errno, "it is packed, but cannot be deleted");
 }
 
-static bool take_in(Packer *p, Arena *arena, int fd, const struct stat *before, PxPacked *packed, Err *err)
+static bool take_in(const Worker *w, int fd, const struct stat *before, PxPacked *packed, Err *err)
 {
+    Packer *p = w->packer;
     if (!S_ISREG(before->st_mode))
         return err_set(err, ERR_FORMAT, "it is no file");
     if (!arc_ingest_file_as_is(p->archive, packed->source, &packed->stored, err))
         return false;
-    PxObject *object = arena_alloc(arena, sizeof *object);
-    if (!px_base_object(p->base, arena, packed->stored.sop_instance, object, err))
+    PxObject *object = arena_alloc(w->arena, sizeof *object);
+    if (!px_base_object(p->base, w->arena, packed->stored.sop_instance, object, err))
         return false;
     packed->object = object;
-    return compare(fd, (uint64_t)before->st_size, packed, err) &&
+    return compare(w, fd, (uint64_t)before->st_size, packed, err) &&
            px_base_took(p->base, object->sop_instance, err) && note_series(p, &packed->stored, err);
 }
 
@@ -137,16 +143,16 @@ static void name_once(PxPacked *packed)
         err_wrap(&packed->err, "%s", packed->source);
 }
 
-static void pack_file(Packer *p, Arena *arena, PxPacked *packed)
+static void pack_file(const Worker *w, PxPacked *packed)
 {
     struct stat before;
     int fd = open(packed->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     packed->ok =
         (fd >= 0 && fstat(fd, &before) == 0) || err_errno(&packed->err, errno, "it cannot be opened");
-    packed->ok = packed->ok && take_in(p, arena, fd, &before, packed, &packed->err);
+    packed->ok = packed->ok && take_in(w, fd, &before, packed, &packed->err);
     if (fd >= 0)
         close(fd);
-    if (packed->ok && p->pack->cleanup)
+    if (packed->ok && w->packer->pack->cleanup)
         packed->removed = remove_source(packed, &before, &packed->err);
     if (packed->err.code)
         name_once(packed);
@@ -169,19 +175,22 @@ static void *work(void *arg)
 {
     Packer *p = arg;
     const PxPack *pack = p->pack;
-    Arena *arena = arena_new(0);
+    Worker w = {p, arena_new(0), malloc((size_t)2 * BLOCK)};
+    if (!w.blocks)
+        abort();
     for (;;) {
         size_t i = atomic_fetch_add(&p->next, 1);
         if (i >= pack->count || (pack->stop && atomic_load(pack->stop)))
             break;
         PxPacked packed = {.source = pack->sources[i]};
-        pack_file(p, arena, &packed);
+        pack_file(&w, &packed);
         count(p, &packed);
         if (pack->done)
             pack->done(pack->ctx, &packed);
-        arena_reset(arena);
+        arena_reset(w.arena);
     }
-    arena_free(arena);
+    arena_free(w.arena);
+    free(w.blocks);
     return NULL;
 }
 

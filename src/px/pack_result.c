@@ -89,7 +89,9 @@ static json_t *simple(const PxObject *object, const DcmDataset *dataset)
     json_t *all = json_object(), *described = dataset ? px_tree_study_series(dataset, object) : NULL, *tag;
     const char *keyword;
     json_object_foreach(json_object_get(described, "DICOM"), keyword, tag)
+    {
         json_object_set(all, keyword, json_object_get(tag, "value"));
+    }
     json_decref(described);
     return all;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """px-repack beside the recorded runs of pypx: the packed tree, what is left of the sources, the result document. tests/px/DIFFERENCES.md says where ours
 differs, and why."""
+import csv
 import hashlib
 import json
 import re
@@ -187,6 +188,20 @@ def test_result(base, case):
             del one["d_mapsUpdate"]["d_seriesData_process"]["update"]["image"]
     text = json.dumps(theirs).replace("_pad_5_0_SeriesNumber", "_SeriesNumber")
     assert golden.difference(json.loads(text), ours) is None
+
+
+def test_every_option_of_every_release(base):
+    shutil.copy(golden.INPUT / SPACES[0], base.incoming)
+    values = {"--xcrdir": base.incoming, "--xcrfile": SPACES[0], "--parseAllFilesWithSubStr": "dcm", "--logdir": base.folder / "log",
+              "--datadir": base.folder / "data", "--verbosity": "0"}
+    with open(golden.FOLDER / "options.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["tool"] == "px-repack" and row["option"] != "--JSONargs"]
+    assert len(rows) == 51
+    for row in rows:
+        for spelling in row["option"].split("|"):
+            words = [spelling] if row["type"] == "flag" else [spelling, values.get(row["option"].split("|")[-1]) or row["default"] or "x"]
+            done = run(as_program(base.folder, "px-repack"), *words, "--version", check=False)
+            assert done.returncode == 0 and not done.stderr, (spelling, done.stderr)
 
 
 def test_debug_logs(base):
