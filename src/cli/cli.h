@@ -42,6 +42,9 @@ extern const Command command_admin, command_manage, command_runserver, command_e
     command_storescp_sh, command_px_move, command_px_register, command_px_repack, command_px_report,
     command_px_smdb, command_px_status, command_px_push, command_px_store, command_pfstorage;
 
+/* The programs of the px tools, NULL-terminated. */
+extern const Command *const cli_px_commands[];
+
 /* The whole program. Returns the exit code. */
 int cli_main(int argc, char *const *argv);
 

@@ -174,3 +174,19 @@ void options_completion(const Command *root, const char *program, Buf *out)
     buf_printf(out, "complete -o filenames -F _gantry_%s %s %s.py ./%s ./%s.py\n", program, program, program,
                program, program);
 }
+
+void options_completion_plain(const Command *const *programs, Buf *out)
+{
+    buf_append_cstr(out, "_gantry_plain() {\n    local words\n    case \"${COMP_WORDS[0]##*/}\" in\n");
+    for (const Command *const *one = programs; *one; one++) {
+        buf_printf(out, "    %s) words=\"", (*one)->name);
+        completion_words(*one, out);
+        buf_append_cstr(out, "\" ;;\n");
+    }
+    buf_append_cstr(
+        out, "    esac\n    COMPREPLY=($(compgen -f -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\n"
+             "complete -o filenames -F _gantry_plain");
+    for (const Command *const *one = programs; *one; one++)
+        buf_printf(out, " %s", (*one)->name);
+    buf_append_cstr(out, "\n");
+}

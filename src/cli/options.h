@@ -72,6 +72,8 @@ void options_usage(const Command *command, const char *program, Buf *out);
 void options_help(const Command *command, const char *program, Buf *out);
 /* A bash completion script for `program`, whose commands hang below `root`. */
 void options_completion(const Command *root, const char *program, Buf *out);
+/* The same for several programs that have no commands; NULL-terminated. */
+void options_completion_plain(const Command *const *programs, Buf *out);
 /* One option per line, "name = value", for the command journal. */
 void options_describe(const Command *command, const void *args, Buf *out);
 

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const Command *const gantry_commands[] = {&command_admin, &command_manage, &command_serve, NULL};
+static const Command *const gantry_commands[] = {&command_admin, &command_manage, &command_serve,
+                                                 &command_completion, NULL};
 static const Option no_options[] = {{OPT_END}};
 static const Command command_gantry = {
     .name = "gantry",
@@ -155,20 +156,21 @@ static int dispatch(Cli *cli, const Command *command, int argc, char *const *arg
     return code;
 }
 
+const Command *const cli_px_commands[] = {
+    &command_pacs_qr,   &command_px_do,       &command_px_echo,  &command_px_find,
+    &command_px_listen, &command_storescp_sh, &command_px_move,  &command_px_register,
+    &command_px_report, &command_px_repack,   &command_px_smdb,  &command_px_status,
+    &command_pfstorage, &command_px_push,     &command_px_store, NULL};
+
 static const Command *command_of_name(const char *name)
 {
     if (!strcmp(name, "sphere-admin"))
         return &command_admin;
     if (!strcmp(name, "manage") || !strcmp(name, "manage.py"))
         return &command_manage;
-    static const Command *const px[] = {&command_pacs_qr,   &command_px_do,       &command_px_echo,
-                                        &command_px_find,   &command_px_listen,   &command_storescp_sh,
-                                        &command_px_move,   &command_px_register, &command_px_report,
-                                        &command_px_repack, &command_px_smdb,     &command_px_status,
-                                        &command_pfstorage, &command_px_push,     &command_px_store};
-    for (size_t i = 0; i < sizeof px / sizeof *px; i++)
-        if (!strcmp(name, px[i]->name))
-            return px[i];
+    for (const Command *const *px = cli_px_commands; *px; px++)
+        if (!strcmp(name, (*px)->name))
+            return *px;
     return &command_gantry;
 }
 

@@ -550,3 +550,6 @@ def test_completion_script_is_bash(stopped_archive):
     done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False, timeout=20)
     assert done.returncode == 0, done.stderr
     assert "-aec" in script and "runserver" in script
+    for program, word, found in (("px-find", "--PatientI", "--PatientID"), ("PACS_QR.sh", "--en", "--env"), ("/usr/bin/px-do", "--thenA", "--thenArgs")):
+        words = f'COMP_WORDS=({program} {word}); COMP_CWORD=1; _gantry_plain; echo "${{COMPREPLY[@]}}"'
+        assert subprocess.run(["bash", "-c", f"{script}\n{words}"], text=True, capture_output=True, check=True, timeout=20).stdout == f"{found}\n"
