@@ -64,6 +64,12 @@ static bool check_pacs_name(const PxPushArgs *args, PxStorageType type, Err *err
            err_set(err, ERR_USAGE, "--swiftServicesPACS is a name without /");
 }
 
+/* What the database has need not come from one folder: each object has its own name. */
+static bool from_base(const PxSourceArgs *source)
+{
+    return *source->patient || *source->study || *source->series;
+}
+
 bool px_pusher_open(Arena *arena, const PxPushArgs *args, PxBase *base, FILE *trace, PxPusher *out, Err *err)
 {
     PxMissing missing = PX_MISSING_NAME;
@@ -77,16 +83,16 @@ bool px_pusher_open(Arena *arena, const PxPushArgs *args, PxBase *base, FILE *tr
         return false;
     }
     bool named = out->service.type != PX_STORAGE_PACS;
-    out->push =
-        (PxPush){.storage = out->storage,
-                 .base = base,
-                 .service = out->shown,
-                 .names = args->pack_each || !named ? PX_PUSH_EACH : PX_PUSH_FIRST,
-                 .location = named ? arena_printf(arena, "SERVICES/PACS/%s/%%pack", args->pacs) : NULL,
-                 .templates = out->templates,
-                 .again = args->again,
-                 .parallel = (unsigned)args->storage.parallel,
-                 .trace = trace};
+    out->push = (PxPush){
+        .storage = out->storage,
+        .base = base,
+        .service = out->shown,
+        .names = args->pack_each || !named || from_base(&args->source) ? PX_PUSH_EACH : PX_PUSH_FIRST,
+        .location = named ? arena_printf(arena, "SERVICES/PACS/%s/%%pack", args->pacs) : NULL,
+        .templates = out->templates,
+        .again = args->again,
+        .parallel = (unsigned)args->storage.parallel,
+        .trace = trace};
     return true;
 }
 

@@ -46,5 +46,6 @@ bool px_then_push(Cli *cli, const PxThenArgs *then, PxPlan *plan, const json_t *
     if (!*storage->key && !*storage->ip && !*storage->folder)
         storage->key = then->swift;
     pushing->args.source.db = plan->log_path;
+    pushing->args.pack_each = true; /* what the database has need not come from one folder */
     return true;
 }

@@ -199,6 +199,7 @@ def test_push_what_was_retrieved(ours, log, tmp_path):
     stored = sorted((tmp_path / "store/SERVICES/PACS/ORT").rglob("*.dcm"))
     assert len(stored) == 5
     found = ours.find("--PatientID", "GET", "--then", "push,status", "--swift", "nfs", "--db", log, "--thenArgs", '[{"swiftServicesPACS": "ORT"}, {}]')
+    assert sorted((tmp_path / "store/SERVICES/PACS/ORT").rglob("*.dcm")) == stored
     assert [one["status"] for one in found["then"]["00-push"]["study"][0][STUDY]] == [True, True]
     assert [one["images"]["pushed"]["count"] for one in found["then"]["01-status"]["study"][0][STUDY]] == [2, 3]
     done = ours("px-find", "--PatientID", "GET", "--then", "push,report", "--swift", "nowhere", "--db", log, "--json", check=False)
