@@ -172,7 +172,7 @@ static bool gather(const json_t *args, PxPushFiles *files, Err *err)
 
 static bool do_put(const PxDirectives *d, const json_t *args, json_t **result, Err *err)
 {
-    PxPushFiles files = {.arena = arena_new(0)};
+    PxPushFiles files = {.arena = arena_new(0), .hidden = true};
     PxPushTotals totals;
     bool pack = json_object_get(args, "DICOMsubstr") != NULL,
          lists = json_object_get(args, "fileList") != NULL;

@@ -29,6 +29,7 @@ typedef struct PxPushFile {
 
 typedef struct PxPushFiles {
     Arena *arena; /* the caller's */
+    bool hidden;  /* also those whose names begin with a dot */
     const char *root;
     PxPushFile *items;
     size_t count, capacity;

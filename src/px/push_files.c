@@ -74,9 +74,10 @@ bool px_push_add_path(PxPushFiles *files, const char *path, const char *substrin
     files->root = arena_span_cstr(files->arena, span_of(path, n));
     Adding adding = {files, substring};
     const char *from = S_ISDIR(st.st_mode) ? files->root : path;
-    if (!file_walk(from, true, add_found, &adding, err))
+    if (!file_walk(from, !files->hidden, add_found, &adding, err))
         return false;
-    qsort(files->items, files->count, sizeof *files->items, by_path);
+    if (files->count)
+        qsort(files->items, files->count, sizeof *files->items, by_path);
     return true;
 }
 

@@ -131,7 +131,7 @@ static bool put_new(Lane *lane, int from, const PxParcel *parcel, PxReceipt *out
     if (!px_placed_begin(&lane->place, parcel->name, &placed, err))
         return false;
     if (lane->folder->link && link_instead(parcel->path, &placed)) {
-        if (read_all(lane, from, NULL, NULL, out->check, err))
+        if (read_all(lane, from, NULL, NULL, out->check, err) && file_sync(from, "the file", err))
             return px_placed_end(&placed, err);
         px_placed_abandon(&placed);
         return false;
@@ -249,7 +249,8 @@ static bool gather(Lane *lane, const char *prefix, Names *names, Err *err)
     names->prefix = prefix;
     if (!file_walk(from, false, add_name, names, err))
         return false;
-    qsort(names->items, names->count, sizeof *names->items, by_name);
+    if (names->count)
+        qsort(names->items, names->count, sizeof *names->items, by_name);
     return true;
 }
 

@@ -8,11 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECT_MS = 10000, ACSE_MS = 30000, DIMSE_MS = 600000 };
+enum { CONNECT_MS = 10000, ACSE_MS = 30000, DIMSE_MS = 600000, MAX_FAILURES = 2 };
 
 typedef struct Pacs {
     ScuPeer peer;
 } Pacs;
+
+typedef struct Lane {
+    ScuSender *sender;
+    unsigned
+        failures; /* objects one after the other that no association could be had for, or that broke it twice */
+} Lane;
 
 static int64_t or_else(int64_t given, int64_t otherwise)
 {
@@ -39,12 +45,18 @@ static void *pacs_open(const PxStorageSettings *settings, Err *err)
 
 static void *pacs_open_lane(void *own)
 {
-    return scu_sender_new(&((Pacs *)own)->peer);
+    Lane *lane = calloc(1, sizeof *lane);
+    if (!lane)
+        abort();
+    lane->sender = scu_sender_new(&((Pacs *)own)->peer);
+    return lane;
 }
 
-static void pacs_close_lane(void *lane)
+static void pacs_close_lane(void *own)
 {
-    scu_sender_free(lane);
+    Lane *lane = own;
+    scu_sender_free(lane->sender);
+    free(lane);
 }
 
 static ArcReader *open_parcel(void *ctx, const char *transfer_syntax, Err *err)
@@ -54,9 +66,17 @@ static ArcReader *open_parcel(void *ctx, const char *transfer_syntax, Err *err)
                                 err);
 }
 
-static bool pacs_put(void *lane, Arena *arena, const PxParcel *parcel, PxReceipt *out, bool *unreachable,
+/* No association, or it broke on the way: it may go over another one. */
+static bool is_broken(const ScuResult *result, const Err *err)
+{
+    return !result->associated && !result->answered && err->code != ERR_UNSUPPORTED &&
+           err->code != ERR_FORMAT && err->code != ERR_NOT_FOUND;
+}
+
+static bool pacs_put(void *own, Arena *arena, const PxParcel *parcel, PxReceipt *out, bool *unreachable,
                      Err *err)
 {
+    Lane *lane = own;
     if (!parcel->sop_instance || !*parcel->sop_instance)
         return err_set(err, ERR_FORMAT, "only DICOM objects can be sent to a PACS");
     ScuObject object = {.sop_class = parcel->sop_class,
@@ -66,15 +86,15 @@ static bool pacs_put(void *lane, Arena *arena, const PxParcel *parcel, PxReceipt
                         .ctx = (void *)parcel};
     ScuResult result = {0};
     Err problem = {0};
-    bool ok = scu_sender_send(lane, &object, &result, &problem);
-    /* An association that broke may be this object's fault: it has a second one. */
-    if (!ok && !result.answered && scu_sender_context(lane) && problem.code != ERR_UNSUPPORTED) {
+    bool ok = scu_sender_send(lane->sender, &object, &result, &problem);
+    if (!ok && is_broken(&result, &problem) && scu_sender_context(lane->sender)) {
+        result = (ScuResult){0};
         problem = (Err){0};
-        ok = scu_sender_send(lane, &object, &result, &problem);
+        ok = scu_sender_send(lane->sender, &object, &result, &problem);
     }
-    *unreachable = !ok && !result.associated && !result.answered && !scu_sender_context(lane) &&
-                   problem.code != ERR_UNSUPPORTED && problem.code != ERR_FORMAT &&
-                   problem.code != ERR_NOT_FOUND;
+    bool broken = !ok && is_broken(&result, &problem);
+    lane->failures = broken ? lane->failures + 1 : 0;
+    *unreachable = broken && (lane->failures >= MAX_FAILURES || !scu_sender_context(lane->sender));
     if (!ok && err)
         *err = problem;
     snprintf(out->check, sizeof out->check, "%04X", result.status);

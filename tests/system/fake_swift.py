@@ -54,7 +54,7 @@ class Store(Handler):
     def do(self, path, query, body):
         server = self.server
         if path == "/auth/v1.0":
-            self.answer(200, X_Storage_Url=f"http://127.0.0.1:{server.server_port}/v1/AUTH_chris", X_Auth_Token=f"token{server.logins}")
+            self.answer(200, X_Storage_Url=f"{server.scheme}://127.0.0.1:{server.server_port}/v1/AUTH_chris", X_Auth_Token=f"token{server.logins}")
             server.logins += 1
             return
         if self.headers.get("X-Auth-Token") in server.stale or not path.startswith("/v1/AUTH_chris/"):
@@ -127,6 +127,7 @@ class StandIn:
         self.server.daemon_threads = True
         self.server.lock = threading.RLock()
         self.server.asked, self.server.fault, self.server.logins, self.server.stale = [], None, 0, set()
+        self.server.scheme = "http"
         self.server.containers, self.server.page, self.server.wrong_etag = {"users": {}}, 10000, None
         vars(self.server).update(more)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})

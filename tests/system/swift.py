@@ -51,6 +51,7 @@ pipeline = {name}-server
 use = egg:swift#{name}
 """
 COMMON = """[DEFAULT]
+expose_info = {expose_info}
 bind_ip = 127.0.0.1
 bind_port = {port}
 workers = 0
@@ -105,8 +106,16 @@ class Swift:
             self.serve(name, [f"swift-{name}-server", self.folder / f"{name}.conf"])
 
     def configure(self, name, text):
-        head = COMMON.format(port=self.ports[name], user=getpass.getuser(), folder=self.folder)
+        head = COMMON.format(port=self.ports[name], user=getpass.getuser(), folder=self.folder, expose_info=name != "quiet")
         (self.folder / f"{name}.conf").write_text(head + text)
+
+    def quiet_proxy(self):
+        """The port of a second proxy, which does not say what it can do (/info)."""
+        self.ports["quiet"] = free_port()
+        account, user = USER.split(":")
+        self.configure("quiet", PROXY.format(account=account, user=user, key=KEY, memcached=self.ports["memcached"]))
+        self.serve("quiet", ["swift-proxy-server", self.folder / "quiet.conf"])
+        return self.ports["quiet"]
 
     def serve(self, name, command):
         self.servers.append(Server(command, self.ports[name], self.folder / f"{name}.log"))

@@ -11,7 +11,7 @@ from make_dicom import make_image
 from programs import free_port, run
 from test_rows_disk import small_disk
 
-NAMES = ("a.txt", "blank in it/b%20c.txt", "山/本.bin", "q?&=#+.txt", "deep/er/and/deeper")
+NAMES = ("a.txt", "blank in it/b%20c.txt", "山/本.bin", "q?&=#+.txt", "deep/er/and/deeper", ".hidden/.x")
 
 
 class Storage:

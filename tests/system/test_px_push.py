@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import ssl
 import stat
 import subprocess
 
@@ -182,6 +183,24 @@ def test_large_objects(base, swift, tmp_path):
     assert not swift.names() and not swift.names("users_segments")
 
 
+def test_large_objects_without_static_manifests(base, swift, tmp_path):
+    """A store that does not say what it can do gets a dynamic manifest, and its objects are deleted one by one."""
+    make_image(tmp_path / "large/1.dcm", rows=1600, columns=2200, SOPInstanceUID=f"{STUDY}.9.1", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.9")
+    base.services(local=dict(swift.record, port=swift.quiet_proxy(), segment=1 << 20))
+    result, _ = base.push("--swift", "local", EACH, "--xcrdir", tmp_path / "large")
+    name, = result["objectFileList"]
+    assert swift.read(name) == (tmp_path / "large/1.dcm").read_bytes() and swift.names()[name]["bytes"] == 0
+    assert "X-Object-Manifest" in swift.request("HEAD", f"/users/{name}")[1] and len(swift.names("users_segments")) == 4
+    _, done = base.push("--swift", "local", EACH, "--xcrdir", tmp_path / "large", "-v", "5")
+    assert done.stderr.count("is there ") == 1
+    swift.put("other/manifest", b"", X_Object_Manifest="users/SERVICES")
+    swift.put("other/more", b"x")
+    base("pfstorage", "--swift", "local", "--yes", "--do", json.dumps({"action": "rmtree", "args": {"path": "other"}}))
+    assert list(swift.names()) == [name]  # what somebody else's manifest names stays
+    base("pfstorage", "--swift", "local", "--yes", "--do", json.dumps({"action": "rmtree", "args": {"path": name}}))
+    assert not swift.names() and not swift.names("users_segments")
+
+
 @pytest.mark.asan
 def test_keystone(base, swift, images):
     keystone = StandIn(Keystone, swift=swift)
@@ -196,6 +215,32 @@ def test_keystone(base, swift, images):
             assert done.returncode == 1 and says in done.stderr and says in result["error"] and "se:cret" not in done.stderr + done.stdout
     finally:
         keystone.stop()
+
+
+def test_over_tls(base, fake, images, tmp_path):
+    """The server must be vouched for, and its store must not be less private than its login."""
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+        "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    fake.server.socket = context.wrap_socket(fake.server.socket, server_side=True)
+    record = {"url": f"https://127.0.0.1:{fake.port}/auth/v1.0", "login": "chris:chris1234"}
+    base.services(local=dict(record, ca=str(tmp_path / "cert.pem")), strange=record)
+    _, done = base.push("--swift", "local", EACH, "--xcrdir", images, check=False)
+    assert done.returncode == 1 and "encrypted" in done.stderr and fake.count("PUT") == 0
+    fake.server.scheme = "https"
+    _, done = base.push("--swift", "strange", EACH, "--xcrdir", images, "--tries", "1", check=False)
+    assert done.returncode == 1 and "ertificate" in done.stderr
+    result, _ = base.push("--swift", "local", EACH, "--xcrdir", images)
+    assert result["status"] is True and len(fake.containers["users"]) == 4
+
+
+def test_no_proxy_to_this_machine(base, fake, images):
+    away = {"http_proxy": f"http://127.0.0.1:{free_port()}", "all_proxy": f"http://127.0.0.1:{free_port()}"}
+    assert base.push(*fake.options, EACH, "--xcrdir", images, env=away)[0]["status"] is True
+    _, done = base.push("--swiftIP", "store.invalid", "--swiftPort", "80", "--swiftLogin", "a:b", "--tries", "1", EACH, "--xcrdir", images, env=away,
+                        check=False)
+    assert done.returncode == 1 and "onnect" in done.stderr
 
 
 # -- Swift that fails --
