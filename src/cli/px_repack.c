@@ -5,8 +5,8 @@
 
 #include "cli/px.h"
 #include "cli/px_repack_told.h"
+#include "cli/px_templates.h"
 #include "cli/stopping.h"
-#include "px/template.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 typedef struct Args {
     PxAsk ask;
     const char *json_args, *dir, *file, *path, *substrings, *log, *data;
-    const char *set, *missing, *root, *study, *series, *image, *image_alias;
+    PxTemplateArgs templates;
     int64_t jobs;
     bool cleanup, debug, tree, lines;
 } Args;
@@ -30,7 +30,7 @@ static const Args defaults = {.ask = PX_ASK_DEFAULTS,
                               .substrings = "",
                               .log = "/tmp/log",
                               .data = "",
-                              .set = "classic"};
+                              .templates = PX_TEMPLATE_DEFAULTS};
 static const Option options[] = {
     {OPT_TEXT, .name = "JSONargs", .value = "JSON",
      .help = "all options as one JSON object, instead of the others", .at = offsetof(Args, json_args)},
@@ -47,23 +47,7 @@ static const Option options[] = {
      .at = offsetof(Args, log)},
     {OPT_TEXT, .brief = "d", .name = "datadir", .value = "PATH",
      .help = "the packed tree; without it, the folder data beside --logdir", .at = offsetof(Args, data)},
-    {OPT_TEXT, .name = "template-set", .value = "SET",
-     .help = "templates of names: px-repack to 3.11, px-push, px-repack 3.12, oxidicom",
-     .at = offsetof(Args, set), .choices = "classic push newest oxidicom"},
-    {OPT_TEXT, .name = "rootDirTemplate", .value = "TEMPLATE", .help = "instead of that of the set",
-     .at = offsetof(Args, root)},
-    {OPT_TEXT, .name = "studyDirTemplate", .value = "TEMPLATE", .help = "the same for studies",
-     .at = offsetof(Args, study)},
-    {OPT_TEXT, .name = "seriesDirTemplate", .value = "TEMPLATE", .help = "the same for series",
-     .at = offsetof(Args, series)},
-    {OPT_TEXT, .name = "imageTemplate", .value = "TEMPLATE", .help = "the same for files",
-     .at = offsetof(Args, image)},
-    {OPT_TEXT, .name = "imageFileTemplate", .value = "TEMPLATE", .help = "another name of --imageTemplate",
-     .at = offsetof(Args, image_alias)},
-    {OPT_TEXT, .name = "missing", .value = "POLICY",
-     .help = "what stands for an attribute that the object lacks: the template's text, the bare keyword, a "
-             "hash, or the file is not packed (name; for oxidicom bare)",
-     .at = offsetof(Args, missing), .choices = "name bare hash reject"},
+    PX_TEMPLATE_OPTIONS(Args),
     {OPT_FLAG, .name = "cleanup", .help = "delete each file once its copy is durable and was compared",
      .at = offsetof(Args, cleanup)},
     {OPT_INT, .name = "jobs", .value = "N",
@@ -151,20 +135,6 @@ static bool find_sources(const Args *a, Arena *arena, Sources *out, Err *err)
 
 /* -- what is done -- */
 
-static PxTemplates *templates_of(const Args *a, Err *err)
-{
-    PxTemplateTexts texts = *px_templates_named(a->set);
-    const char *image = a->image ? a->image : a->image_alias;
-    texts.root = a->root ? a->root : texts.root;
-    texts.study = a->study ? a->study : texts.study;
-    texts.series = a->series ? a->series : texts.series;
-    texts.image = image ? image : texts.image;
-    PxMissing missing = strcmp(a->set, "oxidicom") ? PX_MISSING_NAME : PX_MISSING_BARE;
-    if (a->missing)
-        px_missing_named(a->missing, &missing);
-    return px_templates_parse(&texts, missing, err);
-}
-
 static void notice(void *cli, int level, const char *logger, const char *detail)
 {
     if (level >= LOG_WARNING)
@@ -198,7 +168,7 @@ static bool pack(Cli *cli, const Args *a, PxBase *base, const Sources *sources, 
 static bool repack(Cli *cli, const Args *a, PxPackCounts *counts, Err *err)
 {
     Sources sources = {0};
-    PxTemplates *templates = templates_of(a, err);
+    PxTemplates *templates = px_templates_given(&a->templates, err);
     PxBaseSettings settings = {.log_path = a->log,
                                .data_path = *a->data ? a->data : NULL,
                                .templates = templates,
