@@ -21,9 +21,7 @@ void annotation_note_write(const IdxAnnotation *row, Buf *out)
     json_member_int(&w, "filesize", (int64_t)row->size);
     json_key(&w, "sha256");
     char digest[2 * sizeof row->sha256 + 1];
-    for (size_t i = 0; i < sizeof row->sha256; i++)
-        snprintf(digest + 2 * i, 3, "%02x", row->sha256[i]);
-    json_cstr(&w, digest);
+    json_cstr(&w, span_hex(span_of(row->sha256, sizeof row->sha256), digest));
     json_member_int(&w, "begin_us", row->begin_us);
     json_member_int(&w, "end_us", row->end_us);
     json_end_object(&w);

@@ -326,6 +326,26 @@ static bool read_encapsulated(const ArcFrames *f, uint32_t number, Buf *out, Err
     return ok;
 }
 
+bool arc_frame_place(const ArcFrames *f, uint32_t number, uint64_t *offset, uint64_t *length)
+{
+    if (number == 0 || number > f->format.frames || strcmp(f->reading, f->file.transfer_syntax) != 0)
+        return false;
+    if (f->encapsulated) {
+        uint32_t first = f->first[number - 1];
+        if (f->first[number] - first != 1)
+            return false;
+        *offset = f->file.data_offset + f->fragments.list[first].offset;
+        *length = f->fragments.list[first].length;
+        return true;
+    }
+    uint64_t bits = native_bits(&f->format), from = bits * (number - 1);
+    if (bits == 0 || bits % 8 || (from + bits) / 8 > f->length)
+        return false;
+    *offset = f->file.data_offset + f->offset + from / 8;
+    *length = bits / 8;
+    return true;
+}
+
 bool arc_frame_read(const ArcFrames *f, uint32_t number, Buf *out, Err *err)
 {
     if (number == 0 || number > f->format.frames)

@@ -31,6 +31,8 @@ bool arc_frames_decodable(const ArcFrames *frames);
 bool arc_frames_are_video(const ArcFrames *frames);
 /* Where encapsulated pixel data lies in the data set, in order; 0 of them when it is native. */
 const PixFragment *arc_frames_fragments(const ArcFrames *frames, size_t *count);
+/* Where in the object's file a frame lies, when arc_frame_read yields just those bytes. False when it does not lie there in one piece, or there is no such frame. */
+bool arc_frame_place(const ArcFrames *frames, uint32_t number, uint64_t *offset, uint64_t *length);
 /* Appends one frame as it is stored. ERR_NOT_FOUND when there is no such frame. */
 bool arc_frame_read(const ArcFrames *frames, uint32_t number, Buf *out, Err *err);
 /* Appends one frame decoded to native samples; *format (may be NULL) is what they are then (pix_decode). */

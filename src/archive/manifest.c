@@ -35,8 +35,7 @@ bool manifest_write_head(FILE *to, const ManifestHead *head, Err *err)
 bool manifest_write(FILE *to, const ManifestEntry *entry, Err *err)
 {
     char digest[65];
-    for (size_t i = 0; i < sizeof entry->sha256; i++)
-        snprintf(digest + 2 * i, 3, "%02x", entry->sha256[i]);
+    span_hex(span_of(entry->sha256, sizeof entry->sha256), digest);
     Buf line;
     buf_init(&line, 0);
     JsonWriter w = json_writer(&line);

@@ -150,14 +150,16 @@ Span arena_span(Arena *arena, Span s)
 
 char *arena_printf(Arena *arena, const char *format, ...)
 {
+    char brief[256];
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(brief, sizeof brief, format, args);
     va_end(args);
     char *text = arena_alloc(arena, (size_t)(n < 0 ? 0 : n) + 1);
+    if (n < (int)sizeof brief)
+        return n > 0 ? memcpy(text, brief, (size_t)n) : text;
     va_start(args, format);
-    if (n > 0)
-        vsnprintf(text, (size_t)n + 1, format, args);
+    vsnprintf(text, (size_t)n + 1, format, args);
     va_end(args);
     return text;
 }

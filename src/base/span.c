@@ -92,6 +92,17 @@ bool span_to_double(Span s, double *out)
     return true;
 }
 
+char *span_hex(Span s, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < s.n; i++) {
+        out[2 * i] = digits[s.p[i] >> 4];
+        out[2 * i + 1] = digits[s.p[i] & 15];
+    }
+    out[2 * s.n] = 0;
+    return out;
+}
+
 bool span_copy(Span s, char *out, size_t size)
 {
     size_t n = s.n < size ? s.n : size - 1;

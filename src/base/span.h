@@ -85,6 +85,9 @@ bool span_to_double(Span s, double *out);
 size_t span_utf8_length(Span s);
 bool span_is_utf8(Span s);
 
+/* Two lower-case hexadecimal digits for each byte, and a NUL: 2 n + 1 characters. Returns `out`. */
+char *span_hex(Span s, char *out);
+
 /* Copies into a C string of `size` bytes, truncating; always terminated. Returns false if it did not fit. */
 bool span_copy(Span s, char *out, size_t size);
 

@@ -157,10 +157,7 @@ bool web_annotation_commit(HttpExchange *x, ArcAnnotationPut *put, const IdxAnno
 
 static const char *hex(Arena *arena, const uint8_t digest[32])
 {
-    char *out = arena_alloc(arena, 65);
-    for (int i = 0; i < 32; i++)
-        snprintf(out + (size_t)(2 * i), 3, "%02x", digest[i]);
-    return out;
+    return span_hex(span_of(digest, 32), arena_alloc(arena, 65));
 }
 
 void web_annotation_members(HttpExchange *x, JsonWriter *w, const IdxAnnotation *a)

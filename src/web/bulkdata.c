@@ -125,6 +125,9 @@ static void answer_value(HttpExchange *x, const WebService *service, const Value
     if (chosen == AS_BYTES && as_stored)
         web_answer_bytes(x, value->file, offers[AS_BYTES].type, value->file->data_offset + value->offset,
                          value->length);
+    else if (as_stored)
+        web_answer_part(x, value->file, &offers[AS_PARTS], "Content-Type: application/octet-stream\r\n",
+                        value->file->data_offset + value->offset, value->length);
     else
         answer_slice(x, service->web->archive, value, chosen == AS_PARTS);
 }

@@ -4,8 +4,6 @@
 #include "archive/object.h"
 #include "web/multipart.h"
 
-#include <stdio.h>
-
 bool web_choose(HttpExchange *x, const WebOffer *offers, size_t count, WebAccept *accept, int *chosen,
                 const WebMedia **media)
 {
@@ -50,11 +48,30 @@ void web_answer_bytes(HttpExchange *x, const IdxFile *file, const char *media, u
         http_answer_file(x, 200, media, fd, offset, length);
 }
 
+void web_answer_part(HttpExchange *x, const IdxFile *file, const WebOffer *offer, const char *headers,
+                     uint64_t offset, uint64_t length)
+{
+    Err err = {0};
+    char boundary[MULTIPART_BOUNDARY_SIZE];
+    int fd = arc_object_open(file, &err);
+    if (fd < 0) {
+        http_problem(x, &err);
+        return;
+    }
+    Buf head, tail;
+    buf_init(&head, 0);
+    buf_init(&tail, 0);
+    multipart_make_boundary(boundary);
+    multipart_write_head(&head, boundary, true, headers);
+    multipart_write_close(&tail, boundary);
+    http_answer_file_between(x, 200, web_media(x, offer, boundary), buf_span(&head), fd, offset, length,
+                             buf_span(&tail));
+    buf_free(&head);
+    buf_free(&tail);
+}
+
 const char *web_content_tag(HttpExchange *x, const IdxFile *file)
 {
-    const uint8_t *p = file->content;
-    char *text = arena_alloc(http_arena(x), 2 * sizeof file->content + 1);
-    for (size_t i = 0; i < sizeof file->content; i++)
-        snprintf(text + 2 * i, 3, "%02x", p[i]);
-    return text;
+    Span content = span_of(file->content, sizeof file->content);
+    return span_hex(content, arena_alloc(http_arena(x), 2 * content.n + 1));
 }

@@ -52,6 +52,10 @@ bool web_choose_of(HttpExchange *x, const char *types, const WebOffer *offers, s
 void web_answer_bytes(HttpExchange *x, const IdxFile *file, const char *media, uint64_t offset,
                       uint64_t length);
 
+/* The same as the only part of a multipart body; `headers` are those of the part. */
+void web_answer_part(HttpExchange *x, const IdxFile *file, const WebOffer *offer, const char *headers,
+                     uint64_t offset, uint64_t length);
+
 /* For entity tags and keys: the content of the object in hexadecimal digits. In the exchange's arena. */
 const char *web_content_tag(HttpExchange *x, const IdxFile *file);
 

@@ -162,6 +162,17 @@ static bool all_there(HttpExchange *x, const ArcFrames *frames, const uint32_t *
     return true;
 }
 
+static const char *part_headers(HttpExchange *x, const Choice *choice)
+{
+    return arena_printf(http_arena(x), "Content-Type: %s; transfer-syntax=%s\r\n", choice->offer.type,
+                        choice->syntax);
+}
+
+static const char *single_media(HttpExchange *x, const Choice *choice)
+{
+    return arena_printf(http_arena(x), "%s; transfer-syntax=%s", choice->offer.type, choice->syntax);
+}
+
 static void answer(HttpExchange *x, Film *film, const Choice *choice)
 {
     Err err = {0};
@@ -172,8 +183,21 @@ static void answer(HttpExchange *x, Film *film, const Choice *choice)
     }
     web_stream_answer(stream, x, 200,
                       choice->offer.multipart ? web_media(x, &choice->offer, film->boundary)
-                                              : arena_printf(http_arena(x), "%s; transfer-syntax=%s",
-                                                             choice->offer.type, choice->syntax));
+                                              : single_media(x, choice));
+}
+
+/* One frame that lies in the file as it is wanted needs no memory. False when it does not. */
+static bool answer_stretch(HttpExchange *x, const IdxFile *file, const ArcFrames *frames, uint32_t number,
+                           bool one, const Choice *choice)
+{
+    uint64_t offset, length;
+    if (!one || choice->decode || !arc_frame_place(frames, number, &offset, &length))
+        return false;
+    if (choice->offer.multipart)
+        web_answer_part(x, file, &choice->offer, part_headers(x, choice), offset, length);
+    else
+        web_answer_bytes(x, file, single_media(x, choice), offset, length);
+    return true;
 }
 
 void web_answer_frames(HttpExchange *x, const WebService *service, const IdxFile *file,
@@ -205,6 +229,10 @@ void web_answer_frames(HttpExchange *x, const WebService *service, const IdxFile
         arc_frames_release(cache, frames);
         return;
     }
+    if (answer_stretch(x, file, frames, count ? numbers[0] : 1, (count ? count : all) == 1, &choice)) {
+        arc_frames_release(cache, frames);
+        return;
+    }
     Film *film = calloc(1, sizeof *film);
     if (!film)
         abort();
@@ -214,8 +242,7 @@ void web_answer_frames(HttpExchange *x, const WebService *service, const IdxFile
                    .count = count ? count : all,
                    .decode = choice.decode,
                    .parts = choice.offer.multipart};
-    film->headers = arena_printf(http_arena(x), "Content-Type: %s; transfer-syntax=%s\r\n", choice.offer.type,
-                                 choice.syntax);
+    film->headers = part_headers(x, &choice);
     multipart_make_boundary(film->boundary);
     answer(x, film, &choice);
 }

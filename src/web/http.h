@@ -90,6 +90,9 @@ void http_answer_source(HttpExchange *x, unsigned status, const char *media, con
 /* `length` bytes of a file from `offset` on; the descriptor is taken over. Ranges are honoured. */
 void http_answer_file(HttpExchange *x, unsigned status, const char *media, int fd, uint64_t offset,
                       uint64_t length);
+/* The same between two texts, which are copied: the only part of a multipart body. Ranges are not cut out of it. */
+void http_answer_file_between(HttpExchange *x, unsigned status, const char *media, Span before, int fd,
+                              uint64_t offset, uint64_t length, Span after);
 /* A problem document: the status of err->http (or by its code), its text as "detail". Text of ERR_INTERNAL and ERR_IO goes to the log only. */
 void http_problem(HttpExchange *x, const Err *err);
 /* The same in one call. */

@@ -142,6 +142,18 @@ void http_answer_file(HttpExchange *x, unsigned status, const char *media, int f
     x->answer.length = (int64_t)length;
 }
 
+void http_answer_file_between(HttpExchange *x, unsigned status, const char *media, Span before, int fd,
+                              uint64_t offset, uint64_t length, Span after)
+{
+    if (http_answered(x)) {
+        close(fd);
+        return;
+    }
+    http_answer_file(x, status, media, fd, offset, length);
+    x->answer.before = arena_span(x->arena, before);
+    x->answer.after = arena_span(x->arena, after);
+}
+
 /* -- problems -- */
 
 static const char *title_of(unsigned status)

@@ -159,10 +159,14 @@ static void no_route(HttpExchange *x, const char *allow)
 /* Finds the route; false when the exchange is answered already. */
 static bool find_route(HttpExchange *x)
 {
+    bool preflight = http_cors_is_preflight(x);
+    x->entry = router_find(x->server->router, x->method, &x->url, NULL);
+    if (x->entry && !preflight)
+        return true;
     Buf allow;
     buf_init(&allow, 0);
-    x->entry = router_find(x->server->router, x->method, &x->url, &allow);
-    if (http_cors_is_preflight(x) && allow.n)
+    router_find(x->server->router, x->method, &x->url, &allow);
+    if (preflight && allow.n)
         http_cors_preflight(x, buf_cstr(&allow));
     else if (!x->entry)
         no_route(x, buf_cstr(&allow));

@@ -89,7 +89,8 @@ typedef struct Answer {
     Buf buf;
     HttpSource source;
     int64_t length;
-    int fd; /* -1 = none, or handed over */
+    int fd;             /* -1 = none, or handed over */
+    Span before, after; /* text around the file, in the arena */
     uint64_t offset;
 } Answer;
 

@@ -48,25 +48,35 @@ static ssize_t read_body(const Answer *a, uint64_t from, uint8_t *p, size_t n, E
     return got > 0 ? got : -1;
 }
 
-static ssize_t stretches_read(void *ctx, uint8_t *p, size_t n, Err *err)
+static ssize_t stretch_read(const Stretches *s, uint8_t *p, size_t n, Err *err)
 {
-    Stretches *s = ctx;
-    while (s->at < s->count && s->done == s->list[s->at].length) {
-        s->at++;
-        s->done = 0;
-    }
-    if (s->at == s->count)
-        return 0;
     const Stretch *one = &s->list[s->at];
     uint64_t left = one->length - s->done;
     n = n < left ? n : (size_t)left;
-    ssize_t got = (ssize_t)n;
-    if (one->text.p)
-        memcpy(p, one->text.p + s->done, n);
-    else
-        got = read_body(s->answer, one->from + s->done, p, n, err);
-    s->done += got > 0 ? (uint64_t)got : 0;
-    return got;
+    if (!one->text.p)
+        return read_body(s->answer, one->from + s->done, p, n, err);
+    memcpy(p, one->text.p + s->done, n);
+    return (ssize_t)n;
+}
+
+/* As much as fits, so that a head and what follows it leave together. */
+static ssize_t stretches_read(void *ctx, uint8_t *p, size_t n, Err *err)
+{
+    Stretches *s = ctx;
+    size_t filled = 0;
+    while (s->at < s->count && filled < n) {
+        if (s->done == s->list[s->at].length) {
+            s->at++;
+            s->done = 0;
+            continue;
+        }
+        ssize_t got = stretch_read(s, p + filled, n - filled, err);
+        if (got < 0)
+            return -1;
+        s->done += (uint64_t)got;
+        filled += (size_t)got;
+    }
+    return (ssize_t)filled;
 }
 
 static Stretches *stretches_new(HttpExchange *x, size_t max)
@@ -76,20 +86,30 @@ static Stretches *stretches_new(HttpExchange *x, size_t max)
     return s;
 }
 
+static void add_span(Stretches *s, Span text)
+{
+    if (text.n)
+        s->list[s->count++] = (Stretch){.text = text, .length = text.n};
+}
+
 static void add_text(HttpExchange *x, Stretches *s, Buf *text)
 {
-    s->list[s->count++] = (Stretch){.text = arena_span(x->arena, buf_span(text)), .length = text->n};
+    add_span(s, arena_span(x->arena, buf_span(text)));
     buf_clear(text);
 }
 
-/* Memory and files as one stretch, so that what comes next sees sources only. */
+/* Memory and files as stretches, so that what comes next sees sources only. */
 static void become_source(HttpExchange *x, Stretches *s)
 {
+    Answer *a = &x->answer;
     if (!s) {
-        s = stretches_new(x, 1);
-        s->list[s->count++] = (Stretch){.length = (uint64_t)x->answer.length};
+        s = stretches_new(x, 3);
+        add_span(s, a->before);
+        s->list[s->count++] = (Stretch){.length = (uint64_t)a->length};
+        add_span(s, a->after);
+        a->length += (int64_t)(a->before.n + a->after.n);
     }
-    x->answer.source = (HttpSource){stretches_read, NULL, s};
+    a->source = (HttpSource){stretches_read, NULL, s};
 }
 
 /* -- ranges -- */
@@ -97,7 +117,8 @@ static void become_source(HttpExchange *x, Stretches *s)
 /* The whole length of a body that ranges can be cut out of; -1 for others. */
 static int64_t seekable_length(const Answer *a)
 {
-    if (a->status != 200 || a->kind == ANSWER_SOURCE || (a->kind == ANSWER_MEMORY && gzip_suits(a->media)))
+    if (a->status != 200 || a->kind == ANSWER_SOURCE || a->before.n || a->after.n ||
+        (a->kind == ANSWER_MEMORY && gzip_suits(a->media)))
         return -1;
     return a->kind == ANSWER_MEMORY ? (int64_t)a->body.n : a->length;
 }
@@ -287,7 +308,7 @@ enum MHD_Result http_send(HttpExchange *x)
         a->length = (int64_t)a->body.n;
     apply_ranges(x);
     bool compressed = apply_gzip(x);
-    bool by_blocks = x->server->settings.tls_certificate || a->length > SENDFILE_MAX;
+    bool by_blocks = x->server->settings.tls_certificate || a->length > SENDFILE_MAX || a->before.n > 0;
     if (a->kind == ANSWER_FILE && by_blocks && !a->source.read)
         become_source(x, NULL);
     add_validators(x, compressed);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "web/multipart.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 void multipart_make_boundary(char out[MULTIPART_BOUNDARY_SIZE])
@@ -10,9 +10,8 @@ void multipart_make_boundary(char out[MULTIPART_BOUNDARY_SIZE])
     uint8_t random[16];
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
         abort();
-    size_t n = (size_t)snprintf(out, MULTIPART_BOUNDARY_SIZE, "gantry-");
-    for (size_t i = 0; i < sizeof random; i++)
-        n += (size_t)snprintf(out + n, MULTIPART_BOUNDARY_SIZE - n, "%02x", random[i]);
+    memcpy(out, "gantry-", 7);
+    span_hex(span_of(random, sizeof random), out + 7);
 }
 
 void multipart_write_head(Buf *out, const char *boundary, bool first, const char *headers)

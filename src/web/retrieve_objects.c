@@ -52,6 +52,12 @@ static void zip_name(char out[256], const IdxFile *file)
             *p = '_';
 }
 
+static const char *part_headers(char out[256], const char *syntax)
+{
+    snprintf(out, 256, "Content-Type: application/dicom;transfer-syntax=%s\r\n", syntax);
+    return out;
+}
+
 static bool begin_object(Delivery *d, const IdxFile *file, const char *syntax, Err *err)
 {
     char text[256];
@@ -63,9 +69,8 @@ static bool begin_object(Delivery *d, const IdxFile *file, const char *syntax, E
         zip_name(text, file);
         return zip_begin(d->zip, text, file->end_us / 1000000, err);
     }
-    snprintf(text, sizeof text, "Content-Type: application/dicom;transfer-syntax=%s\r\n", syntax);
     if (d->form == AS_PARTS)
-        multipart_write_head(&d->out, d->boundary, first, text);
+        multipart_write_head(&d->out, d->boundary, first, part_headers(text, syntax));
     return true;
 }
 
@@ -201,6 +206,26 @@ static bool begin(Delivery *d, const IdxSelection *selection, unsigned *status, 
     return next_object(d, err);
 }
 
+/* One instance that is wanted as it is stored is its file: one look at the index, and a body whose length is known. False when it is not. */
+static bool answer_stored(HttpExchange *x, const WebService *service, const IdxSelection *selection,
+                          const WebAccept *accept, Form form)
+{
+    IdxFile file;
+    char text[256];
+    if (form == AS_ZIP || arc_index_is_away(service->web->archive, NULL) ||
+        !idx_instance(arc_index(service->web->archive), http_arena(x), selection->instances[0], &file, NULL))
+        return false;
+    const char *syntax = web_wanted_syntax(accept, &offers[form], file.transfer_syntax);
+    if (!syntax || strcmp(syntax, file.transfer_syntax) != 0 || file.data_offset == 0 ||
+        strcmp(file.study, selection->studies[0]) != 0 || strcmp(file.series, selection->series[0]) != 0)
+        return false;
+    if (form == AS_FILE)
+        web_answer_bytes(x, &file, offers[AS_FILE].type, 0, file.size);
+    else
+        web_answer_part(x, &file, &offers[AS_PARTS], part_headers(text, syntax), 0, file.size);
+    return true;
+}
+
 static void retrieve(HttpExchange *x, void *ctx)
 {
     const WebService *service = ctx;
@@ -210,6 +235,8 @@ static void retrieve(HttpExchange *x, void *ctx)
     /* a single file is an offer for a single instance only */
     size_t count = http_part(x, "instance") ? 3 : 2;
     if (!web_select_path(x, &selection) || !web_choose(x, offers, count, accept, &chosen, NULL))
+        return;
+    if (http_part(x, "instance") && answer_stored(x, service, &selection, accept, (Form)chosen))
         return;
     Delivery *d = calloc(1, sizeof *d);
     if (!d)

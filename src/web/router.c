@@ -9,6 +9,13 @@
 /* Pieces that count when two patterns fit: two bits each. */
 enum { PIECES_MAX = 30 };
 
+/* One part of a pattern: a literal, {name} or {name+}. */
+typedef enum PieceKind { PIECE_REST, PIECE_NAMED, PIECE_LITERAL } PieceKind;
+struct RouterPiece {
+    PieceKind kind;
+    const char *text; /* without braces and plus */
+};
+
 struct Router {
     Arena *arena;
     RouterEntry *entries;
@@ -33,6 +40,36 @@ void router_free(Router *router)
     free(router);
 }
 
+static RouterPiece piece_of(Arena *arena, Span s)
+{
+    if (s.n <= 2 || s.p[0] != '{' || s.p[s.n - 1] != '}')
+        return (RouterPiece){PIECE_LITERAL, arena_span_cstr(arena, s)};
+    bool rest = s.p[s.n - 2] == '+';
+    return (RouterPiece){rest ? PIECE_REST : PIECE_NAMED,
+                         arena_span_cstr(arena, span_sub(s, 1, s.n - 2 - rest))};
+}
+
+static RouterEntry make_entry(Arena *arena, const char *prefix, const HttpRoute *route, void *ctx)
+{
+    const char *pattern = arena_printf(arena, "%s%s", prefix, route->pattern);
+    Span left = span_cstr(pattern), part;
+    if (span_starts(left, SPAN("/")))
+        left = span_sub(left, 1, SIZE_MAX);
+    if (span_ends(left, SPAN("/")))
+        left.n--;
+    bool more = left.n > 0;
+    size_t count = 0;
+    RouterPiece *pieces = arena_alloc(arena, (left.n + 1) * sizeof *pieces);
+    while (span_split(&left, '/', &part, &more))
+        pieces[count++] = piece_of(arena, part);
+    return (RouterEntry){.route = route,
+                         .prefix = prefix,
+                         .ctx = ctx,
+                         .pattern = pattern,
+                         .pieces = pieces,
+                         .piece_count = count};
+}
+
 void router_add(Router *router, const char *prefix, const HttpRoute *routes, size_t count, void *ctx)
 {
     if (router->count + count > router->capacity) {
@@ -43,11 +80,7 @@ void router_add(Router *router, const char *prefix, const HttpRoute *routes, siz
     }
     const char *own = arena_strdup(router->arena, prefix);
     for (size_t i = 0; i < count; i++)
-        router->entries[router->count++] =
-            (RouterEntry){.route = &routes[i],
-                          .prefix = own,
-                          .ctx = ctx,
-                          .pattern = arena_printf(router->arena, "%s%s", own, routes[i].pattern)};
+        router->entries[router->count++] = make_entry(router->arena, own, &routes[i], ctx);
 }
 
 size_t router_count(const Router *router)
@@ -60,60 +93,19 @@ const RouterEntry *router_entry(const Router *router, size_t i)
     return &router->entries[i];
 }
 
-/* One part of a pattern: a literal, {name} or {name+}. */
-typedef struct Piece {
-    Span text; /* without braces and plus */
-    bool named, rest;
-} Piece;
-
-typedef struct Pieces {
-    Span left;
-    bool more;
-} Pieces;
-
-static Pieces pieces_of(const RouterEntry *entry)
-{
-    Span s = span_cstr(entry->pattern);
-    if (span_starts(s, SPAN("/")))
-        s = span_sub(s, 1, SIZE_MAX);
-    if (span_ends(s, SPAN("/")))
-        s.n--;
-    return (Pieces){s, s.n > 0};
-}
-
-static bool next_piece(Pieces *pieces, Piece *out)
-{
-    Span s;
-    if (!span_split(&pieces->left, '/', &s, &pieces->more))
-        return false;
-    *out = (Piece){.text = s, .named = s.n > 2 && s.p[0] == '{' && s.p[s.n - 1] == '}'};
-    if (out->named) {
-        out->text = span_sub(s, 1, s.n - 2);
-        out->rest = out->text.p[out->text.n - 1] == '+';
-        out->text.n -= out->rest;
-    }
-    return true;
-}
-
 /* 0: the pattern is not this path's. Otherwise greater the more literal parts it has on the left. */
 static uint64_t literalness(const RouterEntry *entry, const Url *url)
 {
-    enum { REST, NAMED, LITERAL };
-    Pieces pieces = pieces_of(entry);
-    Piece piece;
     uint64_t weight = 1;
-    size_t i = 0;
-    for (; next_piece(&pieces, &piece); i++) {
-        if (i == url->part_count)
+    for (size_t i = 0; i < entry->piece_count; i++) {
+        const RouterPiece *piece = &entry->pieces[i];
+        if (i == url->part_count || (piece->kind == PIECE_LITERAL && strcmp(piece->text, url->parts[i]) != 0))
             return 0;
-        if (!piece.named && !span_eq_cstr(piece.text, url->parts[i]))
-            return 0;
-        uint64_t kind = piece.rest ? REST : piece.named ? NAMED : LITERAL;
-        weight |= i < PIECES_MAX ? kind << 2 * (PIECES_MAX - i) : 0;
-        if (piece.rest)
+        weight |= i < PIECES_MAX ? (uint64_t)piece->kind << 2 * (PIECES_MAX - i) : 0;
+        if (piece->kind == PIECE_REST)
             return weight;
     }
-    return i == url->part_count ? weight : 0;
+    return entry->piece_count == url->part_count ? weight : 0;
 }
 
 static bool method_is(const RouterEntry *entry, const char *method)
@@ -162,13 +154,12 @@ const RouterEntry *router_find(const Router *router, const char *method, const U
 
 const char *router_part(const RouterEntry *entry, const Url *url, const char *name, Arena *arena)
 {
-    Pieces pieces = pieces_of(entry);
-    Piece piece;
-    for (size_t i = 0; i < url->part_count && next_piece(&pieces, &piece); i++) {
-        if (!piece.named || !span_eq_cstr(piece.text, name))
+    for (size_t i = 0; i < url->part_count && i < entry->piece_count; i++) {
+        const RouterPiece *piece = &entry->pieces[i];
+        if (piece->kind == PIECE_LITERAL || strcmp(piece->text, name) != 0)
             continue;
         const char *text = url->parts[i];
-        for (size_t k = i + 1; piece.rest && k < url->part_count; k++)
+        for (size_t k = i + 1; piece->kind == PIECE_REST && k < url->part_count; k++)
             text = arena_printf(arena, "%s/%s", text, url->parts[k]);
         return text;
     }

@@ -9,11 +9,15 @@
 
 typedef struct Router Router;
 
+typedef struct RouterPiece RouterPiece;
+
 typedef struct RouterEntry {
     const HttpRoute *route;
     const char *prefix;
     void *ctx;
-    const char *pattern; /* prefix and pattern together */
+    const char *pattern;       /* prefix and pattern together */
+    const RouterPiece *pieces; /* what it consists of */
+    size_t piece_count;
 } RouterEntry;
 
 Router *router_new(void);

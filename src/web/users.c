@@ -197,10 +197,9 @@ static void write_user(Buf *out, const User *user)
     if (user->token_count)
         buf_append_cstr(out, "  tokens:\n");
     for (size_t i = 0; i < user->token_count; i++) {
-        buf_printf(out, "    '%s': '", user->tokens[i].label);
-        for (size_t k = 0; k < USER_DIGEST; k++)
-            buf_printf(out, "%02x", user->tokens[i].sha256[k]);
-        buf_append_cstr(out, "'\n");
+        char digest[2 * USER_DIGEST + 1];
+        buf_printf(out, "    '%s': '%s'\n", user->tokens[i].label,
+                   span_hex(span_of(user->tokens[i].sha256, USER_DIGEST), digest));
     }
 }
 

@@ -135,16 +135,20 @@ static void copying_truncates_and_terminates(void **state)
     assert_string_equal(out, "");
 }
 
+static void test_hexadecimal_digits(void **state)
+{
+    char out[9];
+    assert_string_equal(span_hex(SPAN("\x00\x1f\xa0\xff"), out), "001fa0ff");
+    assert_string_equal(span_hex((Span){NULL, 0}, out), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comparing),
-        cmocka_unit_test(parts_clamp),
-        cmocka_unit_test(trimming),
-        cmocka_unit_test(splitting),
-        cmocka_unit_test(whole_numbers),
-        cmocka_unit_test(decimal_numbers),
-        cmocka_unit_test(copying_truncates_and_terminates),
+        cmocka_unit_test(comparing),       cmocka_unit_test(test_hexadecimal_digits),
+        cmocka_unit_test(parts_clamp),     cmocka_unit_test(trimming),
+        cmocka_unit_test(splitting),       cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(decimal_numbers), cmocka_unit_test(copying_truncates_and_terminates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
