@@ -70,3 +70,10 @@ def test_arguments_that_do_not_fit_their_verbs(tools, found):  # noqa: F811
         assert done.returncode == 2 and "--thenArgs" in done.stderr and not done.stdout
     for arguments in ('{};{}', '[{}, {}]', ''):
         assert tools.plain("px-do", "--then", "report,report", "--thenArgs", arguments, stdin=found).stdout == ""
+
+
+def test_waiting_for_the_user(tools, found, tmp_path):  # noqa: F811
+    (tmp_path / "found.json").write_text(found)
+    done = tools.plain("px-do", "--then", "report", "--reportDataFile", tmp_path / "found.json", "--waitForUserTerminate", stdin="\n")
+    assert "Hit ENTER now to exit." in done.stderr and done.stdout == ""
+    assert tools.plain("px-do", "--then", "report", "--reportDataFile", tmp_path / "found.json", "--waitForUserTerminate", stdin="").returncode == 0
