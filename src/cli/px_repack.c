@@ -117,8 +117,14 @@ static bool list_folder(const Args *a, Arena *arena, Sources *out, Err *err)
             add_source(out, in_folder(arena, a->dir, entry->d_name));
     }
     closedir(folder);
-    if (out->count)
-        qsort(out->paths, out->count, sizeof *out->paths, by_path);
+    if (!out->count) {
+        json_t *nothing = json_pack("{s:b,s:[]}", "status", 0, "run");
+        px_print(nothing, false, &a->ask);
+        json_decref(nothing);
+        return err_set(err, ERR_NOT_FOUND, "no file right in %s has '%.100s' in its name; nothing was packed",
+                       a->dir, a->substrings);
+    }
+    qsort(out->paths, out->count, sizeof *out->paths, by_path);
     return true;
 }
 

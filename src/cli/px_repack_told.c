@@ -135,7 +135,7 @@ static bool print_document(RepackTold *told, const PxPackCounts *counts, Err *er
     }
     char block[64 << 10];
     size_t n;
-    bool ok = !counts->failed && !counts->left && told->count > 0;
+    bool ok = !counts->failed && !counts->left;
     printf("{\n    \"status\": %s,\n    \"run\": [%s", ok ? "true" : "false", told->count ? "\n" : "");
     while ((n = fread(block, 1, sizeof block, told->members)) > 0)
         fwrite(block, 1, n, stdout);

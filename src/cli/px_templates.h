@@ -33,7 +33,7 @@ typedef struct PxTemplateArgs {
          .help = "another name of --imageTemplate", .at = offsetof(Args, templates.image_alias)},            \
     {                                                                                                        \
         OPT_TEXT, .name = "missing", .value = "POLICY",                                                      \
-                  .help = "what stands for an attribute that the object lacks: the template's text, the "    \
+                  .help = "what stands for an attribute that the object lacks: _Keyword, the "               \
                           "bare keyword, a hash, or the object is refused (name; for oxidicom bare)",        \
                   .at = offsetof(Args, templates.missing), .choices = "name bare hash reject"                \
     }

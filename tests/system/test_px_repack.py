@@ -90,12 +90,18 @@ def test_as_the_handler_of_storescp(base, tmp_path):
 
 
 @pytest.mark.asan
-def test_sixteen_at_once_on_a_base_that_is_not_there_yet(base):
+@pytest.mark.parametrize("options", [(), ("--tree", "--debug")])
+def test_sixteen_at_once_on_a_base_that_is_not_there_yet(base, options):
     series_of(base.incoming, 48, 4)
     names = sorted(path.name for path in base.incoming.iterdir())
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: base.file(name), names))
+        list(pool.map(lambda name: base.run("--xcrdir", base.incoming, "--xcrfile", name, *options), names))
     assert len(base.packed()) == 48
+    if options:
+        assert len(list((base.log / "seriesData").rglob("*.dcm.json"))) == 48
+        assert len((base.log / "repack.log").read_text().splitlines()) == 48
+        patient, = (base.log / "patientData").iterdir()
+        assert json.loads(patient.read_text())["P1"]["StudyList"] == [STUDY]
 
 
 # -- many in one process --
@@ -324,3 +330,7 @@ def test_usage(base):
     assert not base.log.exists()
     assert base.run("--version").stdout == "Version: 3.2.4\n"
     assert base.run("--xcrdir", "/nonexistent", "--parseAllFilesWithSubStr", "dcm", check=False).returncode == 1
+    base.incoming.mkdir()
+    done = base.all(check=False)
+    assert done.returncode == 1 and json.loads(done.stdout) == {"status": False, "run": []} and "no file" in done.stderr
+    assert not base.log.exists()
