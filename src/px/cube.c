@@ -81,6 +81,10 @@ static bool refused(const PxCube *cube, unsigned status, const char *message, co
         err_set(err, ERR_REFUSED,
                 "CUBE at %s does not let user %.60s do this (403; it takes images from user chris only): %s",
                 cube->url, cube->settings.user, text);
+    else if (status == 405)
+        err_set(err, ERR_UNSUPPORTED,
+                "CUBE at %s takes no images over its API, only from a receiver of its own (405): %s",
+                cube->url, text);
     else
         err_set(err, status >= 500 ? ERR_IO : ERR_REFUSED, "CUBE refused it (%u): %s", status, text);
     buf_free(&reason);

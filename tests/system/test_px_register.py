@@ -428,6 +428,15 @@ def test_a_user_without_the_right(register, cube):
     assert len(cube.posts()) == 1  # the others are not tried
 
 
+def test_a_cube_that_only_shows(by_series, newer):
+    """Between the two APIs there were versions that list series and take none."""
+    refusal = json.dumps({"collection": {"error": {"message": 'Method "POST" not allowed.'}}})
+    newer.before = lambda number, method, path: (405, refusal) if method == "POST" else None
+    newer.storage = set(by_series.push())
+    code, outcomes, info, message = by_series.said()
+    assert (code, outcomes) == (1, ["failed"]) and "takes no images over its API" in message and "not allowed" in info[0]["msg"]
+
+
 @pytest.mark.asan
 def test_nobody_there(register, cube):
     cube.stop()
