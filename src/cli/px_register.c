@@ -4,9 +4,7 @@
 
 #include "px/services.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 const PxRegisterArgs px_register_defaults = {.ask = PX_ASK_DEFAULTS,
                                              .json_args = "",
@@ -18,6 +16,9 @@ const PxRegisterArgs px_register_defaults = {.ask = PX_ASK_DEFAULTS,
                                              .substrings = "",
                                              .local_files = "",
                                              .object_files = "",
+                                             .patient = "",
+                                             .study_uid = "",
+                                             .series_uid = "",
                                              .jobs = 4,
                                              .timeout = 90};
 static const Option options[] = {
@@ -42,6 +43,12 @@ static const Option options[] = {
      .at = offsetof(PxRegisterArgs, local_files)},
     {OPT_TEXT, .name = "objectFileList", .value = "JSON",
      .help = "their paths in the storage, in the same order", .at = offsetof(PxRegisterArgs, object_files)},
+    {OPT_TEXT, .name = "PatientID", .value = "ID", .help = "what the px database has of a patient",
+     .at = offsetof(PxRegisterArgs, patient)},
+    {OPT_TEXT, .name = "StudyInstanceUID", .value = "UID", .help = "of a study",
+     .at = offsetof(PxRegisterArgs, study_uid)},
+    {OPT_TEXT, .name = "SeriesInstanceUID", .value = "UID", .help = "of a series",
+     .at = offsetof(PxRegisterArgs, series_uid)},
     {OPT_TEXT, .name = "PACS", .value = "NAME",
      .help = "accepted for old scripts; --swiftServicesPACS counts", .at = offsetof(PxRegisterArgs, pacs)},
     {OPT_TEXT, .name = "CUBE", .value = "KEY",
@@ -87,101 +94,7 @@ static const Option options[] = {
     {OPT_END},
 };
 
-/* -- which files -- */
-
-static json_t *read_list(const char *text, const char *what, Err *err)
-{
-    json_t *list = *text ? px_json_read(span_cstr(text), what, err) : json_array();
-    if (list && !json_is_array(list)) {
-        err_set(err, ERR_USAGE, "%s must be a JSON list", what);
-        json_decref(list);
-        list = NULL;
-    }
-    return list;
-}
-
-/* --localFileList and --objectFileList as px-push would have printed them. */
-static json_t *lists_of(const PxRegisterArgs *a, Err *err)
-{
-    json_t *local = read_list(a->local_files, "--localFileList", err);
-    json_t *objects = local ? read_list(a->object_files, "--objectFileList", err) : NULL;
-    if (!objects) {
-        json_decref(local);
-        return NULL;
-    }
-    return json_pack("{so so sb}", "localFileList", local, "objectFileList", objects, "status", 1);
-}
-
-static bool chooses_files(const PxRegisterArgs *a)
-{
-    return *a->substrings || *a->path || *a->folder;
-}
-
-static json_t *read_upstream(const PxRegisterArgs *a, Err *err)
-{
-    if (*a->local_files || *a->object_files)
-        return lists_of(a, err);
-    if (chooses_files(a) && !*a->upstream && !*a->upstream_file)
-        return json_object();
-    if (!*a->upstream && !*a->upstream_file && isatty(STDIN_FILENO)) {
-        err_set(err, ERR_USAGE,
-                "nothing to register: choose files with --xcrdir or --xcrdirfile, or pipe what px-push "
-                "--json prints into it");
-        return NULL;
-    }
-    return px_read_input(a->upstream, a->upstream_file, err);
-}
-
-static bool choose_files(const PxRegisterArgs *a, Arena *arena, PxRegisterFiles *files, Err *err)
-{
-    if (*a->substrings && !*a->folder)
-        return err_set(err, ERR_USAGE, "--parseAllFilesWithSubStr needs --xcrdir, the folder of the files");
-    if (*a->path)
-        px_register_add(files, arena, &(PxRegisterFile){.path = a->path});
-    else if (*a->file && !*a->substrings)
-        px_register_add(files, arena,
-                        &(PxRegisterFile){.path = arena_printf(arena, "%s/%s", a->folder, a->file)});
-    else
-        return px_register_folder(files, arena, a->folder, a->substrings, err);
-    return true;
-}
-
-static int by_path(const void *a, const void *b)
-{
-    return strcmp(((const PxRegisterFile *)a)->path, ((const PxRegisterFile *)b)->path);
-}
-
-/* What upstream said of the files that were chosen. */
-static void look_up(PxRegisterFiles *chosen, PxRegisterFiles *upstream)
-{
-    if (!upstream->count)
-        return;
-    qsort(upstream->items, upstream->count, sizeof *upstream->items, by_path);
-    for (size_t i = 0; i < chosen->count; i++) {
-        const PxRegisterFile *found =
-            bsearch(&chosen->items[i], upstream->items, upstream->count, sizeof *upstream->items, by_path);
-        if (found)
-            chosen->items[i] = *found;
-    }
-}
-
-static bool collect(const PxRegisterArgs *a, Arena *arena, const json_t *upstream, PxRegisterFiles *files,
-                    Err *err)
-{
-    PxRegisterFiles pushed = {0};
-    if (json_object_size(upstream) && !px_register_upstream(&pushed, arena, upstream, err))
-        return false;
-    if (!chooses_files(a)) {
-        *files = pushed;
-        return true;
-    }
-    if (!choose_files(a, arena, files, err))
-        return false;
-    look_up(files, &pushed);
-    return true;
-}
-
-/* -- the rest of what is asked -- */
+/* -- what is asked -- */
 
 /* What px-push or px-find had been told stands in its document under "args", by the names that pypx has for it. */
 static void take_upstream(Arena *arena, const json_t *upstream, PxRegisterArgs *a)
@@ -251,13 +164,14 @@ static PxTemplates *templates_of(const PxRegisterArgs *a, Err *err)
     return px_templates_parse(&texts, PX_MISSING_NAME, err);
 }
 
-static bool run_it(Cli *cli, const PxRegisterArgs *a, bool named, const PxRegisterFiles *files,
+static bool run_it(Cli *cli, const PxRegisterArgs *a, PxBase *base, const PxRegisterFiles *files,
                    json_t **result, Err *err)
 {
     PxRegister ask = {.pacs_name = a->name,
                       .mode = a->per_series ? PX_REGISTER_PER_SERIES
                               : a->per_file ? PX_REGISTER_PER_FILE
                                             : PX_REGISTER_AUTO,
+                      .base = base,
                       .jobs = (unsigned)a->jobs,
                       .warn = warn,
                       .warn_ctx = cli};
@@ -267,8 +181,7 @@ static bool run_it(Cli *cli, const PxRegisterArgs *a, bool named, const PxRegist
     ask.cube.trace = px_trace(&a->ask);
     PxTemplates *templates = templates_of(a, err);
     ask.templates = templates;
-    bool ok = templates && open_base(cli, a, named, &ask.base, err) && px_register(&ask, files, result, err);
-    px_base_close(ask.base);
+    bool ok = templates && px_register(&ask, files, result, err);
     px_templates_free(templates);
     return ok;
 }
@@ -277,17 +190,20 @@ bool px_register_as(Cli *cli, const PxRegisterArgs *args, json_t **result, Err *
 {
     PxRegisterArgs a = *args;
     PxRegisterFiles files = {0};
+    PxBase *base = NULL;
     *result = NULL;
     if (a.per_file && a.per_series)
         return err_set(err, ERR_USAGE, "--perFile and --perSeries exclude each other");
-    json_t *upstream = read_upstream(&a, err);
-    bool ok = upstream && collect(&a, cli->arena, upstream, &files, err);
-    if (ok) {
-        take_upstream(cli->arena, upstream, &a);
-        bool named = a.db != NULL;
-        a.db = named ? a.db : "/tmp/log";
-        ok = run_it(cli, &a, named, &files, result, err);
-    }
+    json_t *upstream = px_register_upstream_of(&a, err);
+    if (!upstream)
+        return false;
+    take_upstream(cli->arena, upstream, &a);
+    bool named = a.db != NULL;
+    a.db = named ? a.db : "/tmp/log";
+    bool ok = open_base(cli, &a, named, &base, err) &&
+              px_register_choose(&a, cli->arena, base, upstream, &files, err) &&
+              run_it(cli, &a, base, &files, result, err);
+    px_base_close(base);
     json_decref(upstream);
     return ok;
 }
@@ -297,15 +213,12 @@ bool px_register_series(Cli *cli, const PxRegisterArgs *args, PxBase *base, cons
 {
     PxRegisterArgs a = *args;
     PxRegisterFiles files = {0};
-    PxSelection what = {.study = study, .series = series};
     *result = NULL;
     a.db = px_base_log_path(base);
-    if (!px_register_objects(&files, cli->arena, base, &what, a.substrings, err))
-        return false;
-    if (!files.count)
-        return err_set(err, ERR_NOT_FOUND, "%s has no images of series %.64s; retrieve it first", a.db,
-                       series);
-    return run_it(cli, &a, true, &files, result, err);
+    a.study_uid = study;
+    a.series_uid = series;
+    return px_register_choose(&a, cli->arena, base, NULL, &files, err) &&
+           run_it(cli, &a, base, &files, result, err);
 }
 
 static int run(Cli *cli, const void *args)

@@ -388,6 +388,15 @@ def test_options_as_one_json_object(register, cube):
     assert json.loads(done.stdout)["status"] is True and len(cube.files) == 1
 
 
+def test_what_the_database_has(register, cube):
+    ours = ["--SeriesInstanceUID", f"{STUDY}.2"], ["--StudyInstanceUID", STUDY], ["--PatientID", "LAB 001", "--parseAllFilesWithSubStr", f"{STUDY}.1"]
+    for options, count in zip(ours, (1, 4, 3)):
+        cube.files.clear()
+        assert register.said(*options, number=None)[:2] == (0, ["registered"] * count)
+    done = register("--SeriesInstanceUID", "1.2.3", number=None, check=False)
+    assert done.returncode == 1 and "has no images of series 1.2.3; retrieve it first" in done.stderr
+
+
 # -- when things go wrong --
 
 def test_wrong_usage(register):
