@@ -177,6 +177,8 @@ Archive *arc_open(const ArcSettings *settings, Err *err)
     archive->adoption = adoption_start(archive);
     if (settings->outlasts_index)
         archive->healing = healing_start(archive);
+    else
+        healing_leave_note(archive);
     return archive;
 }
 

@@ -212,6 +212,8 @@ void filequery_close(FileQuery *query);
 typedef struct Healing Healing;
 Healing *healing_start(Archive *archive);
 void healing_stop(Healing *healing);
+/* For archives that are no server: when the index needs it, the next server is told. */
+void healing_leave_note(Archive *archive);
 /* The index has all objects of the store: said in the index. */
 bool healing_note(Archive *archive, Err *err);
 

@@ -4,7 +4,8 @@
  * absolute path: its rows hold such paths, too. Where a server finds an empty index beside a data folder that is not, or no such note and rows whose files
  * are gone, a thread looks at every object and hands what the index lacks to the committer, while the server is at work; then it sets the note. A pass that
  * was cut short begins again, and passes over what is there. Whether it is needed is asked before the first object comes in, which would make an empty index look
- * like a complete one. An index without a note whose rows have files (SPHERE's, say) is taken for complete.
+ * like a complete one. An index without a note whose rows have files (SPHERE's, say) is taken for complete. A program
+ * that is no server only says so when it finds an empty index beside files, before it stores something.
  */
 #include "archive/archive_internal.h"
 #include "archive/indexing.h"
@@ -135,6 +136,18 @@ static bool is_needed(Archive *archive, bool *needed, Err *err)
     bool ok = decide(archive, arena, needed, err);
     arena_free(arena);
     return ok;
+}
+
+void healing_leave_note(Archive *archive)
+{
+    Arena *arena = arena_new(0);
+    const char *note = "";
+    bool needed = false;
+    Err ignored; /* the next one that opens the archive tries again */
+    if (read_note(archive, arena, &note, &ignored) && !*note && decide(archive, arena, &needed, &ignored) &&
+        needed)
+        set_note(archive, "begun", &ignored);
+    arena_free(arena);
 }
 
 /* -- the work -- */

@@ -14,7 +14,7 @@ from dimse import Association, Rejected
 from listener import Listener
 from make_dicom import SECONDARY_CAPTURE, attributes, data_set, make_image
 from part10 import read
-from programs import PATIENCE, free_port, run, wait_until
+from programs import BINARY, PATIENCE, Server, free_port, run, wait_until
 from test_durability import Sender
 from test_px_query import Tools
 from test_rows_disk import SIZE, small_disk
@@ -289,6 +289,47 @@ def test_two_listeners_of_one_place(tmp_path, images):
         for listener in (one, two):
             if listener.server:
                 listener.stop()
+
+
+def test_a_packed_tree_that_is_there(listener, images, tmp_path):
+    """What pypx packed is indexed where it lies, also when px-repack came first."""
+    for number, path in enumerate(sorted(images.iterdir())[:4]):
+        (listener.data / "P_1-Doe_Jane" / "study").mkdir(parents=True, exist_ok=True)
+        path.rename(listener.data / "P_1-Doe_Jane" / "study" / f"{number}.dcm")
+    repack = listener.base / "px-repack"
+    repack.symlink_to(BINARY)
+    left = next(images.iterdir())
+    run(repack, "--xcrdirfile", left, "--logdir", listener.log, "--datadir", listener.data)
+    assert len(listener.indexed()) == 1
+    listener.start()
+    wait_until(lambda: len(listener.indexed()) == 5, 30, "all of it is indexed")
+    assert sorted(listener.indexed().values()) == [str(listener.data / name) for name in listener.files()]
+
+
+def test_ready(tmp_path):
+    """The service manager is told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        listener = Listener(tmp_path / "base")
+        listener.server = Server(listener.command(), listener.port, listener.base / "listen.out", env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        assert manager.recv(100) == b"READY=1"
+        listener.stop()
+        assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_asked_for(listener, archive, few, tmp_path):
+    """px-find asks a PACS to send, and the listener knows how much that was."""
+    archive.manage("store", "127.0.0.1", archive.port, "-aec", archive.aet, "-sp", "fs", "-pd", few)
+    archive.allow("LISTEN", listener.port)
+    listener.start()
+    tools = Tools(tmp_path, archive.aet, archive.port)
+    study = "1.2.826.0.1.3680043.10.1499.7"
+    found = tools.find("--aet", "LISTEN", "--PatientID", "FEW", "--then", "retrieve", "--db", listener.log)
+    assert [one["status"] for one in found["then"]["00-retrieve"]["study"][0][study]] == ["success", "success"]
+    for number in (1, 2):
+        assert listener.record("retrieve", f"{study}.{number}")["NumberOfSeriesRelatedInstances"] == "2"
+        wait_until(lambda: f"series {study}.{number}: received 2 of 2 (2 came now)" in listener.output(), what="the log")
 
 
 @pytest.mark.asan

@@ -214,6 +214,22 @@ static void test_stores_meanwhile(void **state)
     assert_int_equal(count_instances(), OBJECTS + 1);
 }
 
+/* A program that is no server stores something before the first server comes: the index is no longer empty, and not complete. */
+static void test_a_tool_comes_first(void **state)
+{
+    store_some();
+    remove_index();
+    settings.outlasts_index = false;
+    open_archive();
+    Spec late = SPEC("1.2.9.9");
+    store_spec(&late);
+    assert_int_equal(count_instances(), 1);
+    settings.outlasts_index = true;
+    reopen_archive();
+    until_noticed("the index is complete");
+    assert_int_equal(count_instances(), OBJECTS + 1);
+}
+
 /* -- rows whose file is gone -- */
 
 static void test_prune(void **state)
@@ -271,6 +287,7 @@ int main(void)
         TEST(test_lost_and_away),
         TEST(test_without_a_note),
         TEST(test_stores_meanwhile),
+        TEST(test_a_tool_comes_first),
         TEST(test_prune),
         TEST(test_prune_refuses_an_empty_folder),
         TEST(test_prune_is_stopped),
