@@ -171,6 +171,8 @@ def test_push_and_register(site):
         stored = sorted(name.removeprefix(f"{site.folder}/local/") for result in ours["00-push"]["study"][0][SPACES] for name in result["objectFileList"])
         # 3.6 had no digest of the series in the name of its folder.
         assert [re.sub(r"-[0-9a-f]{7}/(?=[^/]*$)", "/", name) for name in stored] == names
+        newer = case("v3.11.22-then-push-swift-json").json(site.places)["then"]["00-push"]["study"][0][SPACES]
+        assert [name.replace("/ORT5/", "/ORT/") for name in stored] == sorted(name for result in newer for name in result["objectFileList"])
         assert all(result["status"] is True for verb in ours if verb != "do" for result in ours[verb]["study"][0][SPACES])
         one = case("then-push-not-retrieved")
         done = site.play(one, check=False)
