@@ -16,9 +16,9 @@
 struct PxTree {
     PxBase *base;
     int root;
-    pthread_mutex_t lock; /* guards the two below */
-    char *series;         /* the last one, whose files are all there */
-    json_t *model;        /* of it */
+    pthread_mutex_t lock; /* guards the three below */
+    char *study, *series; /* the last ones, whose files are all there */
+    json_t *model;        /* of the series */
 };
 
 /* What is known of one object while its files are written. */
@@ -39,6 +39,7 @@ PxTree *px_tree_open(PxBase *base, const char *root, Err *err)
         abort();
     tree->base = base;
     tree->root = fd;
+    px_tree_tidy(fd);
     pthread_mutex_init(&tree->lock, NULL);
     return tree;
 }
@@ -48,6 +49,7 @@ void px_tree_close(PxTree *tree)
     if (!tree)
         return;
     json_decref(tree->model);
+    free(tree->study);
     free(tree->series);
     pthread_mutex_destroy(&tree->lock);
     close(tree->root);
@@ -207,16 +209,25 @@ static bool enter_series(Work *w, Err *err)
         return false;
     }
     json_decref(w->tree->model);
+    free(w->tree->study);
     free(w->tree->series);
     w->tree->model = model;
+    w->tree->study = strdup(o->study);
     w->tree->series = strdup(o->series);
     return true;
+}
+
+static bool is_entered(const Work *w)
+{
+    const PxTree *tree = w->tree;
+    return tree->study && tree->series && strcmp(tree->study, w->object->study) == 0 &&
+           strcmp(tree->series, w->object->series) == 0;
 }
 
 static bool write_object(Work *w, Err *err)
 {
     PxTree *tree = w->tree;
-    if ((!tree->series || strcmp(tree->series, w->object->series) != 0) && !enter_series(w, err))
+    if (!is_entered(w) && !enter_series(w, err))
         return false;
     json_t *image = px_tree_image(tree->model, w->object, err);
     if (!image)

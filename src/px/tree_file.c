@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -15,7 +16,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define TEMPORARY ".tree-"
 
 enum { LOCK_WAIT_MS = 30000, LOCK_STEP_MS = 5 };
 
@@ -104,11 +108,33 @@ static bool move_into_place(int root, const char *temporary, const char *name, P
     }
 }
 
+static bool is_old(int root, const char *name)
+{
+    enum { HOUR = 3600 };
+    struct stat st;
+    return fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+           time(NULL) - st.st_mtime > HOUR;
+}
+
+void px_tree_tidy(int root)
+{
+    int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    if (!dir && fd >= 0)
+        close(fd);
+    while (dir && (entry = readdir(dir)))
+        if (strncmp(entry->d_name, TEMPORARY, sizeof TEMPORARY - 1) == 0 && is_old(root, entry->d_name))
+            unlinkat(root, entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+}
+
 bool px_tree_put(int root, const char *name, const json_t *value, PxTreePut how, Err *err)
 {
     static atomic_uint counter;
     char temporary[64];
-    snprintf(temporary, sizeof temporary, ".tree-%ld-%u", (long)getpid(), atomic_fetch_add(&counter, 1));
+    snprintf(temporary, sizeof temporary, TEMPORARY "%ld-%u", (long)getpid(), atomic_fetch_add(&counter, 1));
     if (write_temporary(root, temporary, value, err) && move_into_place(root, temporary, name, how, err))
         return true;
     unlinkat(root, temporary, 0);

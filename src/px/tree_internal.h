@@ -20,6 +20,8 @@ typedef enum PxTreePut {
 } PxTreePut;
 /* A JSON value into its place below `root`, as pypx writes: indented by four, ASCII, no newline at the end. Folders are made as needed. */
 bool px_tree_put(int root, const char *name, const json_t *value, PxTreePut how, Err *err);
+/* Deletes temporary files that dead processes left long ago. */
+void px_tree_tidy(int root);
 /* An object. NULL with err->code ERR_NOT_FOUND when there is no such file, ERR_FORMAT when it is damaged. */
 json_t *px_tree_get(int root, const char *name, Err *err);
 /* A folder, locked against other writers that do the same; -1 and err. close() unlocks. */

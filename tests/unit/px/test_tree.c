@@ -172,6 +172,36 @@ static void test_locks_of_pypx_are_not_looked_at(void **state)
     close_tree();
 }
 
+/* One series in two studies: both have their files. */
+static void test_series_of_two_studies(void **state)
+{
+    Spec one = SPEC("1.2.3.4.1"), two = SPEC("1.2.3.4.2");
+    two.study = "1.2.9";
+    open_tree(NULL);
+    put_object(&one);
+    put_object(&two);
+    json_decref(file_json("log/studyData/1.2.3-meta.json"));
+    json_decref(file_json("log/studyData/1.2.9-meta.json"));
+    json_decref(file_json("log/studyData/1.2.9-series/1.2.3.4-meta.json"));
+    assert_int_equal(count_files("log/seriesData/1.2.3.4-img"), 2);
+    close_tree();
+}
+
+static void test_what_dead_processes_left(void **state)
+{
+    struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    spoil("log/.tree-1-1", "{");
+    spoil("log/.tree-1-2", "{");
+    spoil("log/other", "{");
+    assert_int_equal(utimensat(AT_FDCWD, at("log/.tree-1-1"), old, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, at("log/other"), old, 0), 0);
+    open_tree(NULL);
+    close_tree();
+    assert_int_not_equal(access(at("log/.tree-1-1"), F_OK), 0);
+    assert_int_equal(access(at("log/.tree-1-2"), F_OK), 0);
+    assert_int_equal(access(at("log/other"), F_OK), 0);
+}
+
 static void test_file_that_is_gone(void **state)
 {
     Err err = {0};
@@ -303,6 +333,8 @@ int main(void)
         TEST(test_records_of_an_object),
         TEST(test_first_wins_and_damage_is_mended),
         TEST(test_locks_of_pypx_are_not_looked_at),
+        TEST(test_series_of_two_studies),
+        TEST(test_what_dead_processes_left),
         TEST(test_file_that_is_gone),
         TEST(test_root_that_cannot_be_written),
         TEST(test_writers_at_once),
