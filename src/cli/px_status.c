@@ -54,7 +54,7 @@ typedef struct Look {
     PxBase *base;
     Arena *arena;
     struct {
-        const char *series, *description;
+        const char *study, *series, *description;
     } rows[SERIES_MAX];
     size_t count;
     json_t *statuses; /* one for each row */
@@ -65,6 +65,7 @@ static bool note(void *ctx, const PxSeriesRow *row, Err *err)
     Look *look = ctx;
     if (look->count == SERIES_MAX)
         return err_set(err, ERR_LIMIT, "study %.64s has more than %d series", row->study, SERIES_MAX);
+    look->rows[look->count].study = arena_strdup(look->arena, row->study);
     look->rows[look->count].series = arena_strdup(look->arena, row->series);
     look->rows[look->count++].description = arena_strdup(look->arena, row->description);
     return true;
@@ -80,7 +81,8 @@ static bool find_series(Look *look, Err *err)
     if (!px_base_series(look->base, &what, note, look, err))
         return false;
     if (one) { /* under two patients a series comes twice */
-        look->rows[0].description = look->count ? look->rows[0].description : "";
+        if (!look->count)
+            look->rows[0].study = look->rows[0].description = "";
         look->rows[0].series = a->series;
         look->count = 1;
     }
@@ -98,6 +100,8 @@ static bool look_again(Look *look, Err *err)
     for (size_t i = 0; ok && i < look->count; i++) {
         json_t *status;
         ask.series = look->rows[i].series;
+        if (!*a->study && !a->json) /* the object of pypx says of no study what was not asked */
+            ask.study = look->rows[i].study;
         ok = px_status(look->base, &ask, &status, err);
         if (ok)
             json_array_append_new(look->statuses, status);

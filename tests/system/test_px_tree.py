@@ -286,7 +286,7 @@ def test_watching_a_series_come_in(tmp_path):
     mount.smdb("import")
     watcher = watch(mount, "60")
     first = watcher.stdout.readline()
-    assert "ImagesInFlight │ coming in" in first
+    assert "StudyContainsSeriesOK : SeriesMapMetaOK :  ImagesInFlight │ coming in" in first
     images(mount.data / "some", 4, start=2)
     mount.smdb("import")
     out, err = watcher.communicate(timeout=60)
