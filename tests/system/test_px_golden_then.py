@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """px-find --then … and px-do beside the recorded runs of pypx: Orthanc sends to DCMTK's storescp, which starts a px-repack for each image."""
+import ast
 import json
 import re
 
@@ -8,7 +9,7 @@ from archive import as_program
 from cube import Cube
 from golden import case, difference
 from lab import Lab, close, ordered
-from programs import Server, run
+from programs import Server, run, wait_until
 
 SPACES = "1.2.826.0.1.3680043.8.498.7777.1"
 RETRIEVES = ["then-retrieve-feedback", "then-retrieve-move", "then-retrieve-2studies", "then-retrieve-delay-dynamic", "noseriesdesc-then-retrieve",
@@ -195,6 +196,36 @@ def test_then_report_as_json(site):
     expected, found = one.json(site.places), json.loads(site.play(one).stdout)
     assert found["then"] == expected["then"]
     assert list(ordered(found)) == list(ordered(expected))
+
+
+@pytest.mark.asan
+def test_get_needs_no_listener(tmp_path, lab):
+    """C-GET from Orthanc: the same files under the same names as C-MOVE to a listener gives."""
+    one = case("then-retrieve-2studies")
+    done = run(as_program(tmp_path, "px-find"), *one.command(lab.places(tmp_path / "base")), "--get")
+    assert close(one.stdout(lab.places(tmp_path / "base")), done.stdout)
+    data = tmp_path / "base/data"
+    packed = {str(path.relative_to(tmp_path / "base")) for path in data.rglob("*.dcm") if ".tmp_data" not in path.parts}
+    assert packed == {path for path in one.tree() if path.startswith("data/") and "77654033" in path} and len(packed) == 5
+
+
+def test_move_one_series(site):
+    one = case("move-ok")
+    outcome, expected = (ast.literal_eval(text) for text in (run(as_program(site.folder, "px-move"), *one.command(site.places)).stdout, one.stdout(site.places)))
+    assert {key: outcome[key] for key in expected} == expected and outcome["completed"] == 2
+    wait_until(lambda: len(site.packed()) == 2, what="px-repack files what storescp took")
+
+
+def test_a_listener_by_another_name(site):
+    """pfdcm's record of a PACS says where it is to send (aet_listener); we call it under another title."""
+    site.services("pacs.json", {"services": {"lab": {"info": {"aet": "CALLER", "aet_listener": "LABAET", "aec": "LABPACS", "serverIP": "127.0.0.1",
+                                                              "serverPort": str(site.lab.pacs.port)}}}})
+    find = ("--PACS", "lab", "--db", site.base / "log", "--PatientID", "LAB 001 X", "--json")
+    found = json.loads(run(as_program(site.folder, "px-find"), *find, "--then", "retrieve").stdout)
+    commands = [result["command"] for result in found["then"]["00-retrieve"]["study"][0][SPACES]]
+    assert len(site.packed()) == 3 and all("--move LABAET" in command and "-aet CALLER" in command for command in commands)
+    later = json.loads(run(as_program(site.folder, "px-do"), "--then", "retrieve", "--json", stdin=run(as_program(site.folder, "px-find"), *find).stdout).stdout)
+    assert [result["command"] for result in later["00-retrieve"]["study"][0][SPACES]] == commands
 
 
 def test_a_receiver_that_lags(tmp_path, lab):
