@@ -453,7 +453,8 @@ def test_nobody_there(register, cube):
     assert (code, outcomes) == (1, ["failed"] * 3) and "onnect" in message and "onnect" in info[0]["msg"]
 
 
-def test_an_outage_that_passes(register, cube):
+@pytest.mark.parametrize("get, post", [(503, 500), (429, 502), (500, 429)])
+def test_an_outage_that_passes(register, cube, get, post):
     """Each kind of request fails once; another try helps."""
     failed = set()
 
@@ -462,7 +463,7 @@ def test_an_outage_that_passes(register, cube):
         if kind in failed:
             return None
         failed.add(kind)
-        return {"GET": 503, "POST": 500}[method]
+        return {"GET": get, "POST": post}[method]
 
     cube.before = before
     assert register.said()[:2] == (0, ["registered"] * 3) and len(cube.files) == 3
