@@ -93,7 +93,7 @@ PxBase *px_source_base(const PxSourceArgs *args, Err *err);
 /* files->arena is the caller's. */
 bool px_source_files(const PxSourceArgs *args, PxBase *base, PxPushFiles *files, Err *err);
 /* Pushes them, with a line of progress on a terminal; the result is printed when `json`. */
-bool px_push_shown(PxPush *push, PxPushFiles *files, bool json, const PxAsk *ask, Err *err);
+bool px_push_shown(const PxPush *push, PxPushFiles *files, bool json, const PxAsk *ask, Err *err);
 
 /* -- px-push -- */
 

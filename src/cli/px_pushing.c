@@ -107,17 +107,18 @@ static void show_progress(void *ctx, uint64_t done)
     progress_step(ctx, done);
 }
 
-bool px_push_shown(PxPush *push, PxPushFiles *files, bool json, const PxAsk *ask, Err *err)
+bool px_push_shown(const PxPush *push, PxPushFiles *files, bool json, const PxAsk *ask, Err *err)
 {
     bool live = ask->verbosity > 0 && isatty(STDERR_FILENO);
     Progress progress = progress_start("pushed", files->count, true);
+    PxPush shown = *push;
     if (live) {
-        push->progress = show_progress;
-        push->progress_ctx = &progress;
+        shown.progress = show_progress;
+        shown.progress_ctx = &progress;
     }
     json_t *result;
     PxPushTotals totals;
-    bool ok = px_push(push, files, &result, &totals, err);
+    bool ok = px_push(&shown, files, &result, &totals, err);
     if (live)
         progress_end(&progress);
     if (json)

@@ -62,10 +62,10 @@ static bool keep_entry(void *ctx, const PxEntry *entry, Err *err)
     return true;
 }
 
-bool px_entries_list(PxStorage *storage, const char *prefix, PxEntries *entries, Err *err)
+bool px_entries_list(PxStorage *storage, const char *prefix, bool hashes, PxEntries *entries, Err *err)
 {
     PxLane *lane = px_lane_open(storage);
-    bool ok = px_lane_list(lane, prefix, keep_entry, entries, err);
+    bool ok = px_lane_list(lane, prefix, hashes, keep_entry, entries, err);
     px_lane_close(lane);
     return ok;
 }
@@ -105,15 +105,26 @@ static json_t *describe(const PxEntry *entry, const json_t *members)
     return out;
 }
 
+static bool wants_hash(const json_t *members)
+{
+    for (size_t i = 0; i < json_array_size(members); i++) {
+        const char *name = json_string_value(json_array_get(members, i));
+        if (name && !strcmp(name, "hash"))
+            return true;
+    }
+    return !json_array_size(members);
+}
+
 static bool do_ls(const PxDirectives *d, const json_t *args, json_t *result, Err *err)
 {
     static const char *const names[] = {"path", "substr", NULL};
     PxEntries entries = {.arena = arena_new(0), .substring = text_arg(args, "substr")};
     const json_t *members = json_object_get(args, "retSpec");
-    bool ok = check_text_args(args, names, err) &&
-              (!members || json_is_array(members) ||
-               err_set(err, ERR_USAGE, "'retSpec' must be a list of names")) &&
-              px_entries_list(d->storage, prefix_of(text_arg(args, "path")), &entries, err);
+    bool ok =
+        check_text_args(args, names, err) &&
+        (!members || json_is_array(members) ||
+         err_set(err, ERR_USAGE, "'retSpec' must be a list of names")) &&
+        px_entries_list(d->storage, prefix_of(text_arg(args, "path")), wants_hash(members), &entries, err);
     if (ok) {
         json_t *list = json_array();
         for (size_t i = 0; i < entries.count; i++)
@@ -239,7 +250,7 @@ static bool do_rmtree(const PxDirectives *d, const json_t *args, json_t *result,
     json_t *list = json_array();
     bool ok = check_text_args(args, names, err) &&
               (*path || err_set(err, ERR_USAGE, "rmtree needs a 'path'; it does not delete all there is")) &&
-              px_entries_list(d->storage, path, &entries, err);
+              px_entries_list(d->storage, path, false, &entries, err);
     if (ok && !entries.count)
         ok = err_set(err, ERR_NOT_FOUND, "nothing there has such a name");
     if (ok && !d->confirmed && !is_set(args, "confirm"))

@@ -14,7 +14,7 @@ typedef struct PxEntries {
 } PxEntries;
 
 /* Those whose names begin with `prefix` and have the substring. */
-bool px_entries_list(PxStorage *storage, const char *prefix, PxEntries *entries, Err *err);
+bool px_entries_list(PxStorage *storage, const char *prefix, bool hashes, PxEntries *entries, Err *err);
 void px_entries_free(PxEntries *entries);
 
 /* -- directive_pull.c -- */

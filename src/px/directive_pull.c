@@ -235,7 +235,7 @@ bool px_directive_pull(const PxDirectives *directives, const char *from, const c
 {
     PxEntries entries = {.arena = arena_new(0), .substring = substring};
     Run run = {.directives = directives, .entries = &entries, .arena = entries.arena};
-    bool ok = px_entries_list(directives->storage, from, &entries, err);
+    bool ok = px_entries_list(directives->storage, from, true, &entries, err);
     run.pulled = calloc(entries.count ? entries.count : 1, sizeof *run.pulled);
     if (!run.pulled)
         abort();

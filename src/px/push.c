@@ -106,13 +106,19 @@ static void undo(Run *run, PxPushFile *group, size_t n, Arena *arena, const Err 
     stop(run);
 }
 
+/* What went there is what the database knows; a PACS does not say sizes. */
+static bool is_as_known(const PxPushFile *file)
+{
+    return file->in_base && *file->sha256 && (!file->receipt.size || file->receipt.size == file->size);
+}
+
 static void mark_group(Run *run, PxPushFile *group, size_t n, Arena *arena)
 {
     const PxPush *push = run->push;
     PxMark marks[GROUP_MAX];
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
-        if (group[i].done && !group[i].marked && group[i].in_base && *group[i].sha256)
+        if (group[i].done && !group[i].marked && is_as_known(&group[i]))
             marks[count++] = (PxMark){.kind = PX_MARK_PUSHED,
                                       .sop_instance = group[i].sop_instance,
                                       .series = group[i].series,

@@ -56,7 +56,11 @@ static json_t *wrapped(const json_t *file)
     const char *key;
     if (!json_is_object(services) || json_object_size(file) != 1)
         return NULL;
-    json_object_foreach(services, key, one) if (!json_is_object(json_object_get(one, "info"))) return NULL;
+    json_object_foreach(services, key, one)
+    {
+        if (!json_is_object(json_object_get(one, "info")))
+            return NULL;
+    }
     return services;
 }
 
@@ -64,8 +68,11 @@ static bool check_records(const json_t *records, const char *path, Err *err)
 {
     const char *key;
     json_t *record;
-    json_object_foreach((json_t *)records, key, record) if (!json_is_object(record)) return err_set(
-        err, ERR_FORMAT, "%s: '%.60s' must be an object", path, key);
+    json_object_foreach((json_t *)records, key, record)
+    {
+        if (!json_is_object(record))
+            return err_set(err, ERR_FORMAT, "%s: '%.60s' must be an object", path, key);
+    }
     return true;
 }
 
@@ -160,8 +167,10 @@ static void not_found(const char *log_path, PxServiceKind kind, const char *key,
     Arena *arena = arena_new(0);
     const char *names = "", *name;
     json_t *record;
-    json_object_foreach((json_t *)all, name, record) names =
-        arena_printf(arena, "%s%s%.40s", names, *names ? ", " : "", name);
+    json_object_foreach((json_t *)all, name, record)
+    {
+        names = arena_printf(arena, "%s%s%.40s", names, *names ? ", " : "", name);
+    }
     err_set(err, ERR_NOT_FOUND,
             "there is no service '%.60s' in %s/%s (there: %.120s); px-smdb --action %s sets it", key,
             px_beside_log(arena, log_path, "services"), kinds[kind].files[kinds[kind].home],
@@ -234,14 +243,20 @@ static json_t *masked(const char *name, const json_t *value)
     if (json_is_array(value)) {
         json_t *list = json_array(), *item;
         size_t i;
-        json_array_foreach((json_t *)value, i, item) json_array_append_new(list, masked(name, item));
+        json_array_foreach((json_t *)value, i, item)
+        {
+            json_array_append_new(list, masked(name, item));
+        }
         return list;
     }
     if (!json_is_object(value))
         return json_deep_copy(value);
     json_t *object = json_object(), *member;
     const char *key;
-    json_object_foreach((json_t *)value, key, member) json_object_set_new(object, key, masked(key, member));
+    json_object_foreach((json_t *)value, key, member)
+    {
+        json_object_set_new(object, key, masked(key, member));
+    }
     return object;
 }
 
@@ -253,7 +268,7 @@ json_t *px_service_masked(const json_t *value)
 /* A masked secret in `record` becomes what it is in `old`; false when nothing is known of it. */
 static bool unmask(json_t *record, const json_t *old, const char *key, Err *err)
 {
-    const char *name;
+    const char *name, *behind;
     json_t *member;
     void *next;
     bool ok = true;
@@ -261,7 +276,7 @@ static bool unmask(json_t *record, const json_t *old, const char *key, Err *err)
     {
         json_t *shown = masked(name, member), *was = json_object_get(old, name);
         bool is_masked = json_is_string(member) && json_equal(member, shown) && *json_string_value(member) &&
-                         secret_in(name, json_string_value(member), &(const char *){NULL});
+                         secret_in(name, json_string_value(member), &behind);
         json_decref(shown);
         if (!is_masked)
             continue;

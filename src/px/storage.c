@@ -100,9 +100,10 @@ static bool cannot(const char *what, Err *err)
     return err_set(err, ERR_UNSUPPORTED, "a PACS cannot be %s like a storage; use px-find and px-move", what);
 }
 
-bool px_lane_list(PxLane *lane, const char *prefix, PxEntryVisit visit, void *ctx, Err *err)
+bool px_lane_list(PxLane *lane, const char *prefix, bool hashes, PxEntryVisit visit, void *ctx, Err *err)
 {
-    return lane->kind->list ? lane->kind->list(lane->own, prefix, visit, ctx, err) : cannot("listed", err);
+    return lane->kind->list ? lane->kind->list(lane->own, prefix, hashes, visit, ctx, err)
+                            : cannot("listed", err);
 }
 
 bool px_lane_get(PxLane *lane, const PxEntry *entry, const PxHttpSink *sink, Err *err)

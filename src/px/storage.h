@@ -55,8 +55,8 @@ typedef struct PxEntry {
     bool is_static; /* swift.h */
 } PxEntry;
 typedef bool (*PxEntryVisit)(void *ctx, const PxEntry *entry, Err *err);
-/* Objects whose names begin with `prefix`, in order of name. ERR_UNSUPPORTED for a PACS, as below. */
-bool px_lane_list(PxLane *lane, const char *prefix, PxEntryVisit visit, void *ctx, Err *err);
+/* Objects whose names begin with `prefix`, in order of name. Without `hashes` a folder's files are not read for theirs. ERR_UNSUPPORTED for a PACS, as below. */
+bool px_lane_list(PxLane *lane, const char *prefix, bool hashes, PxEntryVisit visit, void *ctx, Err *err);
 bool px_lane_get(PxLane *lane, const PxEntry *entry, const PxHttpSink *sink, Err *err);
 /* deleted[i] says which; false when one was not. */
 bool px_lane_delete(PxLane *lane, const PxEntry *entries, size_t n, bool *deleted, Err *err);

@@ -254,7 +254,7 @@ static bool gather(Lane *lane, const char *prefix, Names *names, Err *err)
     return true;
 }
 
-static bool visit_file(Lane *lane, const char *name, PxEntryVisit visit, void *ctx, Err *err)
+static bool visit_file(Lane *lane, const char *name, bool hashes, PxEntryVisit visit, void *ctx, Err *err)
 {
     int fd;
     char md5[MD5_TEXT] = "", when[40] = "", modified[48];
@@ -264,9 +264,9 @@ static bool visit_file(Lane *lane, const char *name, PxEntryVisit visit, void *c
         return false;
     if (fd < 0)
         return true;
-    struct stat st;
+    struct stat st = {0};
     struct tm utc;
-    bool ok = read_all(lane, fd, NULL, NULL, md5, err);
+    bool ok = !hashes || read_all(lane, fd, NULL, NULL, md5, err);
     if (fstat(fd, &st) == 0 && gmtime_r(&st.st_mtim.tv_sec, &utc))
         strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(modified, sizeof modified, "%s.%06ld", when, st.st_mtim.tv_nsec / 1000);
@@ -274,13 +274,13 @@ static bool visit_file(Lane *lane, const char *name, PxEntryVisit visit, void *c
     return ok && visit(ctx, &entry, err);
 }
 
-static bool folder_list(void *own, const char *prefix, PxEntryVisit visit, void *ctx, Err *err)
+static bool folder_list(void *own, const char *prefix, bool hashes, PxEntryVisit visit, void *ctx, Err *err)
 {
     Lane *lane = own;
     Names names = {.arena = arena_new(0)};
     bool ok = be_open(lane, err) && gather(lane, prefix, &names, err);
     for (size_t i = 0; ok && i < names.count; i++)
-        ok = visit_file(lane, names.items[i], visit, ctx, err);
+        ok = visit_file(lane, names.items[i], hashes, visit, ctx, err);
     free(names.items);
     arena_free(names.arena);
     return ok;

@@ -15,7 +15,7 @@ typedef struct PxStorageKind {
                 Err *err);
     bool (*settle)(void *lane, Err *err); /* NULL: all is durable at once */
     /* NULL: there is no such thing. */
-    bool (*list)(void *lane, const char *prefix, PxEntryVisit visit, void *ctx, Err *err);
+    bool (*list)(void *lane, const char *prefix, bool hashes, PxEntryVisit visit, void *ctx, Err *err);
     bool (*get)(void *lane, const PxEntry *entry, const PxHttpSink *sink, Err *err);
     bool (*remove)(void *lane, const PxEntry *entries, size_t n, bool *deleted, Err *err);
 } PxStorageKind;

@@ -102,7 +102,7 @@ static bool visit_entry(void *ctx, const PxSwiftEntry *e, Err *err)
     return v->visit(v->ctx, &entry, err);
 }
 
-static bool swift_list(void *own, const char *prefix, PxEntryVisit visit, void *ctx, Err *err)
+static bool swift_list(void *own, const char *prefix, bool hashes, PxEntryVisit visit, void *ctx, Err *err)
 {
     Visit v = {visit, ctx};
     return px_swift_list(((Lane *)own)->line, prefix, visit_entry, &v, err);

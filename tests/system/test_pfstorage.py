@@ -53,7 +53,7 @@ def files(tmp_path):
     folder = tmp_path / "files"
     for number, name in enumerate(NAMES):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(name.encode() * (number * 1000 + 1))
+        (folder / name).write_bytes(name.encode() * number * 1000)
     return folder
 
 
