@@ -8,6 +8,7 @@
 #include "px/tree_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +193,13 @@ static bool ensure_patient(Work *w, const char *patient, Err *err)
 
 /* -- the object -- */
 
+static bool ensure_pack(Work *w, Err *err)
+{
+    const char *name = px_tree_table_name(w->arena, PX_TABLE_PACK, w->object->series);
+    return faccessat(w->tree->root, name, F_OK, 0) == 0 ||
+           px_tree_record(w->tree, PX_TABLE_PACK, w->object->series, err);
+}
+
 static bool enter_series(Work *w, Err *err)
 {
     const PxObject *o = w->object;
@@ -202,8 +210,7 @@ static bool enter_series(Work *w, Err *err)
               ensure(w, px_tree_name(w->arena, PX_TREE_STUDY, o->study, NULL), o->study, make_study, err) &&
               ensure(w, px_tree_name(w->arena, PX_TREE_STUDY_SERIES, o->study, o->series), o->study,
                      make_study_series, err) &&
-              ensure_patient(w, patient ? patient : o->patient_id, err) &&
-              px_tree_record(w->tree, PX_TABLE_PACK, o->series, err);
+              ensure_patient(w, patient ? patient : o->patient_id, err) && ensure_pack(w, err);
     if (!ok) {
         json_decref(model);
         return false;
