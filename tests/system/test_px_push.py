@@ -6,6 +6,7 @@ import pathlib
 import ssl
 import stat
 import subprocess
+import threading
 
 import pytest
 from archive import as_program
@@ -293,6 +294,36 @@ def test_a_server_that_stays_ill(base, fake, images):
     result, _ = base.push(*push)
     assert result["status"] is True and len(result["localFileList"]) == 4 and fake.count("PUT") == before + 2
     assert base.status(f"{STUDY}.2")["pushed"]["count"] == 2
+
+
+def test_killed_in_the_middle(base, fake, images):
+    """What was marked before is not sent again."""
+    for number in range(3, 40):
+        make_image(images / f"s1/{number}.dcm", PatientID="LAB 001", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.1",
+                   SOPInstanceUID=f"{STUDY}.1.{number}", SeriesNumber=1, InstanceNumber=number)
+    base.fill(images)
+    puts, stuck, go_on = [], threading.Event(), threading.Event()
+
+    def fault(method, path):
+        if method == "PUT" and "/ORT/" in path:
+            puts.append(path)
+            if len(puts) == 25:
+                stuck.set()
+                go_on.wait(20)
+
+    fake.server.fault = fault
+    push = [as_program(base.folder, "px-push"), "--db", base.log, *fake.options, "--swiftServicesPACS", "ORT", EACH, "--xcrdir", base.folder / "data",
+            "--parallel", "1"]
+    with subprocess.Popen([str(word) for word in push], stdin=subprocess.DEVNULL) as process:
+        assert stuck.wait(30)
+        process.kill()
+    go_on.set()
+    marked = base.status(f"{STUDY}.1")["pushed"]["count"]
+    assert 10 <= marked < 25
+    before = len(puts)
+    run(*push)
+    assert len(puts) - before <= 41 - marked and len(set(puts)) == 41 == len(fake.containers["users"])
+    assert base.status(f"{STUDY}.1")["pushed"]["count"] == 39
 
 
 def test_dying_in_mid_upload(base, fake, images):
