@@ -123,6 +123,21 @@ static WebAnnotationSettings *annotation_settings(Arena *arena, const Settings *
     return out;
 }
 
+/* What a page under another name that leads to this machine (DNS rebinding) asks for has that name as its host. */
+static const char *const *allowed_hosts(Arena *arena, const Settings *s)
+{
+    static const char *const local[] = {"localhost", ".localhost", "127.0.0.1", "::1"};
+    size_t n = sizeof local / sizeof *local;
+    if (s->api_allowed_hosts.count)
+        return ended_list(arena, &s->api_allowed_hosts);
+    if (!is_loopback(s->api_ip))
+        return NULL;
+    const char **items = arena_alloc(arena, (n + 2) * sizeof *items);
+    memcpy(items, local, sizeof local);
+    items[n] = s->api_ip;
+    return items;
+}
+
 bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, const ApiEvents *events, Err *err)
 {
     *api = (Api){0};
@@ -133,7 +148,7 @@ bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, cons
                  .port = (uint16_t)s->api_port,
                  .tls_certificate = or_none(s->api_tls_certificate),
                  .tls_key = or_none(s->api_tls_key),
-                 .allowed_hosts = ended_list(arena, &s->api_allowed_hosts),
+                 .allowed_hosts = allowed_hosts(arena, s),
                  .cors_origins = ended_list(arena, &s->api_cors_origins),
                  .trusted_proxies = ended_list(arena, &s->api_trusted_proxies),
                  .root = s->api_root,

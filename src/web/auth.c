@@ -137,18 +137,25 @@ static bool has_scheme(const char *header, const char *scheme, Span *rest)
     return true;
 }
 
-static bool own_token(Auth *auth, HttpExchange *x, const Users *users, Span token, AuthGrant *out)
+/* By its digest. */
+static bool look_for_token(Auth *auth, HttpExchange *x, const Users *users, Span digest, AuthGrant *out)
 {
-    uint8_t digest[USER_DIGEST];
-    users_token_digest(arena_span_cstr(http_arena(x), token), digest);
-    const User *user = users_find_token(users, digest);
+    const User *user = users_find_token(users, digest.p);
     if (!user) {
+        auth_wrong(auth, x, "token", NULL);
         auth_challenge(auth, x, users, "this token is not known, or not any more");
         return false;
     }
     *out = (AuthGrant){.role = user->role};
     span_copy(span_cstr(user->name), out->user, sizeof out->user);
     return true;
+}
+
+static bool own_token(Auth *auth, HttpExchange *x, const Users *users, Span token, AuthGrant *out)
+{
+    uint8_t digest[USER_DIGEST];
+    users_token_digest(arena_span_cstr(http_arena(x), token), digest);
+    return auth_judge(auth, x, users, span_of(digest, sizeof digest), look_for_token, out);
 }
 
 static bool bearer(Auth *auth, HttpExchange *x, const Users *users, Span token, AuthGrant *out)

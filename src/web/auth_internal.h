@@ -31,6 +31,16 @@ bool auth_password(Auth *auth, HttpExchange *x, const Users *users, Span encoded
 bool auth_validated(Auth *auth, HttpExchange *x, Span token, AuthGrant *out);
 bool auth_jwt(Auth *auth, HttpExchange *x, const Users *users, Span token, AuthGrant *out);
 
+/*
+ * A credential that is known from the last minutes is granted at once; another one is judged by `look`, unless too many wrong ones came from the address: 429. `look` is true with
+ * a grant, or has answered, and says auth_wrong when the credential was one.
+ */
+typedef bool AuthLook(Auth *auth, HttpExchange *x, const Users *users, Span credential, AuthGrant *out);
+bool auth_judge(Auth *auth, HttpExchange *x, const Users *users, Span credential, AuthLook *look,
+                AuthGrant *out);
+/* Counts against the address. `user` NULL = unknown. */
+void auth_wrong(Auth *auth, HttpExchange *x, const char *what, const char *user);
+
 /* 401, with what could be sent instead. `why` NULL = nothing was sent. */
 void auth_challenge(Auth *auth, HttpExchange *x, const Users *users, const char *why);
 

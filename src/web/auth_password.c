@@ -100,14 +100,21 @@ static bool must_wait(Auth *auth, HttpExchange *x)
     char seconds[24];
     snprintf(seconds, sizeof seconds, "%lld", (long long)(wait + 999) / 1000);
     http_header(x, "Retry-After", seconds);
-    http_refuse(x, 429, "too many wrong passwords came from this address; wait %s s", seconds);
+    http_refuse(x, 429, "too many wrong passwords or tokens came from this address; wait %s s", seconds);
     return true;
 }
 
-/* `text` is "name:password". */
-static bool look(Auth *auth, HttpExchange *x, const Users *users, char *text, AuthGrant *out)
+void auth_wrong(Auth *auth, HttpExchange *x, const char *what, const char *user)
 {
-    char *colon = strchr(text, ':');
+    auth_backoff_failed(auth->backoff, http_client(x), clock_ms());
+    log_warning("api_dicomweb", "a wrong %s client=%s user=%s request=%lu", what, http_client(x),
+                user ? user : "(unknown)", http_number(x));
+}
+
+/* "name:password", of a Buf that is wiped and ends in NUL. */
+static bool look(Auth *auth, HttpExchange *x, const Users *users, Span credential, AuthGrant *out)
+{
+    char *text = (char *)(uintptr_t)credential.p, *colon = strchr(text, ':');
     *colon = 0;
     const User *user = users_find(users, text);
     if (!enter(auth->gate)) {
@@ -121,17 +128,16 @@ static bool look(Auth *auth, HttpExchange *x, const Users *users, char *text, Au
         span_copy(span_cstr(user->name), out->user, sizeof out->user);
         return true;
     }
-    auth_backoff_failed(auth->backoff, http_client(x), clock_ms());
     /* A name that nobody has may be a password in the wrong field. */
-    log_warning("api_dicomweb", "a wrong password client=%s user=%s request=%lu", http_client(x),
-                user ? user->name : "(unknown)", http_number(x));
+    auth_wrong(auth, x, "password", user ? user->name : NULL);
     auth_challenge(auth, x, users, "the name or the password is wrong");
     return false;
 }
 
-static bool judge(Auth *auth, HttpExchange *x, const Users *users, Buf *credential, AuthGrant *out)
+bool auth_judge(Auth *auth, HttpExchange *x, const Users *users, Span credential, AuthLook *judge,
+                AuthGrant *out)
 {
-    AuthKey key = key_of(auth->passwords, users->generation, buf_span(credential));
+    AuthKey key = key_of(auth->passwords, users->generation, credential);
     AuthQuestion question;
     switch (auth_memory_ask(auth->passwords, &key, deadline_in(QUESTION_MS), &question, out)) {
     case AUTH_KNOWN:
@@ -142,8 +148,7 @@ static bool judge(Auth *auth, HttpExchange *x, const Users *users, Buf *credenti
     case AUTH_FIND_OUT:
         break;
     }
-    char *text = (char *)(uintptr_t)buf_cstr(credential);
-    bool right = !must_wait(auth, x) && look(auth, x, users, text, out);
+    bool right = !must_wait(auth, x) && judge(auth, x, users, credential, out);
     auth_memory_tell(auth->passwords, &question, right ? out : NULL, REMEMBER_MS);
     return right;
 }
@@ -154,7 +159,7 @@ bool auth_password(Auth *auth, HttpExchange *x, const Users *users, Span encoded
     buf_init(&credential, CREDENTIAL_MAX);
     bool right = false;
     if (decode(encoded, &credential))
-        right = judge(auth, x, users, &credential, out);
+        right = auth_judge(auth, x, users, buf_span(&credential), look, out);
     else
         auth_challenge(auth, x, users, "what follows Basic is no name and password");
     if (credential.p)

@@ -179,12 +179,25 @@ def test_anybody_may_come_when_that_is_said(stopped_archive):
 
 def test_hosts_that_are_not_allowed_get_400(stopped_archive):
     web = Web(stopped_archive)
-    text = stopped_archive.settings.read_text().replace("    - '*'\n    - 127.0.0.1\n", "    - .example.org\n")
-    stopped_archive.settings.write_text(text)
+    stopped_archive.set("api.allowed_hosts", "[.example.org]")
     stopped_archive.start()
     assert "api.allowed_hosts" in web.get("/health").problem()
     assert web.get("/health", Host="pacs.example.org:8443").status == 200
     assert web.get("/health", Host="example.org.evil").status == 400
+
+
+def test_on_loopback_only_names_of_this_machine_are_hosts(stopped_archive):
+    """As it is shipped, a page that made its own name lead here (DNS rebinding) is refused; who wants other names says so."""
+    web = Web(stopped_archive)
+    stopped_archive.start()
+    for host in (f"127.0.0.1:{web.port}", "localhost", "pacs.localhost:80", "[::1]:5555"):
+        assert web.get("/dicom-web/studies", Host=host).status == 204, host
+    for host in ("evil.example", f"evil.example:{web.port}", "localhost.evil.example", "127.0.0.1.evil.example"):
+        assert "api.allowed_hosts" in web.get("/dicom-web/studies", Host=host).problem(), host
+    stopped_archive.stop()
+    stopped_archive.set("api.allowed_hosts", "['*']")
+    stopped_archive.start()
+    assert web.get("/dicom-web/studies", Host="pacs.example.org").status == 204
 
 
 def test_cors_for_the_origins_of_the_settings_only(stopped_archive):
@@ -241,30 +254,30 @@ TRAVERSALS = ["/../etc/passwd", "/%2e%2e/etc/passwd", "/dicom-web/studies/%2E%2E
 
 def test_no_path_leads_anywhere_else(web):
     for path in TRAVERSALS:
-        answer = web.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        answer = web.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         assert status_of(answer) == 400, (path, answer)
         assert b"application/problem+json" in answer and b"root:" not in answer, path
 
 
 BAD_HEADS = {
-    "two hosts": b"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "two hosts": b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n",
     "no host": b"GET /health HTTP/1.1\r\n\r\n",
     "a host that is none": b"GET /health HTTP/1.1\r\nHost: a/b\r\n\r\n",
-    "length and chunked": b"POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "a negative length": b"POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-    "a length of letters": b"POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n",
-    "a length beyond numbers": b"POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999999999999999\r\n\r\n",
-    "two lengths": b"POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-    "chunks of garbage": b"POST /health HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
-    "a chunk that is too large": b"POST /health HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc\r\n",
-    "an unknown coding": b"POST /health HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: rot13\r\n\r\nabc",
-    "200 headers": b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(200)) + b"\r\n",
-    "a header of 60 KB": b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 60000 + b"\r\n\r\n",
-    "an address of 60 KB": b"GET /" + b"y" * 60000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-    "headers without end": b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"X: " + b"y" * 1000000,
+    "length and chunked": b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a negative length": b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    "a length of letters": b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: abc\r\n\r\n",
+    "a length beyond numbers": b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999999999999999\r\n\r\n",
+    "two lengths": b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "chunks of garbage": b"POST /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+    "a chunk that is too large": b"POST /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc\r\n",
+    "an unknown coding": b"POST /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: rot13\r\n\r\nabc",
+    "200 headers": b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(200)) + b"\r\n",
+    "a header of 60 KB": b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 60000 + b"\r\n\r\n",
+    "an address of 60 KB": b"GET /" + b"y" * 60000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "headers without end": b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X: " + b"y" * 1000000,
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
     "zeros": bytes(5000),
-    "an old version": b"GET /health HTTP/0.9\r\nHost: a\r\n\r\n",
+    "an old version": b"GET /health HTTP/0.9\r\nHost: localhost\r\n\r\n",
 }
 
 
@@ -283,7 +296,7 @@ def test_much_declared_and_little_sent(stopped_archive):
     socks = []
     for _ in range(40):
         sock = web.connect()
-        sock.sendall(b"POST /dicom-web/studies HTTP/1.1\r\nHost: a\r\nContent-Type: application/dicom\r\nContent-Length: 10737418240\r\n\r\n0123456789")
+        sock.sendall(b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\nContent-Length: 10737418240\r\n\r\n0123456789")
         socks.append(sock)
     assert web.get("/health").status == 200
     assert SANITIZED or web.resident() - before < 40 << 20
@@ -299,7 +312,7 @@ def test_a_body_beyond_the_limit_is_413(stopped_archive):
     assert len(body) > 30000
     answer = web.ask("POST", "/dicom-web/studies", body=body, Content_Type="application/dicom")
     assert "api.max_body" in answer.problem() and answer.status == 413
-    head = b"POST /dicom-web/studies HTTP/1.1\r\nHost: a\r\nContent-Type: application/dicom\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = web.raw(head + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
     assert status_of(answer) == 413, answer[:200]
     assert not stopped_archive.files() and not stopped_archive.unfinished()
@@ -310,9 +323,9 @@ def test_one_peer_cannot_take_every_connection(stopped_archive):
     stopped_archive.start()
     kept = [web.connect() for _ in range(5)]
     for sock in kept:
-        sock.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert sock.recv(100).startswith(b"HTTP/1.1 200")
-    assert web.raw(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n") == b""
+    assert web.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
     for sock in kept:
         sock.close()
 
@@ -329,7 +342,7 @@ def test_slow_clients_are_cut_and_others_are_served(web):
     """A head that drips, a body that drips, one that says nothing at all between."""
     head, body = web.connect(), web.connect()
     head.sendall(b"GET /health HTTP/1.1\r\n")
-    body.sendall(b"POST /dicom-web/studies HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+    body.sendall(b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
     ended = {}
     begin = time.monotonic()
     while len(ended) < 2:
@@ -359,7 +372,7 @@ def test_clients_that_go_away_in_mid_answer_leave_nothing(web):
     for _ in range(200):
         sock = web.connect()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        sock.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 5)
+        sock.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5)
         sock.recv(10)
         sock.close()
     # The server may have opened a few for itself meanwhile.
@@ -368,15 +381,15 @@ def test_clients_that_go_away_in_mid_answer_leave_nothing(web):
 
 
 def test_pipelined_requests_are_answered_in_order(web):
-    request = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
+    request = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
     paths = [b"health", b"nothing", b"metrics", b"openapi.json"]
-    answer = web.raw(b"".join(request % path for path in paths) + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    answer = web.raw(b"".join(request % path for path in paths) + b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"200", b"404", b"200", b"200", b"200"]
 
 
 def test_a_stop_lets_answers_finish_and_closes_what_idles(web):
     idle = web.connect()
-    idle.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+    idle.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert idle.recv(65536).startswith(b"HTTP/1.1 200")
     begin = time.monotonic()
     web.archive.stop()

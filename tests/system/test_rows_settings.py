@@ -46,7 +46,7 @@ KEYS = {
     "api.max_connections": ("512", "512", (*NUMBER, "0")), "api.max_connections_per_peer": ("128", "128", (*NUMBER, "0")),
     "api.max_body": ("68719476736", "68719476736", (*NUMBER, "0")), "api.dicomweb.root": ("/dicom-web", "/dicom-web", ()),
     "api.dicomweb.allow_delete": ("false", "false", BOOL),
-    "api.allowed_hosts": ("*, 127.0.0.1", "127.0.0.1", ()), "api.dicomweb.start": ("false", "false", BOOL),
+    "api.allowed_hosts": ("", "127.0.0.1", ()), "api.dicomweb.start": ("false", "false", BOOL),
     "api.dicomweb.decompress_pixels": ("false", "false", BOOL), "api.dicomweb.jwt_validate": ("false", "false", BOOL),
     "api.dicomweb.jwt_validate_url": ("http://localhost.com", "http://localhost", ()), "api.annotation.start": ("false", "false", BOOL),
     "api.annotation.path_data": ("./data_annotation", "./data_annotation", ()),

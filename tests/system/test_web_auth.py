@@ -136,6 +136,19 @@ def test_who_guesses_waits(web):
     assert web.get("/metrics", Authorization=basic("berta")).status == 200  # known already: does not pay for others
 
 
+def test_who_guesses_tokens_waits(web):
+    web.archive.manage("users", "add", "ohif", "--role", "read", "--no_password")
+    token = web.archive.manage("users", "token", "ohif", "-l", "viewer").stdout.strip()
+    web.archive.start()
+    assert web.get("/metrics", Authorization="Bearer " + token).status == 200
+    statuses = [web.get("/metrics", Authorization=f"Bearer gantry_{n:043}") for n in range(8)]
+    assert [answer.status for answer in statuses[:5]] == [401] * 5
+    late = next(answer for answer in statuses if answer.status == 429)
+    assert 1 <= int(late.headers["Retry-After"]) <= 60 and "tokens" in late.problem()
+    assert web.get("/metrics", Authorization="Bearer " + token).status == 200  # known already
+    assert "a wrong token" in logs(web.archive) and f"{7:043}" not in logs(web.archive)
+
+
 def test_the_log_names_the_user_and_no_secret(web):
     add(web.archive, "anna", "read")
     web.archive.start()

@@ -168,7 +168,7 @@ def test_content_types_that_are_none(media, web):
 
 # -- clients that go away --
 
-HEAD = "POST /dicom-web/studies HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/related; boundary=X\r\nContent-Length: %d\r\n\r\n"
+HEAD = "POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/related; boundary=X\r\nContent-Length: %d\r\n\r\n"
 
 
 def test_much_declared_and_little_sent(web):
@@ -194,7 +194,7 @@ def test_chunked_bodies(web):
     body = body_of([data])
     for size in (1000, 37):
         chunks = b"".join(b"%x\r\n%b\r\n" % (len(body[at:at + size]), body[at:at + size]) for at in range(0, len(body), size))
-        answer = web.raw(b"POST /dicom-web/studies HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Type: " + (DICOM % "X").encode() + b"\r\n\r\n" + chunks + b"0\r\n\r\n")
+        answer = web.raw(b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Type: " + (DICOM % "X").encode() + b"\r\n\r\n" + chunks + b"0\r\n\r\n")
         assert status_of(answer) == 200 and instance.encode() in answer
     assert kept(web.archive)[instance] == parse(data).data
 
