@@ -91,7 +91,10 @@ def cpu_of(server):
     """Seconds of processor time of a PostgreSQL and its connections, also of those that ended."""
     ticks = 0
     for pid in server.processes():
-        fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        try:
+            fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        except FileNotFoundError:
+            continue  # a connection that has just ended
         ticks += sum(int(n) for n in fields[11:15 if pid == server.process.pid else 13])
     return ticks / os.sysconf('SC_CLK_TCK')
 

@@ -36,7 +36,7 @@ typedef enum IdxSearch {
     IDX_TERM,  /* by folded terms: single values and wildcards */
     IDX_RANGE, /* by the date column */
     IDX_AMONG, /* by the list kept with the study */
-    IDX_EQUAL, /* by the column, where the key is plain text: no index, but rows are passed over quickly */
+    IDX_EQUAL, /* by the column of an extended attribute and its index, where the key is plain text or days */
 } IdxSearch;
 
 typedef struct IdxAttribute {

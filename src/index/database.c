@@ -94,6 +94,11 @@ bool db_exec(Db *db, const char *sql, Err *err)
     return db->driver->exec(db, sql, err);
 }
 
+bool db_build(Db *db, const char *index, const char *sql, Err *err)
+{
+    return db->driver->build(db, index, sql, err);
+}
+
 bool db_begin(Db *db, bool *changed, Err *err)
 {
     return db->driver->begin(db, changed, err);

@@ -54,6 +54,7 @@ typedef struct DbDialect {
     const char *
         records; /* " FROM …": the objects of a JSON list as rows x; NULL: one statement for each row is as good */
     const char *forget_version; /* what is left to do after our tables have been dropped */
+    const char *concurrently;   /* CREATE INDEX: while others write */
     const char *has_column;     /* a row comes back when table ? has column ? */
     const char
         *text_column; /* and one with its length (0 = any) when it holds text; NULL: columns take any text */
@@ -77,6 +78,9 @@ bool db_open_schema(Db *db, Err *err);
 
 /* Runs text of ours, one or more statements, without results. */
 bool db_exec(Db *db, const char *sql, Err *err);
+/* Makes an index that is missing, outside of a transaction: this may take long, and others go on meanwhile. One that was left unfinished
+   is made anew. */
+bool db_build(Db *db, const char *index, const char *sql, Err *err);
 /* The writer's transaction excludes other writers; *changed = one of them has written since our last. The reader's is one state of the
    database; it may be NULL for the reader. */
 bool db_begin(Db *db, bool *changed, Err *err);

@@ -14,6 +14,7 @@ struct DbDriver {
     bool (*alive)(Db *db);
     bool (*open_schema)(Db *db, Err *err);
     bool (*exec)(Db *db, const char *sql, Err *err);
+    bool (*build)(Db *db, const char *index, const char *sql, Err *err);
     bool (*begin)(Db *db, bool *changed, Err *err);
     bool (*commit)(Db *db, Err *err);
     void (*rollback)(Db *db);

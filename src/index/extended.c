@@ -157,7 +157,7 @@ static void insert(Making *m, const IdxAttribute *row)
 static void give_column(Arena *arena, IdxAttribute *row, const IdxExtended *one)
 {
     bool plain = one->vr == DCM_VR_AE || one->vr == DCM_VR_AS || one->vr == DCM_VR_CS ||
-                 one->vr == DCM_VR_LO || one->vr == DCM_VR_SH || one->vr == DCM_VR_UI;
+                 one->vr == DCM_VR_LO || one->vr == DCM_VR_SH || one->vr == DCM_VR_UI || one->vr == DCM_VR_DA;
     row->kind = IDX_TEXT;
     row->search = plain ? IDX_EQUAL : IDX_SCAN;
     row->column = arena_strdup(arena, one->column);

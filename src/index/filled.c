@@ -3,6 +3,7 @@
 
 #include "index/extended.h"
 #include "index/internal.h"
+#include "index/schema.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static const char *note_name(Arena *arena, const IdxAttribute *a)
 /* What the note of a column says. */
 static const char *meaning(Arena *arena, const IdxAttribute *a)
 {
-    return idx_chain_text(arena, a->parents, a->parent_count, a->tag);
+    return arena_printf(arena, "%s/%d", idx_chain_text(arena, a->parents, a->parent_count, a->tag), a->chars);
 }
 
 static bool get(Db *db, Arena *arena, const char *name, const char **value, Err *err)
@@ -133,7 +134,8 @@ static bool settle_empty(Db *db, Arena *arena, Err *err)
     bool changed, empty;
     if (!db_begin(db, &changed, err))
         return false;
-    if (is_empty(db, &empty, err) && (!empty || set_all(db, arena, err)))
+    if (is_empty(db, &empty, err) &&
+        (!empty || (idx_schema_index_columns(db, true, err) && set_all(db, arena, err))))
         return db_commit(db, err);
     db_rollback(db);
     return false;
@@ -213,6 +215,14 @@ bool idx_filled_disown(Db *db, uint64_t *seen, Err *err)
     return ok;
 }
 
+bool idx_filled_column(Db *db, Arena *arena, const IdxAttribute *a, bool *out, Err *err)
+{
+    const char *value = "";
+    bool ok = get(db, arena, note_name(arena, a), &value, err);
+    *out = ok && strcmp(value, meaning(arena, a)) == 0;
+    return ok;
+}
+
 bool idx_filled_not(Db *db, Err *err)
 {
     return forget(db, BASE, err);
@@ -267,7 +277,8 @@ bool idx_filling_begin(Index *index, Arena *arena, bool again, const char **sinc
 
 bool idx_filling_end(Index *index, Err *err)
 {
-    if (!idx_begin(index, err))
+    if (!idx_writer(index, err) || !idx_schema_index_columns(index->writer, false, err) ||
+        !idx_begin(index, err))
         return false;
     Arena *arena = arena_new(0);
     const char *noted;

@@ -578,6 +578,7 @@ const DbDriver db_postgres = {
                 .in_order = " JOIN",
                 .returning = true,
                 .records = " FROM json_to_recordset(?::json) AS x ",
+                .concurrently = " CONCURRENTLY",
                 .forget_version = "DROP TABLE IF EXISTS schema_version;",
                 .has_column = "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass(?) AND "
                               "attname = ? AND attnum > 0 AND NOT attisdropped",
@@ -591,6 +592,7 @@ const DbDriver db_postgres = {
     .alive = pg_alive,
     .open_schema = pg_open_schema,
     .exec = pg_exec,
+    .build = pg_build,
     .begin = pg_begin,
     .commit = pg_commit,
     .rollback = pg_rollback,

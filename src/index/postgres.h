@@ -24,9 +24,10 @@ enum {
         128, /* commands sent whose answers are not read: small enough that neither side's buffers fill with answers */
     PG_ROWS_FIRST = 32, /* rows fetched from a cursor at a time: first, then */
     PG_ROWS = 256,
-    PG_GATHERS = 8,  /* kinds of rows that are gathered */
-    PG_NUMBERS = 32, /* ids of new rows, asked for at a time */
-    PG_NUMBERED = 4, /* tables whose rows we number */
+    PG_GATHERS = 8,             /* kinds of rows that are gathered */
+    PG_NUMBERS = 32,            /* ids of new rows, asked for at a time */
+    PG_BUILD_LOCK = 0x474e5449, /* the same, of who makes indexes */
+    PG_NUMBERED = 4,            /* tables whose rows we number */
     PG_LOCK =
         0x474e5452, /* first half of the key of advisory locks; the second is made of the schema's name */
 };
@@ -198,6 +199,7 @@ void pg_forget_numbers(Pg *pg);
 
 /* -- postgres_schema.c -- */
 bool pg_open_schema(Db *db, Err *err);
+bool pg_build(Db *db, const char *index, const char *sql, Err *err);
 
 /* -- postgres_adopt.c -- */
 

@@ -6,6 +6,7 @@
 #include "index/postgres.h"
 #include "index/schema.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,6 +141,57 @@ static bool be_patient(Pg *pg, Err *err)
 {
     pg->patience_ms = CHANGE_MS;
     return pg_exec(&pg->base, "SET LOCAL statement_timeout TO 0", err);
+}
+
+/* One that was begun and not finished is there, but of no use. */
+static bool drop_unfinished(Db *db, const char *index, Err *err)
+{
+    int64_t unfinished = 0;
+    if (!number(
+            db,
+            "SELECT count(*) FROM pg_catalog.pg_index WHERE indexrelid = to_regclass(?) AND NOT indisvalid",
+            index, &unfinished, err))
+        return false;
+    Buf sql;
+    buf_init(&sql, 0);
+    buf_printf(&sql, "DROP INDEX CONCURRENTLY IF EXISTS %s", index);
+    bool ok = !unfinished || pg_exec(db, buf_cstr(&sql), err);
+    buf_free(&sql);
+    return ok;
+}
+
+/* Nobody waits for the turn: who waits inside a statement would be waited for by whoever builds. */
+static bool take_turn(Pg *pg, Err *err)
+{
+    bool row = false;
+    DbStatement *s =
+        pg_prepare(&pg->base, "SELECT pg_try_advisory_lock(?::integer, hashtext(?))::integer", DB_LOOK, err);
+    if (!s)
+        return false;
+    pg_bind_int(s, PG_BUILD_LOCK);
+    pg_bind_text(s, span_cstr(pg_source(pg)->schema));
+    bool ok = pg_step(s, &row, err);
+    if (ok && pg_number(s, 0) == 0)
+        ok = err_set(err, ERR_REFUSED, "index: %s: another program makes indexes there just now; again later",
+                     db_name(&pg->base));
+    pg_done(s);
+    return ok;
+}
+
+bool pg_build(Db *db, const char *index, const char *sql, Err *err)
+{
+    Pg *pg = pg_of(db);
+    char back[96];
+    if (!take_turn(pg, err))
+        return false;
+    snprintf(back, sizeof back, "SET statement_timeout TO %lld; SET lock_timeout TO %lld",
+             (long long)pg_source(pg)->statement_ms, (long long)pg_source(pg)->lock_ms);
+    pg->patience_ms = CHANGE_MS;
+    bool ok = pg_exec(db, "SET statement_timeout TO 0; SET lock_timeout TO '10min'", err) &&
+              drop_unfinished(db, index, err) && pg_exec(db, sql, err);
+    pg->patience_ms = pg_source(pg)->statement_ms;
+    return pg_exec(db, back, ok ? err : NULL) &&
+           pg_exec(db, "SELECT pg_advisory_unlock_all()", ok ? err : NULL) && ok;
 }
 
 bool pg_open_schema(Db *db, Err *err)

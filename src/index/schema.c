@@ -12,9 +12,13 @@
 #include "index/schema.h"
 
 #include "index/filled.h"
+#include "index/search.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <xxhash.h>
 
 static const struct {
     const char *insertable; /* columns that ingest gives with the row */
@@ -280,6 +284,61 @@ bool idx_schema_add_columns(Db *db, Err *err)
 {
     for (int level = 0; level < DCM_LEVEL_COUNT; level++)
         if (!add_missing_columns(db, (DcmLevel)level, err))
+            return false;
+    return true;
+}
+
+void idx_sql_column_key(Buf *sql, const DbDialect *dialect, const IdxAttribute *a, const char *alias)
+{
+    char *column = NULL;
+    if (asprintf(&column, "%s\"%s\"", alias, a->column) < 0)
+        abort();
+    if (a->vr == DCM_VR_DA) {
+        buf_printf(sql,
+                   "(CASE WHEN length(%s) = 8 THEN %s WHEN length(%s) > 0 THEN '" IDX_TERM_ODD "' END%s)",
+                   column, column, column, dialect->binary_order);
+    } else {
+        buf_printf(sql, "(CASE WHEN %s(%s, '\\') > 0", dialect->find, column);
+        if (a->chars)
+            buf_printf(sql, " OR length(%s) >= %d", column, a->chars);
+        buf_printf(sql, " THEN '" IDX_TERM_ODD "' ELSE substr(%s, 1, %d) END%s)", column,
+                   IDX_COLUMN_KEY_CHARS, dialect->binary_order);
+    }
+    free(column);
+}
+
+/* A name that says what is in it. */
+static void index_name(Buf *name, const IdxAttribute *a, const Buf *key)
+{
+    buf_printf(name, "ix_extended_%s_%016llx", idx_tables[a->level].alias,
+               (unsigned long long)XXH3_64bits(key->p, key->n));
+}
+
+static bool index_column(Db *db, const IdxAttribute *a, bool empty, Err *err)
+{
+    const DbDialect *dialect = db_dialect(db);
+    Buf key, name, sql;
+    buf_init(&key, 0);
+    buf_init(&name, 0);
+    buf_init(&sql, 0);
+    idx_sql_column_key(&key, dialect, a, "");
+    index_name(&name, a, &key);
+    buf_printf(&sql, "CREATE INDEX%s IF NOT EXISTS %s ON %s (%s) WHERE \"%s\" IS NOT NULL",
+               empty ? "" : dialect->concurrently, buf_cstr(&name), idx_tables[a->level].name, buf_cstr(&key),
+               a->column);
+    bool ok = empty ? db_exec(db, buf_cstr(&sql), err) : db_build(db, buf_cstr(&name), buf_cstr(&sql), err);
+    buf_free(&key);
+    buf_free(&name);
+    buf_free(&sql);
+    return ok;
+}
+
+bool idx_schema_index_columns(Db *db, bool empty, Err *err)
+{
+    const IdxAttributes *set = db_attributes(db);
+    for (size_t i = 0; i < set->count; i++)
+        if (set->rows[i].vr != DCM_VR_NONE && set->rows[i].search == IDX_EQUAL &&
+            !index_column(db, &set->rows[i], empty, err))
             return false;
     return true;
 }

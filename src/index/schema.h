@@ -26,6 +26,13 @@ void idx_sql_indexes(Buf *sql, const DbDialect *dialect);
 void idx_sql_complete(Buf *sql, const Db *db);
 /* Adds columns of attributes that got one since the database was made, and widens those that are narrower than they shall be. */
 bool idx_schema_add_columns(Db *db, Err *err);
+enum { IDX_COLUMN_KEY_CHARS = 200 }; /* of a text, that an index has */
+/* What the index of an extended attribute's column has of it: the text, or IDX_TERM_ODD where the column does not say all there is to
+   say. `alias` "" or "i.". NULL columns are not in the index. */
+void idx_sql_column_key(Buf *sql, const DbDialect *dialect, const IdxAttribute *a, const char *alias);
+/* Makes the indexes of extended attributes that are missing: inside the transaction of an empty database, else outside of any, while others
+   read and write. */
+bool idx_schema_index_columns(Db *db, bool empty, Err *err);
 /* Brings what stands around the tables from an older version to ours: indexes, views, terms. Inside a transaction; the caller notes the version. */
 bool idx_schema_upgrade(Db *db, int64_t version, Err *err);
 /* The terms of every row of a level that is there. */

@@ -2,84 +2,14 @@
 /* Keys to SQL conditions (search.h). What is narrowed, and how, is the `search` of the attribute table. */
 #include "index/search.h"
 
-#include "base/json.h"
 #include "dicom/tags.h"
+#include "index/filled.h"
 #include "index/row.h"
+#include "index/schema.h"
 #include "index/terms.h"
 
 #include <string.h>
 #include <utf8proc.h>
-
-/* -- SQL and parameters -- */
-
-void idx_sql_init(IdxSql *sql, const DbDialect *dialect, Arena *arena)
-{
-    *sql = (IdxSql){.arena = arena, .dialect = dialect};
-    buf_init(&sql->text, 0);
-}
-
-void idx_sql_free(IdxSql *sql)
-{
-    buf_free(&sql->text);
-}
-
-static IdxParam *next_param(IdxSql *sql)
-{
-    if (sql->count == sql->capacity) {
-        size_t capacity = sql->capacity ? sql->capacity * 2 : 16;
-        IdxParam *bigger = arena_alloc(sql->arena, capacity * sizeof *bigger);
-        if (sql->count)
-            memcpy(bigger, sql->params, sql->count * sizeof *bigger);
-        sql->params = bigger;
-        sql->capacity = capacity;
-    }
-    return &sql->params[sql->count++];
-}
-
-void idx_sql_text(IdxSql *sql, Span value)
-{
-    *next_param(sql) = (IdxParam){.text = arena_span(sql->arena, value), .is_text = true};
-}
-
-void idx_sql_number(IdxSql *sql, int64_t value)
-{
-    *next_param(sql) = (IdxParam){.number = value};
-}
-
-DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, DbUse use, Err *err)
-{
-    DbStatement *statement = db_prepare_for(db, buf_cstr(&sql->text), use, err);
-    for (size_t i = 0; statement && i < sql->count; i++)
-        if (sql->params[i].is_text)
-            db_bind_text(statement, sql->params[i].text);
-        else
-            db_bind_int(statement, sql->params[i].number);
-    return statement;
-}
-
-bool idx_sql_among(IdxSql *sql, const char *column, const char *const *values, size_t count, Err *err)
-{
-    if (count > IDX_LIST_MAX)
-        return err_set(err, ERR_LIMIT,
-                       "index: a list of %zu identifiers; at most %d are allowed, ask in parts", count,
-                       IDX_LIST_MAX);
-    if (count == 1) {
-        buf_printf(&sql->text, "%s = ?", column);
-        idx_sql_text(sql, idx_key(sql->arena, span_cstr(values[0])));
-        return true;
-    }
-    Buf list;
-    buf_init(&list, 0);
-    JsonWriter w = json_writer(&list);
-    json_begin_array(&w);
-    for (size_t i = 0; i < count; i++)
-        json_text(&w, idx_key(sql->arena, span_cstr(values[i])));
-    json_end_array(&w);
-    buf_printf(&sql->text, "%s%s", column, sql->dialect->among);
-    idx_sql_text(sql, buf_span(&list));
-    buf_free(&list);
-    return true;
-}
 
 /* -- UIDs -- */
 
@@ -231,6 +161,8 @@ struct IdxLook {
     int64_t rows;
     TermPattern *patterns;
     size_t pattern_count;
+    bool
+        by_column; /* an extended attribute whose column has an index: patterns or ranges are looked for there */
     DcmTimeRange *ranges;
     size_t range_count;
     bool odd;    /* some rows' dates are in no column */
@@ -475,6 +407,159 @@ static void equal_condition(IdxSql *sql, const IdxAttribute *a, Span value)
     idx_sql_text(sql, value);
 }
 
+/* -- columns of extended attributes -- */
+
+/* One value of the key, as far as it says how the column begins. */
+static bool column_pattern(Span value, bool wildcards, TermPattern *out)
+{
+    size_t literal = 0;
+    value = span_trim(value);
+    while (literal < value.n && value.p[literal] != '*' && value.p[literal] != '?')
+        literal++;
+    out->kind = literal < value.n ? TERM_PREFIX : TERM_EQUAL;
+    out->text = span_rtrim(span_sub(value, 0, literal));
+    return is_plain(out->text) && (wildcards || out->kind == TERM_EQUAL);
+}
+
+static size_t column_patterns(Span value, bool wildcards, TermPattern out[IDX_PATTERN_VALUES_MAX])
+{
+    size_t n = 0;
+    Span one;
+    bool more = true;
+    while (span_split(&value, '\\', &one, &more)) {
+        if (n == IDX_PATTERN_VALUES_MAX || !column_pattern(one, wildcards, &out[n]))
+            return 0;
+        out[n].text = idx_cut(out[n].text, IDX_COLUMN_KEY_CHARS);
+        n++;
+    }
+    return n;
+}
+
+/* " WHERE …" or, for the row at hand (`alias`), a condition: what the column has for one value, a range of days, or for neither (odd). */
+typedef struct Wanted {
+    enum { WANTS_VALUE, WANTS_PREFIX, WANTS_DAYS, WANTS_ODD } kind;
+    Span text;
+    DcmTimeRange days;
+} Wanted;
+
+static Wanted wanted_at(const Look *look, size_t i)
+{
+    if (i < look->pattern_count)
+        return (Wanted){look->patterns[i].kind == TERM_EQUAL ? WANTS_VALUE : WANTS_PREFIX,
+                        look->patterns[i].text};
+    if (i < look->range_count)
+        return (Wanted){WANTS_DAYS, .days = look->ranges[i]};
+    return (Wanted){.kind = WANTS_ODD};
+}
+
+/* How many of them there are, the odd with them. */
+static size_t wanted_count(const Look *look)
+{
+    return look->pattern_count + look->range_count + 1;
+}
+
+static void column_condition(IdxSql *sql, const IdxAttribute *a, const char *alias, Wanted wanted)
+{
+    Buf key;
+    char from[9], to[9];
+    buf_init(&key, 0);
+    idx_sql_column_key(&key, sql->dialect, a, alias);
+    buf_printf(&sql->text, "(%s\"%s\" IS NOT NULL AND ", alias, a->column);
+    if (wanted.kind == WANTS_VALUE) {
+        buf_printf(&sql->text, "%s = ?)", buf_cstr(&key));
+        idx_sql_text(sql, wanted.text);
+    } else if (wanted.kind == WANTS_ODD) {
+        buf_printf(&sql->text, "%s = '" IDX_TERM_ODD "')", buf_cstr(&key));
+    } else {
+        bool days = wanted.kind == WANTS_DAYS;
+        buf_printf(&sql->text, "%s >= ? AND %s <= ?)", buf_cstr(&key), buf_cstr(&key));
+        idx_sql_text(sql, days ? first_day(wanted.days, from) : wanted.text);
+        idx_sql_text(sql,
+                     days ? last_day(wanted.days, to)
+                          : span_cstr(arena_printf(sql->arena, "%.*s" IDX_TERM_LAST, SPAN_FMT(wanted.text))));
+    }
+    buf_free(&key);
+}
+
+static bool count_column(Arena *arena, Db *db, const IdxAttribute *a, Wanted wanted, int64_t *count, Err *err)
+{
+    IdxSql sql;
+    bool row = false;
+    idx_sql_init(&sql, db_dialect(db), arena);
+    buf_printf(&sql.text, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE ", idx_tables[a->level].name);
+    column_condition(&sql, a, "", wanted);
+    buf_printf(&sql.text, " LIMIT %d) t", MANY);
+    DbStatement *s = idx_sql_prepare(&sql, db, DB_LOOK, err);
+    bool ok = s && db_step(s, &row, err);
+    *count = ok && row ? db_int(s, 0) : 0;
+    db_done(s);
+    idx_sql_free(&sql);
+    return ok;
+}
+
+/* What the key wants of the column; false when an index of the column does not help to find it. */
+static bool wants_of_column(Look *look, Arena *arena, const DcmMatchOptions *options)
+{
+    const IdxAttribute *a = look->a;
+    TermPattern patterns[IDX_PATTERN_VALUES_MAX];
+    DcmTimeRange ranges[IDX_PATTERN_VALUES_MAX];
+    if (a->vr == DCM_VR_DA) {
+        size_t n = date_ranges(look->value, ranges);
+        look->ranges = arena_alloc(arena, (n + 1) * sizeof *ranges);
+        memcpy(look->ranges, ranges, n * sizeof *ranges);
+        look->range_count = n;
+        return n > 0;
+    }
+    size_t n = options->fold_text ? 0 : column_patterns(look->value, a->vr != DCM_VR_UI, patterns);
+    look->patterns = arena_alloc(arena, (n + 1) * sizeof *patterns);
+    memcpy(look->patterns, patterns, n * sizeof *patterns);
+    look->pattern_count = n;
+    return n > 0;
+}
+
+static bool look_in_column(Look *look, Arena *arena, Db *db, const DcmMatchOptions *options, bool *narrows,
+                           Err *err)
+{
+    bool filled = false;
+    if (look->a->vr != DCM_VR_NONE && !idx_filled_column(db, arena, look->a, &filled, err))
+        return false;
+    look->by_column = filled && wants_of_column(look, arena, options);
+    *narrows = look->by_column;
+    for (size_t i = 0; look->by_column && look->rows < MANY && i < wanted_count(look); i++) {
+        int64_t count = 0;
+        if (!count_column(arena, db, look->a, wanted_at(look, i), &count, err))
+            return false;
+        look->rows += count;
+    }
+    if (look->by_column)
+        return true;
+    look->rows = MANY;
+    *narrows = look->a->vr != DCM_VR_DA && !options->fold_text && is_plain(span_trim(look->value));
+    return true;
+}
+
+static void rows_of_column(IdxSql *sql, const Look *look)
+{
+    const IdxTable *table = &idx_tables[look->a->level];
+    buf_printf(&sql->text, "%s.%s IN (", table->alias, table->id);
+    for (size_t i = 0; i < wanted_count(look); i++) {
+        buf_printf(&sql->text, "%sSELECT %s FROM %s WHERE ", i ? " UNION ALL " : "", table->id, table->name);
+        column_condition(sql, look->a, "", wanted_at(look, i));
+    }
+    buf_append_cstr(&sql->text, ")");
+}
+
+static void column_of_row(IdxSql *sql, const Look *look)
+{
+    const char *alias = arena_printf(sql->arena, "%s.", idx_tables[look->a->level].alias);
+    buf_append_cstr(&sql->text, "(");
+    for (size_t i = 0; i < wanted_count(look); i++) {
+        buf_append_cstr(&sql->text, i ? " OR " : "");
+        column_condition(sql, look->a, alias, wanted_at(look, i));
+    }
+    buf_append_cstr(&sql->text, ")");
+}
+
 /* -- one key -- */
 
 /* The list kept with the study that answers for Modality and SOP Class UID. */
@@ -506,8 +591,7 @@ bool idx_look(Arena *arena, Db *db, const IdxAttribute *a, const DcmElement *key
         narrows = look->range_count > 0;
         break;
     case IDX_EQUAL:
-        look->rows = MANY;
-        narrows = !options->fold_text && is_plain(span_trim(key->value));
+        ok = look_in_column(look, arena, db, options, &narrows, err);
         break;
     case IDX_SCAN:
         break;
@@ -519,7 +603,8 @@ bool idx_look(Arena *arena, Db *db, const IdxAttribute *a, const DcmElement *key
 /* Studies are in the order of their dates anyway. */
 static bool is_in_order(const Look *look, DcmLevel level)
 {
-    return look->range_count && look->a->level == DCM_LEVEL_STUDY && level >= DCM_LEVEL_STUDY;
+    return look->range_count && !look->by_column && look->a->level == DCM_LEVEL_STUDY &&
+           level >= DCM_LEVEL_STUDY;
 }
 
 int64_t idx_look_cost(const IdxLook *look, DcmLevel level)
@@ -533,7 +618,9 @@ static bool condition(IdxSql *sql, const Look *look, bool gather, Err *err)
 {
     if (look->a->search == IDX_EXACT)
         return exact_condition(sql, look->a, look->value, err);
-    if (look->a->search == IDX_EQUAL)
+    if (look->by_column)
+        (gather ? rows_of_column : column_of_row)(sql, look);
+    else if (look->a->search == IDX_EQUAL)
         equal_condition(sql, look->a, look->value);
     else if (look->range_count)
         (gather ? rows_of_dates : dates_of_row)(sql, look);

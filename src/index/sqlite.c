@@ -571,6 +571,11 @@ static bool lite_open_schema(Db *db, Err *err)
     return false;
 }
 
+static bool lite_build(Db *db, const char *index, const char *sql, Err *err)
+{
+    return lite_exec(db, sql, err);
+}
+
 const DbDriver db_sqlite = {
     .dialect = {.id = "INTEGER PRIMARY KEY AUTOINCREMENT",
                 .integer = "INTEGER",
@@ -586,6 +591,7 @@ const DbDriver db_sqlite = {
                 .gathered = ")",
                 .in_order = " CROSS JOIN",
                 .returning = false,
+                .concurrently = "",
                 .forget_version = "PRAGMA user_version = 0;",
                 .has_column = "SELECT 1 FROM pragma_table_info(?) WHERE name = ? COLLATE NOCASE"},
     .source_new = lite_source_new,
@@ -595,6 +601,7 @@ const DbDriver db_sqlite = {
     .alive = lite_alive,
     .open_schema = lite_open_schema,
     .exec = lite_exec,
+    .build = lite_build,
     .begin = lite_begin,
     .commit = lite_commit,
     .rollback = lite_rollback,

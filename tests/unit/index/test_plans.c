@@ -370,6 +370,56 @@ static void assert_in_order(Fixture *f, const char *index, const char *what)
         fail_msg("%s: planned as\n%s", what, plan ? plan : "(nothing)");
 }
 
+/* Extended attributes: exact values, lists, beginnings, ranges of days. */
+static void extended_keys_begin_with_an_index(void **state)
+{
+    Fixture *f = *state;
+    static const IdxExtended list[] = {
+        {DCM_LEVEL_PATIENT, DCM_PatientReligiousPreference, .vr = DCM_VR_LO, .column = "x1", .chars = 64},
+        {DCM_LEVEL_STUDY, DCM_ScheduledAdmissionDate, .vr = DCM_VR_DA, .column = "x2", .chars = 16},
+        {DCM_LEVEL_SERIES, DCM_SynchronizationFrameOfReferenceUID, .vr = DCM_VR_UI, .column = "x3"},
+        {DCM_LEVEL_IMAGE, DCM_AcquisitionContextDescription, .vr = DCM_VR_CS, .column = "x4", .chars = 16}};
+    static const struct {
+        int of;
+        const char *value;
+    } keys[] = {{0, "ONE"},       {0, "ONE\\TWO"}, {0, "ON*"},
+                {0, "O?E"},       {1, "20200101"}, {1, "20200101-20200201"},
+                {1, "-19990101"}, {2, "1.7"},      {2, "1.7\\1.8"},
+                {3, "ONE"},       {3, "O*\\TWO"}};
+    fixture_extended = list;
+    fixture_extended_count = 4;
+    idx_close(f->index);
+    ASSERT_OK(f, fixture_open(f));
+    for (int i = 0; i < 300; i++) {
+        const char *n = arena_printf(f->arena, "%d", i);
+        if (i % 100 == 0)
+            ASSERT_OK(f, idx_begin(f->index, &f->err));
+        ASSERT_OK(f,
+                  put(f, object_of(f->arena, DCM_PatientID, n, DCM_PatientReligiousPreference, n,
+                                   DCM_StudyInstanceUID, arena_printf(f->arena, "1.%s", n), DCM_StudyDate,
+                                   "20200101", DCM_ScheduledAdmissionDate,
+                                   arena_printf(f->arena, "20%02d0101", i % 90), DCM_SeriesInstanceUID,
+                                   arena_printf(f->arena, "1.%s.1", n),
+                                   DCM_SynchronizationFrameOfReferenceUID, arena_printf(f->arena, "1.%s", n),
+                                   DCM_SOPInstanceUID, arena_printf(f->arena, "1.%s.1.1", n),
+                                   DCM_AcquisitionContextDescription, n, 0)));
+        if (i % 100 == 99)
+            ASSERT_OK(f, idx_commit(f->index, &f->err));
+    }
+    if (on_postgres(f)) {
+        postgres_text(f, "ANALYZE");
+        postgres_text(f, "UPDATE pg_class SET reltuples = reltuples * 1000 WHERE relnamespace = "
+                         "(SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND reltuples > 0");
+    }
+    listen_to(f);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
+            find(f, (DcmLevel)level, list[keys[i].of].tag, keys[i].value);
+            assert_no_scan(f, arena_printf(f->arena, "%s at %d", keys[i].value, level));
+        }
+    fixture_extended_count = 0;
+}
+
 /* Times, numbers, sequences, what has no column, and what only objects have: unless another key narrows. */
 static void keys_that_cannot_narrow(void **state)
 {
@@ -428,9 +478,13 @@ static void keys_that_many_have(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(keys_begin_with_an_index),     TEST(listings_begin_with_an_index),
-        TEST(look_ups_begin_with_an_index), TEST(selections_begin_with_an_index),
-        TEST(keys_that_cannot_narrow),      TEST(keys_that_many_have),
+        TEST(keys_begin_with_an_index),
+        TEST(listings_begin_with_an_index),
+        TEST(look_ups_begin_with_an_index),
+        TEST(selections_begin_with_an_index),
+        TEST(extended_keys_begin_with_an_index),
+        TEST(keys_that_cannot_narrow),
+        TEST(keys_that_many_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
