@@ -133,19 +133,30 @@ static void take_location(Importing *im, const char *name, const char *location)
     }
 }
 
-static void read_image(Importing *im, const char *name)
+/* rx-repack says no more of an image than its name: the object was indexed with the packed tree. */
+static bool read_series(Importing *im, const char *name, const json_t *image)
 {
-    json_t *record = tree_import_read(im, name), *image, *file;
-    const char *series, *instance;
-    bool says = record == NULL;
-    json_object_foreach(record, series, image)
-        json_object_foreach(json_object_get(image, "imageObj"), instance, file)
+    json_t *files = json_object_get(image, "imageObj"), *file;
+    const char *instance;
+    bool says = !files && json_is_string(json_object_get(image, "outputFile"));
+    im->out->images += says;
+    json_object_foreach(files, instance, file)
     {
         const char *location = json_string_value(json_object_get(file, "FSlocation"));
         if (location)
             take_location(im, name, location);
         says = says || location;
     }
+    return says;
+}
+
+/* {SERIES: {…}}; rx-repack leaves the series out. */
+static void read_image(Importing *im, const char *name)
+{
+    json_t *record = tree_import_read(im, name), *image;
+    const char *series;
+    bool says = !record || read_series(im, name, record);
+    json_object_foreach(record, series, image) says = read_series(im, name, image) || says;
     json_decref(record);
     if (says)
         return;

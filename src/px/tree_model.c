@@ -116,7 +116,7 @@ json_t *px_tree_study_series(const DcmDataset *dataset, const PxObject *object)
 
 /* -- images -- */
 
-/* As datetime.isoformat(): local, no fraction when it is 0. Python rounds to microseconds. */
+/* As Python shows a datetime: local, no fraction when it is 0, rounded to microseconds. */
 static json_t *time_text(struct timespec when)
 {
     char text[64];
@@ -125,7 +125,7 @@ static json_t *time_text(struct timespec when)
     time_t seconds = when.tv_sec + micro / 1000000;
     micro %= 1000000;
     localtime_r(&seconds, &local);
-    size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &local);
+    size_t n = strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
     if (micro)
         snprintf(text + n, sizeof text - n, ".%06ld", micro);
     return json_string(text);

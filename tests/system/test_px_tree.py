@@ -106,9 +106,11 @@ def test_records_of_other_programs(tmp_path):
     folder.mkdir(parents=True)
     (folder / "x.json").write_text(json.dumps({SERIES: {"imageObj": {location.name: {"FSlocation": str(location)}}}}))
     (folder / "notes.txt").write_text("{")
+    (folder / "rx-1.json").write_text(json.dumps({"PatientID": "LAB 001 X", "SeriesInstanceUID": SERIES, "outputFile": location.name}))
+    (folder / "rx-2.json").write_text(json.dumps({SERIES: {"outputFile": location.name}}))
     (folder.parent / f"{SERIES}-retrieve.json").write_text('{"NumberOfSeriesRelatedInstances": 1, "password": "secret"}\n\n')
     done = mount.smdb("import")["import"]
-    assert (done["objects"], done["images"], done["damaged"], done["records"]) == (1, 1, 0, 1)
+    assert (done["objects"], done["images"], done["damaged"], done["records"]) == (1, 3, 0, 1)
     assert counts(mount)["requested"] == 1
     mount.smdb("export", "--tree", tmp_path / "out")
     assert "secret" not in (tmp_path / f"out/seriesData/{SERIES}-retrieve.json").read_text()

@@ -106,6 +106,12 @@ static void test_records_of_an_object(void **state)
     assert_int_equal(stat(at("data/P1/1.2.3/1.2.3.4/1.2.3.4.1"), &st), 0);
     assert_int_equal(json_integer_value(json_object_get(entry, "size")), st.st_size);
     assert_int_equal(json_integer_value(json_object_get(entry, "ino")), st.st_ino);
+    time_t changed = st.st_mtim.tv_sec;
+    struct tm local;
+    char when[32];
+    localtime_r(&changed, &local);
+    strftime(when, sizeof when, "%Y-%m-%d %H:%M:", &local);
+    assert_int_equal(strncmp(json_string_value(json_object_get(entry, "mtime")), when, strlen(when)), 0);
     assert_string_equal(json_string_value(json_object_get(entry, "FSlocation")),
                         at("data/P1/1.2.3/1.2.3.4/1.2.3.4.1"));
     json_decref(patient);
