@@ -14,6 +14,7 @@ enum { SERIES_MAX = 10000 }; /* of one association that are remembered until it 
 
 typedef struct Series {
     char uid[65], study[65];
+    char newest[65]; /* its last object */
     uint64_t objects;
     bool noted; /* its pack record is set */
 } Series;
@@ -94,36 +95,47 @@ static Visit *take_visit(PxReceived *received, unsigned long association)
 
 /* -- a series -- */
 
-/* pypx sets it for each file; once for each association is enough. */
+static bool write_packed(PxReceived *received, const Series *series, Err *err)
+{
+    json_t *members = json_pack("{s:b}", "seriesPack", 1);
+    bool ok = px_record_merge(received->base, PX_TABLE_PACK, series->study, series->uid, members, err);
+    json_decref(members);
+    return ok;
+}
+
+/* pypx sets it for each file; once is enough. */
 static void note_packed(PxReceived *received, Series *series)
 {
     Err err;
-    json_t *members = json_pack("{s:b}", "seriesPack", 1);
-    series->noted = series->noted ||
-                    px_record_merge(received->base, PX_TABLE_PACK, series->study, series->uid, members, &err);
+    json_t *record = NULL;
+    if (series->noted)
+        return;
+    series->noted =
+        px_record_read(received->base, PX_TABLE_PACK, series->uid, &record, &err) &&
+        (json_is_true(json_object_get(record, "seriesPack")) || write_packed(received, series, &err));
     if (!series->noted)
         log_warning(PX_LOG_RECEIVED, "the record of series %s cannot be written: %s", series->uid, err.text);
-    json_decref(members);
+    json_decref(record);
 }
 
 static void tell(PxReceived *received, Series *series)
 {
     Err err;
-    PxCounts counts;
+    int64_t requested, here;
     note_packed(received, series);
-    if (received->legacy && !px_legacy_end(received->base, series->uid, &err))
+    if (received->legacy && !px_legacy_end(received->base, series->newest, &err))
         log_warning(PX_LOG_RECEIVED, "series %s: %s", series->uid, err.text);
-    if (!px_base_counts(received->base, series->uid, &counts, &err)) {
+    if (!px_base_received(received->base, series->uid, &requested, &here, &err)) {
         log_warning(PX_LOG_RECEIVED,
                     "series %s: %" PRIu64 " objects came; how many are here is not known: %s", series->uid,
                     series->objects, err.text);
-    } else if (counts.requested < 0) {
+    } else if (requested < 0) {
         log_info(PX_LOG_RECEIVED, "series %s: received %" PRId64 ", not asked for (%" PRIu64 " came now)",
-                 series->uid, counts.received, series->objects);
+                 series->uid, here, series->objects);
     } else {
-        log_write(counts.received < counts.requested ? LOG_WARNING : LOG_INFO, PX_LOG_RECEIVED,
-                  "series %s: received %" PRId64 " of %" PRId64 " (%" PRIu64 " came now)", series->uid,
-                  counts.received, counts.requested, series->objects);
+        log_write(here < requested ? LOG_WARNING : LOG_INFO, PX_LOG_RECEIVED,
+                  "series %s: received %" PRId64 " of %" PRId64 " (%" PRIu64 " came now)", series->uid, here,
+                  requested, series->objects);
     }
 }
 
@@ -165,7 +177,9 @@ void px_received_event(void *ctx, const ScpEvent *event)
     Err err;
     if (strcmp(event->action, "CSTORE") != 0 || !event->committed || !event->success)
         return;
-    series_of(received, visit_of(received, event->association), event)->objects++;
+    Series *series = series_of(received, visit_of(received, event->association), event);
+    series->objects++;
+    snprintf(series->newest, sizeof series->newest, "%s", event->instance);
     if (!px_base_took(received->base, event->instance, &err))
         log_warning(PX_LOG_RECEIVED, "the JSON records of object %s cannot be written: %s", event->instance,
                     err.text);

@@ -192,11 +192,24 @@ static const PxTemplates *templates_of(PxBase *base, Err *err)
     return base->settings.templates ? base->settings.templates : base->classic;
 }
 
+/* Whoever walks over the tree opens and closes what is in it, which SQLite must not suffer (archive.c). */
+static bool folders_fit(const PxBase *base, Err *err)
+{
+    const char *log = base->settings.log_path, *data = base->settings.data_path;
+    size_t n = strlen(data);
+    bool inside = strncmp(log, data, n) == 0 && (log[n] == 0 || log[n] == '/');
+    return !inside || err_set(err, ERR_USAGE,
+                              "the folder of the database %s lies in the packed tree %s; give the one (--db, "
+                              "--logdir) or the "
+                              "other (--datadir) a place outside",
+                              log, data);
+}
+
 static Archive *open_archive(PxBase *base, Err *err)
 {
     const char *data = base->settings.data_path;
     const PxTemplates *templates = templates_of(base, err);
-    if (!templates)
+    if (!templates || !folders_fit(base, err))
         return NULL;
     IdxSettings index = index_settings(base);
     index.readers = 0;

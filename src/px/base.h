@@ -119,5 +119,7 @@ typedef struct PxCounts {
 } PxCounts;
 
 bool px_base_counts(PxBase *base, const char *series, PxCounts *out, Err *err);
+/* The first two alone, without a look at each object. */
+bool px_base_received(PxBase *base, const char *series, int64_t *requested, int64_t *received, Err *err);
 
 #endif

@@ -318,18 +318,33 @@ static int64_t requested_of(const json_t *record)
     return text && span_to_i64(span_trim(span_cstr(text)), 0, INT64_MAX, &n) ? n : -1;
 }
 
+static bool read_requested(PxBase *base, const char *series, int64_t *out, Err *err)
+{
+    json_t *record = NULL;
+    bool ok = px_record_read(base, PX_TABLE_RETRIEVE, series, &record, err);
+    *out = record ? requested_of(record) : -1;
+    json_decref(record);
+    return ok;
+}
+
+bool px_base_received(PxBase *base, const char *series, int64_t *requested, int64_t *received, Err *err)
+{
+    uint64_t objects = 0, bytes;
+    IdxSelection selection = {.series = &series, .series_count = 1};
+    Index *index = px_base_index(base, err);
+    bool ok = index && read_requested(base, series, requested, err) &&
+              idx_select_count(index, &selection, &objects, &bytes, err);
+    *received = (int64_t)objects;
+    return ok;
+}
+
 bool px_base_counts(PxBase *base, const char *series, PxCounts *out, Err *err)
 {
     Counting c = {.base = base, .arena = arena_new(0), .out = out};
-    json_t *record = NULL;
     *out = (PxCounts){.requested = -1};
-    bool ok = px_record_read(base, PX_TABLE_RETRIEVE, series, &record, err) &&
-              px_db_enter(base->db, false, err) &&
+    bool ok = read_requested(base, series, &out->requested, err) && px_db_enter(base->db, false, err) &&
               px_db_leave(base->db, false, load_marks(&c, series, err), err) &&
               px_base_files(base, &(PxSelection){.series = series}, count_one, &c, err);
-    if (record)
-        out->requested = requested_of(record);
-    json_decref(record);
     free(c.marks);
     arena_free(c.arena);
     return ok;

@@ -180,15 +180,18 @@ bool px_legacy_begin(PxBase *base, const char *sop_instance, Err *err)
     return ok;
 }
 
-bool px_legacy_end(PxBase *base, const char *series, Err *err)
+bool px_legacy_end(PxBase *base, const char *sop_instance, Err *err)
 {
     Arena *arena = arena_new(0);
-    const char *folder;
-    bool ok = px_base_series_folder(base, arena, series, &folder, err);
+    PxObject object;
+    bool ok = px_base_object(base, arena, sop_instance, &object, err);
     if (ok) {
-        const char *from = arena_printf(arena, "%s/%s", folder, receiving);
-        const char *to = arena_printf(arena, "%s/%s", folder, received);
+        char *folder = folder_of(object.path), *from = file_join(folder, receiving),
+             *to = file_join(folder, received);
         ok = rename(from, to) == 0 || errno == ENOENT || err_errno(err, errno, "cannot rename %s", from);
+        free(folder);
+        free(from);
+        free(to);
     }
     arena_free(arena);
     return ok;

@@ -18,7 +18,7 @@
 const char *px_legacy_path(Arena *arena, const DcmDataset *dataset);
 /* Writes the files of a series that begins to come, by one of its objects. What is there already stays. */
 bool px_legacy_begin(PxBase *base, const char *sop_instance, Err *err);
-/* The series has come, as far as its sender sent it. */
-bool px_legacy_end(PxBase *base, const char *series, Err *err);
+/* The series of this object has come, as far as its sender sent it. */
+bool px_legacy_end(PxBase *base, const char *sop_instance, Err *err);
 
 #endif

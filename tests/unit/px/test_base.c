@@ -336,6 +336,28 @@ static void test_marks(void **state)
     arena_free(arena);
 }
 
+static void assert_received(const char *series, int64_t requested, int64_t received)
+{
+    Err err = {0};
+    int64_t r = 0, n = 0;
+    assert_true(px_base_received(base, series, &r, &n, &err));
+    assert_int_equal(r, requested);
+    assert_int_equal(n, received);
+}
+
+static void test_database_in_the_tree(void **state)
+{
+    Err err = {0};
+    PxBaseSettings wish = in_top(true);
+    wish.data_path = top;
+    PxBase *wrong = px_base_open(&wish, &err);
+    assert_non_null(wrong);
+    assert_null(px_base_archive(wrong, &err));
+    assert_int_equal(err.code, ERR_USAGE);
+    assert_non_null(strstr(err.text, "--datadir"));
+    px_base_close(wrong);
+}
+
 static void test_counts(void **state)
 {
     Err err = {0};
@@ -354,8 +376,11 @@ static void test_counts(void **state)
         assert_true(px_record_merge(base, PX_TABLE_RETRIEVE, "1.2.3", "1.2.3.4", members, &err));
         json_decref(members);
         assert_int_equal(counts_of("1.2.3.4").requested, cases[i].requested);
+        assert_received("1.2.3.4", cases[i].requested, 3);
     }
     assert_int_equal(counts_of("1.2.3.4").packed, 3);
+    assert_received("1.2.3.4", -1, 3);
+    assert_received("1.9.9", -1, 0);
     assert_int_equal(truncate(at("data/P1/1.2.3/1.2.3.4/1.2"), 10), 0);
     assert_int_equal(unlink(at("data/P1/1.2.3/1.2.3.4/1.3")), 0);
     assert_int_equal(counts_of("1.2.3.4").received, 3);
@@ -376,6 +401,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_records, make_base, drop_base),
         cmocka_unit_test_setup_teardown(test_marks, make_base, drop_base),
         cmocka_unit_test_setup_teardown(test_counts, make_base, drop_base),
+        cmocka_unit_test_setup_teardown(test_database_in_the_tree, make_base, drop_base),
     };
     return cmocka_run_group_tests_name("px/base", tests, NULL, NULL);
 }
