@@ -174,6 +174,16 @@ static const Command *command_of_name(const char *name)
     return &command_gantry;
 }
 
+/* PX_EXIT=pypx: 0 whatever happened, for scripts that stop at anything else. Not for servers, and not for wrong usage. */
+static int exit_code(const Command *command, int code)
+{
+    const char *how = getenv("PX_EXIT");
+    bool serves = command == &command_px_listen || command == &command_storescp_sh, px = false;
+    for (const Command *const *c = cli_px_commands; *c; c++)
+        px = px || command == *c;
+    return px && !serves && code == EXIT_FAILED && how && !strcmp(how, "pypx") ? EXIT_OK : code;
+}
+
 int cli_main(int argc, char *const *argv)
 {
     /* A peer or a reader of our output that goes away is an error of a write, not the end of the program. */
@@ -183,7 +193,7 @@ int cli_main(int argc, char *const *argv)
     Arena *arena = arena_new(0);
     Cli cli = {.program = slash ? slash + 1 : invoked, .invoked = invoked, .arena = arena};
     const Command *command = command_of_name(cli.program);
-    int code = dispatch(&cli, command, argc > 0 ? argc - 1 : 0, argv + 1);
+    int code = exit_code(command, dispatch(&cli, command, argc > 0 ? argc - 1 : 0, argv + 1));
     log_close(); /* its texts are in the arena */
     arena_free(arena);
     return code;

@@ -260,3 +260,13 @@ def test_orthanc_gets_the_document_of_pypx(orthanc, tmp_path):
 
     assert ordered(found) == ordered(expected)
     assert found["command"] == expected["command"]
+
+
+def test_failures_are_0_for_scripts_of_pypx(nobody):
+    """Only when it is asked for, and never for wrong usage."""
+    as_pypx = {"PX_EXIT": "pypx"}
+    assert nobody("px-echo", check=False).returncode == 1
+    done = nobody("px-echo", check=False, env=as_pypx)
+    assert done.returncode == 0 and json.loads(done.stdout)["status"] == "error"
+    assert nobody("px-echo", check=False, env={"PX_EXIT": "yes"}).returncode == 1
+    assert nobody("px-echo", "--no-such-option", check=False, env=as_pypx).returncode == 2
