@@ -4,7 +4,7 @@
  * queries cost while it grows.
  *
  * Ingest is measured in three ways (ingest.h): objects of 11 KB that eight senders store; their rows alone, in groups of eight; and
- * groups of 64, as `data index` makes them. Between the sizes the index is filled in larger groups.
+ * in groups of 64. Between the sizes the index is filled in groups as large as those of `data index`.
  */
 #include "index_queries.h"
 #include "ingest.h"
