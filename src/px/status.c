@@ -69,8 +69,8 @@ static bool look(Found *f, Err *err)
 
 static json_t *study_object(const Found *f, const char *state)
 {
-    json_t *list = json_pack("{s:b,s:O,s:[]}", "status", json_array_size(f->in_study) > 0, "seriesList",
-                             f->in_study, "JSONparseError");
+    json_t *list =
+        json_pack("{s:b,s:O,s:[]}", "status", f->contains, "seriesList", f->in_study, "JSONparseError");
     return json_pack("{s:b,s:o,s:s,s:o}", "status", f->contains, "studyTable",
                      px_tables_of_study(f->log_path, given(f->ask->study), f->study, NULL, false), "state",
                      state, "seriesListInStudy", list);

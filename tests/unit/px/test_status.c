@@ -130,8 +130,11 @@ static void test_series_of_another_study(void **state)
     other.series = "1.1.1.1";
     store_spec(&one);
     store_spec(&other);
-    expect_words(status_of("1.1.1", "1.2.3.4"), false, "StudyDoesNotContainSeries", "SeriesNotInStudy",
-                 "NoImagesFound");
+    json_t *status = status_of("1.1.1", "1.2.3.4");
+    const json_t *list = json_object_get(json_object_get(status, "study"), "seriesListInStudy");
+    assert_true(json_is_false(json_object_get(list, "status")));
+    assert_int_equal(json_array_size(json_object_get(list, "seriesList")), 1);
+    expect_words(status, false, "StudyDoesNotContainSeries", "SeriesNotInStudy", "NoImagesFound");
     expect_words(status_with(&(PxStatusAsk){.study = "1.1.1", .series = "1.2.3.4"}), true,
                  "StudyDoesNotContainSeries", "SeriesMapMetaOK", "ImagesReceiveCountOK");
     /* No wildcards, no lists, and bytes that are no text. */
