@@ -90,7 +90,8 @@ static void inspect(Session *session, const char *name)
     if (lock < 0) {
         empty_folder(dir);
         unlinkat(session->base, name, AT_REMOVEDIR);
-    } else if (flock(lock, LOCK_EX | LOCK_NB) == 0 && fstat(lock, &st) == 0) {
+    } else if (flock(lock, LOCK_EX | LOCK_NB) == 0 && fstat(lock, &st) == 0 && st.st_nlink > 0) {
+        /* A lock without a name is that of a process which was about to close, and has. */
         empty_folder(dir);
         note_dead(session, name, lock, (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000);
         lock = -1;

@@ -95,8 +95,8 @@ def test_sixteen_at_once_on_a_base_that_is_not_there_yet(base, options):
     series_of(base.incoming, 48, 4)
     names = sorted(path.name for path in base.incoming.iterdir())
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: base.run("--xcrdir", base.incoming, "--xcrfile", name, *options), names))
-    assert len(base.packed()) == 48
+        said = list(pool.map(lambda name: base.run("--xcrdir", base.incoming, "--xcrfile", name, *options).stderr, names))
+    assert len(base.packed()) == 48 and not any(said), set(said)
     if options:
         assert len(list((base.log / "seriesData").rglob("*.dcm.json"))) == 48
         assert len((base.log / "repack.log").read_text().splitlines()) == 48

@@ -58,6 +58,37 @@ static void test_living_process(void **state)
     store_put_abandon(put);
 }
 
+/* Opens and closes again and again; says whether all who were there before had closed in good order. */
+static void come_and_go(void)
+{
+    enum { TIMES = 1000 };
+    for (int i = 0; i < TIMES; i++) {
+        Err err;
+        Store *own = store_open_directory(at("data"), at("temp"), &err);
+        if (!own || store_unclean_since(own) != INT64_MAX)
+            _exit(1);
+        store_close(own);
+    }
+    _exit(0);
+}
+
+/* One that is seen while it closes is not taken for dead. */
+static void test_many_that_close(void **state)
+{
+    enum { PROCESSES = 8 };
+    pid_t children[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++) {
+        children[i] = fork();
+        if (children[i] == 0)
+            come_and_go();
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status = 0;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+}
+
 static void test_left_unclean(void **state)
 {
     Store *other = open_store();
@@ -99,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_dead_process, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_living_process, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_many_that_close, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_left_unclean, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_foreign_files, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_other_file_system, make_store, drop_store),
