@@ -97,14 +97,30 @@ bool px_tell_series(const PxPlan *plan, const char *what, const PxTarget *target
     return ok;
 }
 
-/* The arguments of a verb that knows no other than the database. */
-static bool takes_none(PxVerb verb, const json_t *arguments, Err *err)
+/* The arguments of a verb that knows none but the database, and maybe one other. */
+static bool takes_only(PxVerb verb, const char *other, const json_t *arguments, Err *err)
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)arguments, name, value) if (strcmp(name, "db") != 0) return err_set(
-        err, ERR_USAGE, "--thenArgs: %s takes no %.40s", px_verb_name(verb), name);
+    json_object_foreach((json_t *)arguments, name,
+                        value) if (strcmp(name, "db") != 0 &&
+                                   strcmp(name, other) != 0) return err_set(err, ERR_USAGE,
+                                                                            "--thenArgs: %s takes no %.40s",
+                                                                            px_verb_name(verb), name);
     return true;
+}
+
+static bool then_status(Cli *cli, const PxPlan *plan, const json_t *arguments, PxDoer *out, Err *err)
+{
+    PxStatusTeller *teller = arena_alloc(cli->arena, sizeof *teller);
+    const json_t *value = json_object_get(arguments, "dialect");
+    const char *name = value ? json_string_value(value) : "classic";
+    *teller = (PxStatusTeller){.base = plan->base,
+                               .log_path = plan->log_path,
+                               .dialect = name && !strcmp(name, "newest") ? PX_NEWEST : PX_CLASSIC};
+    *out = px_doer_status(teller);
+    return teller->dialect == PX_NEWEST || (name && !strcmp(name, "classic")) ||
+           err_set(err, ERR_USAGE, "--thenArgs: the dialect of status is classic or newest");
 }
 
 static bool add_doer(Cli *cli, const PxThenArgs *args, PxPlan *plan, PxVerb verb, const json_t *arguments,
@@ -114,14 +130,12 @@ static bool add_doer(Cli *cli, const PxThenArgs *args, PxPlan *plan, PxVerb verb
     switch (verb) {
     case PX_VERB_REPORT:
         *next = px_doer_report;
-        return takes_none(verb, arguments, err);
+        return takes_only(verb, "db", arguments, err);
     case PX_VERB_RETRIEVE:
         *next = px_doer_retrieve(&plan->retriever);
-        return takes_none(verb, arguments, err);
+        return takes_only(verb, "db", arguments, err);
     case PX_VERB_STATUS:
-        plan->teller = (PxStatusTeller){.base = plan->base, .log_path = plan->log_path};
-        *next = px_doer_status(&plan->teller);
-        return takes_none(verb, arguments, err);
+        return takes_only(verb, "dialect", arguments, err) && then_status(cli, plan, arguments, next, err);
     case PX_VERB_PUSH:
         return px_then_push(cli, args, plan, arguments, next, err);
     case PX_VERB_REGISTER:

@@ -69,7 +69,6 @@ typedef struct PxPlan {
     PxThen then;
     PxMover mover;
     PxRetriever retriever;
-    PxStatusTeller teller;
     PxBase *base; /* NULL: there is none */
     const char *log_path;
 } PxPlan;

@@ -176,15 +176,16 @@ static bool judge(PxRetriever *retriever, const PxTarget *target, const PxFeedba
 
 static void show(const PxTarget *target, const PxFeedback *feedback, const char *what)
 {
+    enum { WIDTH = 31 };
     uint64_t images;
+    char text[64];
     Buf line;
     buf_init(&line, 0);
-    buf_printf(&line, "     %s ", what);
     if (expected_of(target, &images))
-        buf_printf(&line, "%03" PRIu64, images);
+        snprintf(text, sizeof text, "%s %03" PRIu64 " images for ", what, images);
     else
-        buf_append_cstr(&line, "???");
-    buf_append_cstr(&line, " images for ");
+        snprintf(text, sizeof text, "%s ??? images for ", what);
+    buf_printf(&line, "%*s", WIDTH, text);
     px_put_number(&line, target->record);
     buf_append_cstr(&line, target->about);
     px_feedback_line(feedback, &line);

@@ -3,7 +3,7 @@
 
 static bool status(void *ctx, const PxTarget *target, const PxFeedback *feedback, json_t **result, Err *err)
 {
-    const PxStatusTeller *teller = ctx;
+    PxStatusTeller *teller = ctx;
     PxStatusAsk ask = {
         .study = target->study, .series = target->series, .verify = true, .dialect = teller->dialect};
     if (!teller->base)
@@ -12,8 +12,12 @@ static bool status(void *ctx, const PxTarget *target, const PxFeedback *feedback
         *result = px_outcome(false, px_text(err->text), "", 1);
         return false;
     }
+    teller->line = teller->study == target->study_record ? teller->line + 1 : 1;
+    teller->study = target->study_record;
     Buf line;
     buf_init(&line, 0);
+    if (teller->dialect == PX_NEWEST)
+        buf_printf(&line, "%04u │ ", teller->line);
     px_status_line(*result, target->about, &line);
     buf_printf(&line, " │ %s", target->series);
     px_feedback_line(feedback, &line);

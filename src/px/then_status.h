@@ -9,7 +9,9 @@
 typedef struct PxStatusTeller {
     PxBase *base;         /* NULL: nothing has come here yet */
     const char *log_path; /* where it would be */
-    PxDialect dialect;
+    PxDialect dialect;    /* 3.12 numbers the lines of a study */
+    const json_t *study;  /* the last one */
+    unsigned line;
 } PxStatusTeller;
 
 PxDoer px_doer_status(PxStatusTeller *teller);

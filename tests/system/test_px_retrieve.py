@@ -147,6 +147,10 @@ def test_status_before_and_after(ours, log):
     assert states == [{"study": "StudyContainsSeriesOK", "series": "SeriesMapMetaOK", "images": "ImagesAllReceivedOK"}] * 2
     after = ours("px-find", "--PatientID", "GET", "--then", "status", "--withFeedBack", "--db", log).stdout.splitlines()
     assert after[-1] == " [ PACS:003/JSON:003/DCM:003/PUSH:000/REG:000 ] │  series 2".ljust(104) + f" │ {STUDY}.2"
+    newest = ours("px-find", "--PatientID", "GET", "--then", "status", "--withFeedBack", "--db", log, "--thenArgs", '{"dialect": "newest"}').stdout.splitlines()
+    assert [line[:28] for line in newest[-2:]] == ["0001 │   PACS:0002     OXIDC", "0002 │   PACS:0003     OXIDC"]
+    for wrong in ('{"dialect": "oldest"}', '{"dialect": 3}', '{"x": 1}'):
+        assert ours("px-find", "--PatientID", "GET", "--then", "status", "--db", log, "--thenArgs", wrong, check=False).returncode == 2
     piped = ours.plain("px-do", "--then", "status", "--json", stdin=json.dumps(found)).stdout
     assert json.loads(piped)["00-status"] == found["then"]["01-status"]
 
