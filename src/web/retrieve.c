@@ -70,6 +70,24 @@ void web_object_problem(HttpExchange *x, Err *err)
     http_problem(x, err);
 }
 
+/* When the database is away, among the files, if the settings say so: as a retrieval finds them. */
+bool web_look_up(HttpExchange *x, Archive *archive, const char *instance, IdxFile *out, Err *err)
+{
+    *out = (IdxFile){0};
+    if (!arc_index_is_away(archive, NULL) &&
+        (idx_instance(arc_index(archive), http_arena(x), instance, out, err) || err->code == ERR_NOT_FOUND))
+        return out->sop_instance != NULL;
+    IdxFile file;
+    ArcRetrieve *retrieve =
+        arc_retrieve_open(archive, &(IdxSelection){.instances = &instance, .instance_count = 1}, err);
+    bool found = retrieve && arc_retrieve_next(retrieve, &file, err) &&
+                 (file.sop_instance || err_set(err, ERR_NOT_FOUND, "no file has this instance"));
+    if (found)
+        idx_file_copy(http_arena(x), &file, out);
+    arc_retrieve_close(retrieve);
+    return found;
+}
+
 bool web_find_instance(HttpExchange *x, const WebService *service, IdxFile *out)
 {
     IdxSelection selection;
@@ -77,7 +95,7 @@ bool web_find_instance(HttpExchange *x, const WebService *service, IdxFile *out)
     if (!web_select_path(x, &selection))
         return false;
     const char *instance = selection.instances[0];
-    if (!idx_instance(arc_index(service->web->archive), http_arena(x), instance, out, &err)) {
+    if (!web_look_up(x, service->web->archive, instance, out, &err)) {
         if (err.code == ERR_NOT_FOUND)
             http_refuse(x, 404, "instance %s is not in this archive", instance);
         else

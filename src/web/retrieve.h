@@ -18,6 +18,8 @@ const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, co
 /* http_problem for what fails at the object itself: damaged pixel data cannot be had in the form that was asked for (406), which is no fault of the request. */
 void web_object_problem(HttpExchange *x, Err *err);
 
+/* An instance by its UID; while the database is away among the files, if the settings say so. Strings live as long as the exchange. */
+bool web_look_up(HttpExchange *x, Archive *archive, const char *instance, IdxFile *out, Err *err);
 /* Looks an instance of the path up, which must be of the study and series that the path names. False: 404 or another problem was answered. */
 bool web_find_instance(HttpExchange *x, const WebService *service, IdxFile *out);
 

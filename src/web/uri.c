@@ -35,7 +35,7 @@ static bool find(HttpExchange *x, const WebService *service, IdxFile *out)
     const char *object = series ? needed(x, "objectUID") : NULL;
     if (!object)
         return false;
-    bool found = idx_instance(arc_index(service->web->archive), http_arena(x), object, out, &err);
+    bool found = web_look_up(x, service->web->archive, object, out, &err);
     if (found && !strcmp(out->study, study) && !strcmp(out->series, series))
         return true;
     if (found || err.code == ERR_NOT_FOUND)

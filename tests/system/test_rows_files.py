@@ -11,6 +11,7 @@ from postgres import AVAILABLE, Postgres
 from programs import free_port, run, wait_until
 from query import C_FIND, C_MOVE, CANCELLED, CHARSET, LEVEL, PATIENT_ROOT, PENDING, STUDY_ROOT, QueryClient
 from test_rows_query import INSTANCE, NAME, PATIENT, SERIES, STUDY, store, text, values
+from web import Web
 
 FEW = "1.2.826.0.1.3680043.10.1499.7"
 SERIES_OF_STUDY, OBJECTS_OF_STUDY, MODALITIES = 0x00201206, 0x00201208, 0x00080061
@@ -159,6 +160,29 @@ def test_store_from_files(lone, storescp, tmp_path):
     lone.set("search_in_file", False)
     done = send("-UID", "*", check=False)
     assert done.returncode == 1 and "cannot reach" in done.stderr and "0x0000" not in done.stdout
+
+
+def test_over_http_from_files(lone, tmp_path):
+    """What C-MOVE finds without the database is found by WADO, too; switched off, it is 502 with the reason."""
+    web, image = Web(lone), "1.2.826.0.1.3680043.10.1499.8"
+    make_image(lone.data / "ALONE" / image / f"{image}.1" / f"{image}.1.1", PatientID="ALONE", StudyInstanceUID=image, SeriesInstanceUID=f"{image}.1",
+               SOPInstanceUID=f"{image}.1.1")
+    url, parts = f"/dicom-web/studies/{image}/series/{image}.1/instances/{image}.1.1", 'multipart/related; type="application/dicom"; transfer-syntax=*'
+    other = f"/dicom-web/studies/{image}/series/{image}.1/instances/1.2.3"
+    lone.start()
+    part, = web.get(url, Accept=parts).parts("application/dicom")
+    assert part.body == (lone.data / "ALONE" / image / f"{image}.1" / f"{image}.1.1").read_bytes()
+    assert web.get(url + "/frames/1", Accept="application/octet-stream").body == bytes(range(256))
+    assert web.get(url + "/bulkdata/7FE00010", Accept="application/octet-stream").body == bytes(range(256))
+    assert web.get(url + "/rendered", Accept="image/png").body[:4] == b"\x89PNG"
+    row, = web.get(url + "/metadata").json()
+    assert row["00080018"]["Value"] == [f"{image}.1.1"]
+    assert web.get(f"/wado?requestType=WADO&studyUID={image}&seriesUID={image}.1&objectUID={image}.1.1&transferSyntax=*").body == part.body
+    assert web.get(other, Accept=parts).status == web.get(other + "/frames/1").status == 404
+    lone.stop()
+    lone.set("search_in_file", False)
+    lone.start()
+    assert web.get(url + "/frames/1").status == web.get(url, Accept=parts).status == 502
 
 
 def test_switched_off_the_request_fails_with_the_reason(lone):
