@@ -18,7 +18,8 @@ static const PacsQrArgs defaults = {
     }
 static const Option options[] = {
     TEXT("do", verbs, "LIST",
-         "retrieve, push, register, status, in this order; without it: show what there is"),
+         "retrieve, push, register, status: one, or several in the order given; without it: show what there "
+         "is"),
     TEXT("env", env, "NAME",
          "the environment, from services/environments.json; without it: the one called default"),
     TEXT("report", report, "ARGS",

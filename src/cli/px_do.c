@@ -11,13 +11,17 @@ typedef struct Args {
     PxPeerArgs peer;
     PxAsk ask;
     PxThenArgs then;
+    PxTemplateArgs templates;
     const char *data, *data_file;
     const char *pacs, *listener; /* of the px-find before */
     bool creates_db;
 } Args;
 
-static const Args defaults = {
-    .peer = PX_PEER_NOT_GIVEN(600), .ask = PX_ASK_DEFAULTS, .data = "", .data_file = ""};
+static const Args defaults = {.peer = PX_PEER_NOT_GIVEN(600),
+                              .ask = PX_ASK_DEFAULTS,
+                              .templates = PX_TEMPLATE_DEFAULTS,
+                              .data = "",
+                              .data_file = ""};
 static const Option options[] = {
     {OPT_TEXT, .name = "reportData", .value = "JSON", .help = "what px-find --json printed, as an argument",
      .at = offsetof(Args, data)},
@@ -25,6 +29,7 @@ static const Option options[] = {
      .help = "the same in a file; else it is read from stdin", .at = offsetof(Args, data_file)},
     PX_PEER_OPTIONS(Args),
     PX_THEN_OPTIONS(Args),
+    PX_TEMPLATE_OPTIONS(Args),
     PX_ASK_OPTIONS(Args),
     {OPT_END},
 };
@@ -106,7 +111,8 @@ static int act(Cli *cli, const Args *a, const json_t *document)
     ScuPeer peer = px_peer(&a->peer);
     PxPlan plan;
     json_t *results = NULL;
-    bool ok = px_plan(cli, &a->then, &peer, a->listener, a->creates_db, px_trace(&a->ask), &plan, &err);
+    bool ok = px_plan(cli, &a->then, &a->templates, &peer, a->listener, a->creates_db, px_trace(&a->ask),
+                      &plan, &err);
     ok = ok && px_plan_do(&plan, document, &results, &err);
     px_plan_end(&plan);
     if (results && a->then.json && !a->then.feedback)

@@ -24,6 +24,7 @@ typedef struct Args {
     PxPeerArgs peer;
     PxAsk ask;
     PxThenArgs then;
+    PxTemplateArgs templates;
     const char *json_args, *pacs, *findscu, *return_tags;
     const char *match[MATCHES];
     int64_t parallel;
@@ -32,6 +33,7 @@ typedef struct Args {
 
 static const Args defaults = {.peer = PX_PEER_NOT_GIVEN(600),
                               .ask = PX_ASK_DEFAULTS,
+                              .templates = PX_TEMPLATE_DEFAULTS,
                               .json_args = "",
                               .pacs = "",
                               .findscu = "/usr/bin/findscu",
@@ -73,6 +75,7 @@ static const Option options[] = {
     {OPT_INT, .name = "parallel", .value = "N", .help = "studies that are asked for their series at once",
      .min = 1, .max = PX_PARALLEL_MAX, .at = offsetof(Args, parallel)},
     PX_THEN_OPTIONS(Args),
+    PX_TEMPLATE_OPTIONS(Args),
     PX_ASK_OPTIONS(Args),
     {OPT_END},
 };
@@ -169,7 +172,8 @@ static bool make_plan(Cli *cli, const Args *a, Run *run, Err *err)
                            .study_only = a->study_only,
                            .parallel = (unsigned)a->parallel,
                            .trace = px_trace(&a->ask)};
-    if (!px_plan(cli, &a->then, &peer, run->listener, run->creates_db, px_trace(&a->ask), &run->plan, err) ||
+    if (!px_plan(cli, &a->then, &a->templates, &peer, run->listener, run->creates_db, px_trace(&a->ask),
+                 &run->plan, err) ||
         !keys_of(a, cli->arena, &run->query.keys, err))
         return false;
     return !a->study_only || !run->plan.then.count ||

@@ -73,6 +73,7 @@ static bool open_base(const PxThenArgs *args, const PxVerbs *verbs, bool creates
         return true;
     PxBaseSettings settings = {.log_path = plan->log_path,
                                .data_path = args->data,
+                               .templates = plan->templates,
                                .tree = args->tree,
                                .create = retrieves && (creates || plan->mover.way != PX_WAY_MOVE)};
     plan->base = px_base_open(&settings, err);
@@ -151,8 +152,8 @@ static PxWay way_of(const PxThenArgs *args)
                                         : PX_WAY_MOVE;
 }
 
-bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, const char *listener, bool creates,
-             FILE *trace, PxPlan *plan, Err *err)
+bool px_plan(Cli *cli, const PxThenArgs *args, const PxTemplateArgs *templates, const ScuPeer *peer,
+             const char *listener, bool creates, FILE *trace, PxPlan *plan, Err *err)
 {
     *plan = (PxPlan){
         .mover = {.peer = *peer,
@@ -168,7 +169,9 @@ bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, const char *
     if (args->move && plan->mover.way != PX_WAY_MOVE)
         return err_set(err, ERR_USAGE, "--move and --get exclude each other");
     PxVerbs verbs;
-    if (!px_verbs_parse(&verbs, args->then, err) || !px_delay_parse(&plan->retriever.delay, args->delay, err))
+    plan->templates = px_templates_given(templates, err);
+    if (!plan->templates || !px_verbs_parse(&verbs, args->then, err) ||
+        !px_delay_parse(&plan->retriever.delay, args->delay, err))
         return false;
     json_t *arguments = px_verbs_arguments(&verbs, args->then_args, err);
     plan->log_path = database_of(cli->arena, args, creates, arguments);
@@ -189,7 +192,9 @@ void px_plan_end(PxPlan *plan)
     px_mover_close(&plan->mover);
     textset_free(&plan->mover.classes);
     px_base_close(plan->base);
+    px_templates_free(plan->templates);
     plan->base = NULL;
+    plan->templates = NULL;
 }
 
 void px_wait_for_user(void)

@@ -4,6 +4,7 @@
 #define GANTRY_CLI_PX_THEN_H
 
 #include "cli/px.h"
+#include "cli/px_templates.h"
 
 #define PX_DEFAULT_DB "/tmp/log"
 
@@ -30,7 +31,8 @@ typedef struct PxThenArgs {
         {OPT_FLAG, .name = "withFeedBack", .help = "tell what is done with each series; no JSON then",       \
          .at = offsetof(Args, then.feedback)},                                                               \
         {OPT_TEXT, .name = "then", .value = "LIST",                                                          \
-         .help = "what to do with each series, in this order: report, retrieve, status, push, register",     \
+         .help = "what to do with each series: report, retrieve, status, push, register; several in the "    \
+                 "order given",                                                                              \
          .at = offsetof(Args, then.then)},                                                                   \
         {OPT_TEXT, .name = "thenArgs", .value = "JSON",                                                      \
          .help = "the options of each of them as an object; joined by ; or as a JSON list",                  \
@@ -69,7 +71,8 @@ typedef struct PxPlan {
     PxThen then;
     PxMover mover;
     PxRetriever retriever;
-    PxBase *base; /* NULL: there is none */
+    PxTemplates *templates; /* names in the packed tree, for C-GET */
+    PxBase *base;           /* NULL: there is none */
     const char *log_path;
 } PxPlan;
 
@@ -79,8 +82,8 @@ bool px_peer_of_key(Cli *cli, const char *db, const char *key, PxPeerArgs *peer,
 /* The default of each option that was not given. */
 void px_then_defaults(PxThenArgs *args);
 /* `creates`: the database is made when there is none, for what is retrieved. */
-bool px_plan(Cli *cli, const PxThenArgs *args, const ScuPeer *peer, const char *listener, bool creates,
-             FILE *trace, PxPlan *plan, Err *err);
+bool px_plan(Cli *cli, const PxThenArgs *args, const PxTemplateArgs *templates, const ScuPeer *peer,
+             const char *listener, bool creates, FILE *trace, PxPlan *plan, Err *err);
 /* Does it all; px_then. */
 bool px_plan_do(PxPlan *plan, const json_t *document, json_t **results, Err *err);
 void px_plan_end(PxPlan *plan);

@@ -64,6 +64,12 @@ def test_get_into_an_empty_place(ours, log):
     assert [one["received"] for one in results_of(again)] == [2, 3] and len(packed(log)) == 5
 
 
+def test_names_by_templates(ours, log):
+    ours.find("--PatientID", "GET", "--then", "retrieve", "--get", "--db", log, "--template-set", "push", "--rootDirTemplate", "%_md5|8_PatientID")
+    assert all(len(name.parts[0]) == 8 and "-1.2.826" not in str(name.parts[2]) for name in packed(log)) and len(packed(log)) == 5
+    assert ours("px-find", "--PatientID", "GET", "--then", "retrieve", "--get", "--db", log, "--imageTemplate", "%_nosuch|_", check=False).returncode == 2
+
+
 def test_one_association_for_all_series(ours, archive, log):
     ours.find("--PatientID", "GET", "--then", "retrieve", "--get", "--db", log)
     shown = ours("px-find", "--PatientID", "GET", "--then", "retrieve", "--get", "--db", log, "-v", 5, "--json").stderr
