@@ -195,10 +195,9 @@ static int serve(Cli *cli, const Args *a, PxBase *base, const sigset_t *signals)
         return px_fail(cli, &err);
     PxReceived *received = px_received_new(base, is_legacy(a));
     ScpSettings settings = server_settings(a, received);
-    PxPoke *poke = NULL;
-    ScpServer *server = scp_start(&settings, archive, &err);
-    bool ok = server && (!a->service_port ||
-                         (poke = px_poke_start(a->address, (uint16_t)a->service_port, &err)) != NULL);
+    PxPoke *poke = a->service_port ? px_poke_start(a->address, (uint16_t)a->service_port, &err) : NULL;
+    ScpServer *server = poke || !a->service_port ? scp_start(&settings, archive, &err) : NULL;
+    bool ok = server != NULL;
     if (ok) {
         if (!a->white_list && !is_loopback(a->address))
             log_warning(
