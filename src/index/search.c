@@ -3,9 +3,8 @@
 #include "index/search.h"
 
 #include "dicom/tags.h"
-#include "index/filled.h"
+#include "index/look.h"
 #include "index/row.h"
-#include "index/schema.h"
 #include "index/terms.h"
 
 #include <string.h>
@@ -39,11 +38,6 @@ static bool exact_condition(IdxSql *sql, const IdxAttribute *a, Span value, Err 
 }
 
 /* -- terms -- */
-
-typedef struct TermPattern {
-    enum { TERM_EQUAL, TERM_PREFIX, TERM_CONTAINS } kind;
-    Span text;
-} TermPattern;
 
 /* Characters that stay what they are whatever stands beside them. */
 static bool is_inert(utf8proc_int32_t c)
@@ -154,23 +148,7 @@ static size_t term_patterns(Span folded, bool name, TermPattern out[IDX_PATTERN_
 
 /* -- what a key looks for -- */
 
-struct IdxLook {
-    const IdxAttribute
-        *a; /* whose terms or column are searched: the study's list for Modality and SOP Class UID */
-    Span value;
-    int64_t rows;
-    TermPattern *patterns;
-    size_t pattern_count;
-    bool
-        by_column; /* an extended attribute whose column has an index: patterns or ranges are looked for there */
-    DcmTimeRange *ranges;
-    size_t range_count;
-    bool odd;    /* some rows' dates are in no column */
-    bool pieces; /* patterns that are beginnings or parts of terms: of one row they cannot be asked */
-};
-typedef struct IdxLook Look;
-
-enum { MANY = IDX_FEW + 1 };
+typedef IdxLook Look;
 
 /* The number that `sql` counts, with one or two texts for its parameters. */
 static bool count_rows(Db *db, const char *sql, Span first, Span second, int64_t *count, Err *err)
@@ -199,7 +177,7 @@ static bool count_terms(Arena *arena, Db *db, const IdxAttribute *a, const TermP
     }
     const char *sql = arena_printf(
         arena, "SELECT count(*) FROM (SELECT 1 FROM term WHERE attribute = %lld AND %s LIMIT %d) t",
-        (long long)a->tag, equal ? "value = ?" : "value >= ? AND value <= ?", MANY);
+        (long long)a->tag, equal ? "value = ?" : "value >= ? AND value <= ?", IDX_MANY);
     Span last = {NULL, 0};
     if (!equal)
         last = span_cstr(arena_printf(arena, "%.*s" IDX_TERM_LAST, SPAN_FMT(p->text)));
@@ -221,7 +199,7 @@ static bool look_for_terms(Look *look, Arena *arena, Db *db, Err *err)
         int64_t count = 0;
         look->patterns[i] = patterns[i];
         look->pieces |= patterns[i].kind != TERM_EQUAL;
-        if (look->rows < MANY && !count_terms(arena, db, look->a, &patterns[i], &count, err))
+        if (look->rows < IDX_MANY && !count_terms(arena, db, look->a, &patterns[i], &count, err))
             return false;
         look->rows += count;
     }
@@ -283,7 +261,7 @@ static bool has_odd(Db *db, const IdxAttribute *a, bool *out, Err *err)
     return ok;
 }
 
-static Span first_day(DcmTimeRange range, char day[9])
+Span idx_first_day(DcmTimeRange range, char day[9])
 {
     if (range.from == INT64_MIN)
         return SPAN("0");
@@ -291,7 +269,7 @@ static Span first_day(DcmTimeRange range, char day[9])
     return span_cstr(day);
 }
 
-static Span last_day(DcmTimeRange range, char day[9])
+Span idx_last_day(DcmTimeRange range, char day[9])
 {
     if (range.to == INT64_MAX)
         return SPAN("99999999");
@@ -303,12 +281,12 @@ static void date_bounds(IdxSql *sql, const char *column, DcmTimeRange range)
 {
     char day[9];
     buf_printf(&sql->text, "(%s >= ? AND %s <= ?)", column, column);
-    idx_sql_text(sql, first_day(range, day));
-    idx_sql_text(sql, last_day(range, day));
+    idx_sql_text(sql, idx_first_day(range, day));
+    idx_sql_text(sql, idx_last_day(range, day));
 }
 
 /* The values of a date key, when all of them are dates or ranges. */
-static size_t date_ranges(Span value, DcmTimeRange out[IDX_PATTERN_VALUES_MAX])
+size_t idx_date_ranges(Span value, DcmTimeRange out[IDX_PATTERN_VALUES_MAX])
 {
     size_t n = 0;
     Span one;
@@ -325,20 +303,20 @@ static bool look_for_dates(Look *look, Arena *arena, Db *db, Err *err)
 {
     const IdxAttribute *a = look->a;
     DcmTimeRange ranges[IDX_PATTERN_VALUES_MAX];
-    size_t n = date_ranges(look->value, ranges);
+    size_t n = idx_date_ranges(look->value, ranges);
     if (!n || !has_odd(db, a, &look->odd, err))
         return !n;
     const char *sql =
         arena_printf(arena, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s >= ? AND %s <= ? LIMIT %d) t",
-                     idx_tables[a->level].name, a->column, a->column, MANY);
+                     idx_tables[a->level].name, a->column, a->column, IDX_MANY);
     look->ranges = arena_alloc(arena, n * sizeof *ranges);
     look->range_count = n;
     for (size_t i = 0; i < n; i++) {
         char from[9], to[9];
         int64_t count = 0;
         look->ranges[i] = ranges[i];
-        if (look->rows < MANY &&
-            !count_rows(db, sql, first_day(ranges[i], from), last_day(ranges[i], to), &count, err))
+        if (look->rows < IDX_MANY &&
+            !count_rows(db, sql, idx_first_day(ranges[i], from), idx_last_day(ranges[i], to), &count, err))
             return false;
         look->rows += count;
     }
@@ -381,7 +359,7 @@ static void dates_of_row(IdxSql *sql, const Look *look)
 
 /* -- plain columns -- */
 
-static bool is_plain(Span s)
+bool idx_is_plain(Span s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] < ' ' || s.p[i] >= '~' || s.p[i] == '*' || s.p[i] == '?' || s.p[i] == '\\')
@@ -405,159 +383,6 @@ static void equal_condition(IdxSql *sql, const IdxAttribute *a, Span value)
     buf_printf(&sql->text, "(%s = ? OR %s(%s, '\\') > 0 OR length(%s) >= %d)", column, sql->dialect->find,
                column, column, a->chars);
     idx_sql_text(sql, value);
-}
-
-/* -- columns of extended attributes -- */
-
-/* One value of the key, as far as it says how the column begins. */
-static bool column_pattern(Span value, bool wildcards, TermPattern *out)
-{
-    size_t literal = 0;
-    value = span_trim(value);
-    while (literal < value.n && value.p[literal] != '*' && value.p[literal] != '?')
-        literal++;
-    out->kind = literal < value.n ? TERM_PREFIX : TERM_EQUAL;
-    out->text = span_rtrim(span_sub(value, 0, literal));
-    return is_plain(out->text) && (wildcards || out->kind == TERM_EQUAL);
-}
-
-static size_t column_patterns(Span value, bool wildcards, TermPattern out[IDX_PATTERN_VALUES_MAX])
-{
-    size_t n = 0;
-    Span one;
-    bool more = true;
-    while (span_split(&value, '\\', &one, &more)) {
-        if (n == IDX_PATTERN_VALUES_MAX || !column_pattern(one, wildcards, &out[n]))
-            return 0;
-        out[n].text = idx_cut(out[n].text, IDX_COLUMN_KEY_CHARS);
-        n++;
-    }
-    return n;
-}
-
-/* " WHERE …" or, for the row at hand (`alias`), a condition: what the column has for one value, a range of days, or for neither (odd). */
-typedef struct Wanted {
-    enum { WANTS_VALUE, WANTS_PREFIX, WANTS_DAYS, WANTS_ODD } kind;
-    Span text;
-    DcmTimeRange days;
-} Wanted;
-
-static Wanted wanted_at(const Look *look, size_t i)
-{
-    if (i < look->pattern_count)
-        return (Wanted){look->patterns[i].kind == TERM_EQUAL ? WANTS_VALUE : WANTS_PREFIX,
-                        look->patterns[i].text};
-    if (i < look->range_count)
-        return (Wanted){WANTS_DAYS, .days = look->ranges[i]};
-    return (Wanted){.kind = WANTS_ODD};
-}
-
-/* How many of them there are, the odd with them. */
-static size_t wanted_count(const Look *look)
-{
-    return look->pattern_count + look->range_count + 1;
-}
-
-static void column_condition(IdxSql *sql, const IdxAttribute *a, const char *alias, Wanted wanted)
-{
-    Buf key;
-    char from[9], to[9];
-    buf_init(&key, 0);
-    idx_sql_column_key(&key, sql->dialect, a, alias);
-    buf_printf(&sql->text, "(%s\"%s\" IS NOT NULL AND ", alias, a->column);
-    if (wanted.kind == WANTS_VALUE) {
-        buf_printf(&sql->text, "%s = ?)", buf_cstr(&key));
-        idx_sql_text(sql, wanted.text);
-    } else if (wanted.kind == WANTS_ODD) {
-        buf_printf(&sql->text, "%s = '" IDX_TERM_ODD "')", buf_cstr(&key));
-    } else {
-        bool days = wanted.kind == WANTS_DAYS;
-        buf_printf(&sql->text, "%s >= ? AND %s <= ?)", buf_cstr(&key), buf_cstr(&key));
-        idx_sql_text(sql, days ? first_day(wanted.days, from) : wanted.text);
-        idx_sql_text(sql,
-                     days ? last_day(wanted.days, to)
-                          : span_cstr(arena_printf(sql->arena, "%.*s" IDX_TERM_LAST, SPAN_FMT(wanted.text))));
-    }
-    buf_free(&key);
-}
-
-static bool count_column(Arena *arena, Db *db, const IdxAttribute *a, Wanted wanted, int64_t *count, Err *err)
-{
-    IdxSql sql;
-    bool row = false;
-    idx_sql_init(&sql, db_dialect(db), arena);
-    buf_printf(&sql.text, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE ", idx_tables[a->level].name);
-    column_condition(&sql, a, "", wanted);
-    buf_printf(&sql.text, " LIMIT %d) t", MANY);
-    DbStatement *s = idx_sql_prepare(&sql, db, DB_LOOK, err);
-    bool ok = s && db_step(s, &row, err);
-    *count = ok && row ? db_int(s, 0) : 0;
-    db_done(s);
-    idx_sql_free(&sql);
-    return ok;
-}
-
-/* What the key wants of the column; false when an index of the column does not help to find it. */
-static bool wants_of_column(Look *look, Arena *arena, const DcmMatchOptions *options)
-{
-    const IdxAttribute *a = look->a;
-    TermPattern patterns[IDX_PATTERN_VALUES_MAX];
-    DcmTimeRange ranges[IDX_PATTERN_VALUES_MAX];
-    if (a->vr == DCM_VR_DA) {
-        size_t n = date_ranges(look->value, ranges);
-        look->ranges = arena_alloc(arena, (n + 1) * sizeof *ranges);
-        memcpy(look->ranges, ranges, n * sizeof *ranges);
-        look->range_count = n;
-        return n > 0;
-    }
-    size_t n = options->fold_text ? 0 : column_patterns(look->value, a->vr != DCM_VR_UI, patterns);
-    look->patterns = arena_alloc(arena, (n + 1) * sizeof *patterns);
-    memcpy(look->patterns, patterns, n * sizeof *patterns);
-    look->pattern_count = n;
-    return n > 0;
-}
-
-static bool look_in_column(Look *look, Arena *arena, Db *db, const DcmMatchOptions *options, bool *narrows,
-                           Err *err)
-{
-    bool filled = false;
-    if (look->a->vr != DCM_VR_NONE && !idx_filled_column(db, arena, look->a, &filled, err))
-        return false;
-    look->by_column = filled && wants_of_column(look, arena, options);
-    *narrows = look->by_column;
-    for (size_t i = 0; look->by_column && look->rows < MANY && i < wanted_count(look); i++) {
-        int64_t count = 0;
-        if (!count_column(arena, db, look->a, wanted_at(look, i), &count, err))
-            return false;
-        look->rows += count;
-    }
-    if (look->by_column)
-        return true;
-    look->rows = MANY;
-    *narrows = look->a->vr != DCM_VR_DA && !options->fold_text && is_plain(span_trim(look->value));
-    return true;
-}
-
-static void rows_of_column(IdxSql *sql, const Look *look)
-{
-    const IdxTable *table = &idx_tables[look->a->level];
-    buf_printf(&sql->text, "%s.%s IN (", table->alias, table->id);
-    for (size_t i = 0; i < wanted_count(look); i++) {
-        buf_printf(&sql->text, "%sSELECT %s FROM %s WHERE ", i ? " UNION ALL " : "", table->id, table->name);
-        column_condition(sql, look->a, "", wanted_at(look, i));
-    }
-    buf_append_cstr(&sql->text, ")");
-}
-
-static void column_of_row(IdxSql *sql, const Look *look)
-{
-    const char *alias = arena_printf(sql->arena, "%s.", idx_tables[look->a->level].alias);
-    buf_append_cstr(&sql->text, "(");
-    for (size_t i = 0; i < wanted_count(look); i++) {
-        buf_append_cstr(&sql->text, i ? " OR " : "");
-        column_condition(sql, look->a, alias, wanted_at(look, i));
-    }
-    buf_append_cstr(&sql->text, ")");
 }
 
 /* -- one key -- */
@@ -591,7 +416,7 @@ bool idx_look(Arena *arena, Db *db, const IdxAttribute *a, const DcmElement *key
         narrows = look->range_count > 0;
         break;
     case IDX_EQUAL:
-        ok = look_in_column(look, arena, db, options, &narrows, err);
+        ok = idx_look_in_column(look, arena, db, options, &narrows, err);
         break;
     case IDX_SCAN:
         break;
@@ -619,7 +444,7 @@ static bool condition(IdxSql *sql, const Look *look, bool gather, Err *err)
     if (look->a->search == IDX_EXACT)
         return exact_condition(sql, look->a, look->value, err);
     if (look->by_column)
-        (gather ? rows_of_column : column_of_row)(sql, look);
+        (gather ? idx_rows_of_column : idx_column_of_row)(sql, look);
     else if (look->a->search == IDX_EQUAL)
         equal_condition(sql, look->a, look->value);
     else if (look->range_count)
