@@ -262,13 +262,40 @@ static const DcmCharset *intern(DcmCharset *wanted)
     }
 }
 
-const DcmCharset *dcm_charset(Span value, bool *known)
+/* A thread meets few values, again and again: with each data set. */
+typedef struct Recent {
+    const DcmCharset *charset; /* NULL = nothing yet */
+    bool known;
+    uint8_t n, value[32];
+} Recent;
+
+static const DcmCharset *read_value(Span value, bool *known)
 {
     DcmCharset wanted = {0};
-    bool all_known = read_terms(&wanted, span_rtrim(value));
-    if (known)
-        *known = all_known;
+    *known = read_terms(&wanted, value);
     return intern(&wanted);
+}
+
+const DcmCharset *dcm_charset(Span value, bool *known)
+{
+    static _Thread_local Recent recent[4];
+    value = span_rtrim(value);
+    Recent *r = &recent[value.n % 4];
+    if (!r->charset || !span_eq(value, span_of(r->value, r->n))) {
+        bool all_known;
+        const DcmCharset *charset = read_value(value, &all_known);
+        if (value.n > sizeof r->value) {
+            if (known)
+                *known = all_known;
+            return charset;
+        }
+        *r = (Recent){.charset = charset, .known = all_known, .n = (uint8_t)value.n};
+        if (value.n)
+            memcpy(r->value, value.p, value.n);
+    }
+    if (known)
+        *known = r->known;
+    return r->charset;
 }
 
 const DcmCharset *dcm_charset_default(void)

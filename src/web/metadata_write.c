@@ -244,7 +244,9 @@ bool metadata_produce(void *metadata, Buf *out, bool *ended, Err *err)
     if (!finish_head(m, err))
         return false;
     Batch *batch = &m->batches[m->head];
+    pthread_mutex_lock(&m->lock); /* a helper that comes too late looks at it */
     batch->state = BATCH_FREE;
+    pthread_mutex_unlock(&m->lock);
     m->head = (m->head + 1) % BATCHES;
     m->count--;
     if (!batch->ok && err)
