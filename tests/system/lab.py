@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The laboratory in which pypx was recorded: a PACS LABPACS with the 19 files of the golden runs, which knows LABAET and DEADAET."""
+import json
 import re
+import urllib.request
 
 from golden import INPUT
 from peers import Dcmqrscp, Orthanc
@@ -25,6 +27,12 @@ class Lab:
 
     def places(self, base):
         return {"PORT": self.pacs.port, "DEADPORT": self.dead, "BASE": base, "SCPPORT": self.listener}
+
+    def move_listener(self):
+        """A port of its own for each test's listener: DCMTK's storescp does not take one that was used a moment ago."""
+        self.listener = free_port()
+        body = json.dumps({"AET": "LABAET", "Host": "127.0.0.1", "Port": self.listener}).encode()
+        urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.pacs.http}/modalities/labaet", body, method="PUT"), timeout=20).close()
 
     def close(self):
         self.pacs.kill()

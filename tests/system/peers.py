@@ -34,6 +34,7 @@ class Orthanc(Server):
     def __init__(self, folder, modalities, aet="ORTHANC", **more):
         self.aet, self.folder = aet, pathlib.Path(folder)
         port, http = free_port(), free_port()
+        self.http = http
         config = self.folder / "orthanc.json"
         config.write_text(json.dumps({
             "Name": "test", "StorageDirectory": str(self.folder / "storage"), "IndexDirectory": str(self.folder / "storage"),

@@ -30,6 +30,7 @@ class Site:
 
     def __init__(self, folder, lab):
         self.folder, self.lab, self.base = folder, lab, folder / "base"
+        lab.move_listener()
         self.places = lab.places(self.base)
         (folder / "incoming").mkdir()
         repack = f"{as_program(folder, 'px-repack')} --xcrdir #p --xcrfile #f --verbosity 0 --logdir {self.base}/log --datadir {self.base}/data --cleanup --tree"
@@ -235,6 +236,7 @@ def test_a_receiver_that_lags(tmp_path, lab):
     slow.write_text(f"#!/bin/sh\nsleep 0.7\nexec {as_program(tmp_path, 'px-repack')} --xcrdir \"$1\" --xcrfile \"$2\" --verbosity 0 --logdir {tmp_path}/base/log "
                     f"--datadir {tmp_path}/base/data --cleanup\n")
     slow.chmod(0o755)
+    lab.move_listener()
     listener = Server(["storescp", "-od", tmp_path / "incoming", "-pm", "-sp", "-xcr", f"{slow} #p #f", lab.listener], lab.listener, tmp_path / "storescp.log")
     try:
         find = ("--aet", "LABAET", "--aec", "LABPACS", "--serverIP", "127.0.0.1", "--serverPort", lab.pacs.port, "--db", tmp_path / "base/log")
@@ -251,6 +253,7 @@ def test_a_receiver_that_loses_images(tmp_path, lab):
     try:
         site.retrieve("noseriesdesc-then-retrieve")
         site.listener.kill()
+        lab.move_listener()
         receiver = Server(["storescp", "-od", tmp_path / "incoming", "-pm", "--ignore", lab.listener], lab.listener, tmp_path / "ignoring.log")
         find = ("--aet", "LABAET", "--aec", "LABPACS", "--serverIP", "127.0.0.1", "--serverPort", lab.pacs.port, "--db", tmp_path / "base/log")
         done = run(as_program(tmp_path, "px-find"), *find, "--PatientID", "LAB 001 X", "--then", "retrieve", "--json", check=False)
