@@ -22,8 +22,32 @@ static Buf read_object(const IdxFile *file, const char *syntax)
 }
 
 typedef struct Tour {
-    size_t images, decoded, many;
+    size_t images, decoded, many, placed;
 } Tour;
+
+/* Where a frame is said to lie in the file, its bytes are. */
+static void compare_places(Tour *tour, const ArcFrames *frames, const IdxFile *file)
+{
+    Err err = {0};
+    Buf whole, frame;
+    uint64_t offset, length;
+    buf_init(&whole, 0);
+    buf_init(&frame, 0);
+    assert_true(file_read_all(file->path, 1 << 30, &whole, &err));
+    for (uint32_t i = 1; i <= arc_frames_format(frames)->frames; i++) {
+        if (!arc_frame_place(frames, i, &offset, &length))
+            continue;
+        buf_clear(&frame);
+        assert_true(arc_frame_read(frames, i, &frame, &err));
+        assert_true(length == frame.n &&
+                    span_eq(buf_span(&frame), span_sub(buf_span(&whole), (size_t)offset, (size_t)length)));
+        tour->placed++;
+    }
+    assert_false(arc_frame_place(frames, 0, &offset, &length));
+    assert_false(arc_frame_place(frames, arc_frames_format(frames)->frames + 1, &offset, &length));
+    buf_free(&whole);
+    buf_free(&frame);
+}
 
 /* The frames of the object, one after the other, are the pixel data of the object decoded as a whole. */
 static void compare(Tour *tour, const IdxFile *file)
@@ -55,6 +79,7 @@ static void compare(Tour *tour, const IdxFile *file)
         buf_free(&all);
         arena_free(arena);
     }
+    compare_places(tour, frames, file);
     assert_false(arc_frame_read(frames, 0, &joined, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
     assert_false(arc_frame_read(frames, format->frames + 1, &joined, &err));
@@ -90,6 +115,7 @@ static void test_real_files(void **state)
     assert_true(tour.images > 150);
     assert_true(tour.decoded * 10 > tour.images * 8);
     assert_true(tour.many > 5);
+    assert_true(tour.placed > 150);
 }
 
 /* Frames of 3 x 3 single bits: nine bits each, without padding between them. */
@@ -129,6 +155,8 @@ static void test_single_bits(void **state)
         assert_true(arc_frame_read(frames, i + 1, &frame, &err));
         assert_int_equal(frame.n, 2);
         assert_memory_equal(frame.p, wanted[i], 2);
+        uint64_t offset, length;
+        assert_false(arc_frame_place(frames, i + 1, &offset, &length));
     }
     arc_frames_release(cache, frames);
     arc_frame_cache_free(cache);
