@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* `manage database check`: which keys of a list does the index have? */
 #include "archive/archive.h"
+#include "base/textset.h"
 #include "cli/database.h"
 #include "cli/output.h"
 #include "cli/rows.h"
-#include "base/textset.h"
 
 #include <string.h>
 

@@ -6,9 +6,9 @@
  * Below STUDY the peer is asked level by level: not all take relational queries.
  */
 #include "base/file.h"
+#include "base/textset.h"
 #include "cli/moving.h"
 #include "cli/output.h"
-#include "base/textset.h"
 #include "dicom/tags.h"
 #include "dicom/value.h"
 

@@ -2,10 +2,10 @@
 /* cli/keys, textset, contexts, outbox: what is asked for, and what is sent. */
 #include "house.h"
 
+#include "base/textset.h"
 #include "cli/contexts.h"
 #include "cli/keys.h"
 #include "cli/outbox.h"
-#include "base/textset.h"
 #include "dicom/tags.h"
 #include "dicom/uids.h"
 #include "dicom/value.h"
