@@ -152,6 +152,8 @@ typedef struct QuarantineCase {
     const char *path; /* of the file to take; it is moved */
     const Err *why;
     const char *transfer_syntax, *sop_class, *sop_instance, *source_ae; /* as announced; may be NULL */
+    /* Not NULL: its name stays as well, and it must be this file, else ERR_MISMATCH. What is kept is durable on return. */
+    const struct stat *leave;
 } QuarantineCase;
 /* False and err when it cannot be kept (no room, limit reached); the file stays the caller's. */
 bool quarantine_take(Quarantine *quarantine, const QuarantineCase *object, Err *err);
@@ -207,6 +209,10 @@ FileQuery *filequery_open(Archive *archive, const ArcAsk *ask, Err *err);
 /* As idx_next. */
 bool filequery_next(FileQuery *query, Arena *arena, IdxRow *out, Err *err);
 void filequery_close(FileQuery *query);
+
+/* -- prune.c -- */
+/* Has the store any file? ERR_REFUSED says what to do when it has none. */
+bool archive_has_files(Archive *archive, Err *err);
 
 /* -- heal.c: an index that was lost -- */
 typedef struct Healing Healing;

@@ -20,7 +20,7 @@ static bool see_one(void *ctx, const char *name, Err *err)
 }
 
 /* A disk that is not mounted looks like objects that are gone. */
-static bool store_has_files(Archive *archive, Err *err)
+bool archive_has_files(Archive *archive, Err *err)
 {
     bool any = false;
     Err ignored;
@@ -78,7 +78,7 @@ bool arc_prune(Archive *archive, const ArcPruning *wish, ArcPruned *out, Err *er
 {
     *out = (ArcPruned){0};
     Run run = {archive, wish, out};
-    if (!store_has_files(archive, err))
+    if (!archive_has_files(archive, err))
         return false;
     IdxFiles *files = idx_select(archive->index, &(IdxSelection){.everything = true}, err);
     bool ok = files != NULL, more = true;

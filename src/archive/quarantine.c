@@ -102,6 +102,54 @@ static bool move_file(const char *from, const char *to, Err *err)
     return ok;
 }
 
+static bool sync_folder(const char *path, Err *err)
+{
+    int fd = file_open_dir(path, false, err);
+    bool ok = fd >= 0 && file_sync(fd, path, err);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static bool is_this(int fd, const struct stat *file)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+}
+
+static bool copy_this(const char *from, const char *to, const struct stat *file, Err *err)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    bool ok = in >= 0 && out >= 0;
+    if (!ok)
+        err_errno(err, errno, "cannot copy to %s", to);
+    else
+        ok = is_this(in, file) ||
+             err_set(err, ERR_MISMATCH, "another file took its place meanwhile; it stays");
+    ok = ok && copy_file(in, out, err) && file_sync(out, to, err);
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    return ok;
+}
+
+/* A second name, or a copy where that cannot be; of this file and no other. */
+static bool keep_file(const char *from, const char *to, const struct stat *file, Err *err)
+{
+    struct stat st;
+    bool linked = link(from, to) == 0;
+    bool ok = linked || (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == ENOTSUP
+                             ? copy_this(from, to, file, err)
+                             : err_errno(err, errno, "cannot link to %s", to));
+    if (ok && linked && (stat(to, &st) != 0 || st.st_dev != file->st_dev || st.st_ino != file->st_ino))
+        ok = err_set(err, ERR_MISMATCH, "another file took its place meanwhile; it stays");
+    if (!ok)
+        unlink(to);
+    return ok;
+}
+
 static bool write_reason(const char *path, const QuarantineCase *object, uint64_t size, Err *err)
 {
     char when[32];
@@ -173,7 +221,9 @@ static bool take(Quarantine *quarantine, const QuarantineCase *object, Err *err)
     snprintf(reason, sizeof reason, "%s.json", name);
     if (!write_reason(reason, object, size, err))
         return false;
-    if (!move_file(object->path, data, err)) {
+    if (object->leave
+            ? !keep_file(object->path, data, object->leave, err) || !sync_folder(quarantine->path, err)
+            : !move_file(object->path, data, err)) {
         unlink(reason);
         return false;
     }

@@ -91,17 +91,13 @@ static const Command command_index_study = {
 };
 
 static const Option no_options[] = {{OPT_END}};
-static const Command *const commands[] = {&command_data_index,
-                                          &command_data_export,
-                                          &command_index_study,
-                                          &command_data_delete,
-                                          &command_data_undelete,
-                                          &command_data_trash,
-                                          NULL};
+static const Command *const commands[] = {
+    &command_data_index,    &command_data_export, &command_index_study, &command_data_delete,
+    &command_data_undelete, &command_data_trash,  &command_data_verify, NULL};
 
 const Command command_data = {
     .name = "data",
-    .summary = "index, export and delete what is stored",
+    .summary = "index, export, verify and delete what is stored",
     .options = no_options,
     .subcommands = commands,
 };

@@ -102,9 +102,9 @@ static bool read_keys(const Cli *cli, const DeleteArgs *a, TextList *keys, Err *
     return keys->count || err_set(err, ERR_NOT_FOUND, "-l: %s has no key", a->list);
 }
 
-static IdxSelection selection_of(const DeleteArgs *a, const TextList *keys)
+IdxSelection data_selection(const char *concept, const TextList *keys)
 {
-    switch (concept_level(a->concept)) {
+    switch (concept_level(concept)) {
     case DCM_LEVEL_PATIENT:
         return (IdxSelection){.patient_ids = keys->items, .patient_count = keys->count};
     case DCM_LEVEL_STUDY:
@@ -164,7 +164,7 @@ static int run_delete(Cli *cli, const void *args)
     char size[32];
     answer_parse(a->force, &answer);
     Archive *archive = read_keys(cli, a, &keys, &err) ? cli_open_archive(cli->settings, &err) : NULL;
-    IdxSelection selection = archive ? selection_of(a, &keys) : (IdxSelection){0};
+    IdxSelection selection = archive ? data_selection(a->concept, &keys) : (IdxSelection){0};
     bool ok = archive && idx_select_count(arc_index(archive), &selection, &objects, &bytes, &err);
     if (ok && !objects)
         ok = err_set(&err, ERR_NOT_FOUND, "no such %s in the archive", a->concept);

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/* What verify.c, verify_file.c and verify_repair.c share. */
+#ifndef GANTRY_ARCHIVE_VERIFY_INTERNAL_H
+#define GANTRY_ARCHIVE_VERIFY_INTERNAL_H
+
+#include "archive/archive_internal.h"
+#include "archive/verify.h"
+
+/* -- verify_file.c: one file -- */
+
+/* So many bytes a second, all threads together. */
+typedef struct Pace {
+    pthread_mutex_t lock;
+    uint64_t bytes_per_second; /* 0 = any */
+    int64_t next_ns;
+} Pace;
+
+/* Waits as long as `bytes` take; false when *stop was set. */
+bool pace_wait(Pace *pace, uint64_t bytes, const atomic_bool *stop);
+
+typedef struct Checked {
+    ArcFinding what;
+    Err why;
+    struct stat file; /* the one that was looked at */
+    uint64_t bytes;   /* read */
+    bool without;     /* the row has no checksum */
+} Checked;
+
+/* Is the file of this row what the row says? False when *stop was set. */
+bool check_file(const IdxFile *row, Pace *pace, const atomic_bool *stop, Checked *out);
+
+/* -- verify_repair.c -- */
+
+/* The row goes, when its file is gone. */
+bool repair_missing(Archive *archive, const IdxFile *row, Err *err);
+/* The file goes to the quarantine, when it is still the one that was looked at, and its row (if it has one) out of the index. */
+bool repair_damaged(Archive *archive, const IdxFile *row, const char *path, const Checked *checked, Err *err);
+/* The file of the store gets a row. */
+bool repair_unindexed(Archive *archive, const char *name, const atomic_bool *stop, Err *err);
+
+/* What is in the trash, by digest. */
+typedef struct Trashed Trashed;
+Trashed *trashed_read(const char *folder);
+/* A copy of this object whose bytes are right; NULL when there is none. In the arena. */
+const char *trashed_copy(const Trashed *trashed, Arena *arena, const IdxFile *row, Pace *pace,
+                         const atomic_bool *stop);
+void trashed_free(Trashed *trashed);
+
+#endif
