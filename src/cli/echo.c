@@ -31,11 +31,22 @@ static void show(const Block *block, int verbosity)
     cli_put(stdout, &out);
 }
 
+/* Who asks whether a peer is there does not wait two minutes for something that is no DICOM server. */
+static void be_brief(NetTimeouts *timeouts)
+{
+    enum { PATIENCE_MS = 5000 };
+    int64_t *waits[] = {&timeouts->connect_ms, &timeouts->acse_ms, &timeouts->dimse_ms};
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
+        if (*waits[i] < 0 || *waits[i] > PATIENCE_MS)
+            *waits[i] = PATIENCE_MS;
+}
+
 static int run(Cli *cli, const void *args)
 {
     const Args *a = args;
     int verbosity = cli_verbosity(cli, a->verbosity);
     ScuPeer peer = cli_peer(cli->settings, a->ip, a->port, a->called);
+    be_brief(&peer.timeouts);
     Block block = {.service = "SCU",
                    .action = "CECHO",
                    .began_us = clock_wall_us(),

@@ -54,7 +54,7 @@ typedef struct Run {
     pthread_mutex_t lock; /* guards all below, and the output */
     size_t next;
     unsigned broken; /* associations that failed in a row */
-    uint64_t done, failed, completed_objects, failed_objects;
+    uint64_t done, failed, empty, completed_objects, failed_objects;
     Progress progress;
     bool first_json;
 } Run;
@@ -104,6 +104,16 @@ static void show_json(Run *run, const Request *request, bool ok, const ScuResult
     cli_put(stdout, &out);
 }
 
+/* With the lock held. */
+static void tell_empty(Run *run, const char *key)
+{
+    run->empty++;
+    fprintf(stderr, "%s has no %s %s; nothing was sent\n", run->args->called, dcm_level_name(run->level),
+            key);
+    log_warning("pacs.transaction_dicom", "move: %s has no %s %s; nothing was sent", run->args->called,
+                dcm_level_name(run->level), key);
+}
+
 static void finish(Run *run, const Request *request, bool ok, const ScuResult *result, const Err *err)
 {
     pthread_mutex_lock(&run->lock);
@@ -117,8 +127,7 @@ static void finish(Run *run, const Request *request, bool ok, const ScuResult *r
     if (!ok)
         log_error("pacs.transaction_dicom", "move: %s: %s", request->key, err->text);
     else if (result->has_counters && !result->completed && !result->warning)
-        log_warning("pacs.transaction_dicom", "move: %s has no %s %s; nothing was sent", run->args->called,
-                    dcm_level_name(run->level), request->key);
+        tell_empty(run, request->key);
     progress_step(&run->progress, run->done);
     pthread_mutex_unlock(&run->lock);
 }
@@ -227,9 +236,9 @@ static void show_end(Run *run, int64_t began)
     block_execution_time(ms, took);
     run->failed += untried;
     if (run->args->json)
-        printf("],\n\"failed\":%" PRIu64 ",\"completed_objects\":%" PRIu64 ",\"failed_objects\":%" PRIu64
-               ",\"seconds\":%.3f}\n",
-               run->failed, run->completed_objects, run->failed_objects, (double)ms / 1000);
+        printf("],\n\"failed\":%" PRIu64 ",\"empty\":%" PRIu64 ",\"completed_objects\":%" PRIu64
+               ",\"failed_objects\":%" PRIu64 ",\"seconds\":%.3f}\n",
+               run->failed, run->empty, run->completed_objects, run->failed_objects, (double)ms / 1000);
     show_block(run, true,
                arena_printf(run->cli->arena, "%zu %s done, %" PRIu64 " failed, %s", run->count,
                             dcm_level_name(run->level), run->failed, took));
@@ -252,8 +261,12 @@ static int move_all(Run *run)
     run_pool(run);
     progress_end(&run->progress);
     show_end(run, began);
-    return run->failed ? cli_fail(run->cli, "%" PRIu64 " of %zu requests failed", run->failed, run->count)
-                       : EXIT_OK;
+    if (run->failed)
+        return cli_fail(run->cli, "%" PRIu64 " of %zu requests failed", run->failed, run->count);
+    if (run->empty)
+        return cli_fail(run->cli, "%" PRIu64 " of %zu requests matched nothing at %s; see its 'find'",
+                        run->empty, run->count, run->args->called);
+    return EXIT_OK;
 }
 
 int moving_run(Cli *cli, const MoveArgs *args, const MoveKey *keys, size_t count)
@@ -269,7 +282,8 @@ int moving_run(Cli *cli, const MoveArgs *args, const MoveKey *keys, size_t count
     if (!count) {
         fprintf(run.text, "Nothing to move: all of it is here already.\n");
         if (args->json)
-            printf("{\"requests\":[],\"failed\":0,\"completed_objects\":0,\"failed_objects\":0,\"seconds\":0}"
+            printf("{\"requests\":[],\"failed\":0,\"empty\":0,\"completed_objects\":0,\"failed_objects\":0,"
+                   "\"seconds\":0}"
                    "\n");
         return EXIT_OK;
     }

@@ -142,11 +142,13 @@ static bool is_loopback(const char *address)
 
 static ScpSettings server_settings(const Args *a, PxReceived *received)
 {
+    enum { MIN_RATE = 256 }; /* bytes a second */
     return (ScpSettings){.ae_title = a->aet,
                          .address = a->address,
                          .port = (uint16_t)a->port,
                          .services = SCP_ECHO | SCP_STORE | SCP_FIND | SCP_MOVE | SCP_GET,
                          .max_associations = (unsigned)a->associations,
+                         .timeouts = {.min_rate = MIN_RATE},
                          .max_pdu = (uint32_t)a->pdu,
                          .peers_path = a->white_list,
                          .accept_unknown_classes = true,

@@ -38,6 +38,7 @@ typedef struct Settings {
     const char *aet;
     bool required_call_aet;
     int64_t max_assoc_idle_second, max_assoc, pdu_size, acse_timeout, dimse_timeout, network_timeout;
+    int64_t max_assoc_per_address, max_assoc_per_title, request_timeout, min_rate;
     const char *listen_address; /* "" = all */
     int64_t async_window;
     const char *context;

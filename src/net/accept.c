@@ -192,6 +192,8 @@ static bool negotiate(Answering *w, Err *err)
 {
     NetPdu pdu;
     net_event(w->a, NET_EV_ACCEPTED_CONNECTION, (Span){0}, NULL);
+    if (w->policy->request_ms > 0)
+        w->a->artim = deadline_min(w->a->artim, deadline_in(w->policy->request_ms));
     if (net_pdu_read(w->a, w->a->artim, &pdu, err))
         return answer_request(w, pdu.body, err);
     if (w->a->machine.state == NET_STA2_AWAIT_ASSOCIATE_RQ)

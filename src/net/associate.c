@@ -209,6 +209,19 @@ static bool send_request(NetAssociation *a, const NetRequest *request, Arena *ar
     return sent;
 }
 
+/* Something took the connection; whether it speaks DICOM at all is what people want to know. */
+static void unanswered(const NetAssociation *a, Err *err)
+{
+    static const char hint[] = "is a DICOM server listening there, and this port not one of TLS?";
+    if (err->code == ERR_TIMEOUT)
+        err_set(err, ERR_TIMEOUT,
+                "the connection was taken, but the association request not answered within %lld s; %s",
+                (long long)(a->timeouts.acse_ms + 999) / 1000, hint);
+    else if (err->code == ERR_CLOSED && a->in.end == 0)
+        err_set(err, ERR_CLOSED, "the connection was closed without an answer to the association request; %s",
+                hint);
+}
+
 static bool negotiate(NetAssociation *a, const NetRequest *request, NetReject *reject, Err *err)
 {
     NetPdu pdu;
@@ -219,6 +232,7 @@ static bool negotiate(NetAssociation *a, const NetRequest *request, NetReject *r
     if (!send_request(a, request, arena, err))
         goto done;
     if (!net_pdu_read(a, deadline, &pdu, err)) {
+        unanswered(a, err);
         if (a->machine.state == NET_STA5_AWAIT_ASSOCIATE_ANSWER)
             net_too_late(a, err);
         goto done;
@@ -252,7 +266,7 @@ NetAssociation *net_associate(const NetRequest *request, NetReject *reject, Err 
     if (!request_is_fit(request, err))
         return NULL;
     int64_t connect_ms = request->timeouts.connect_ms ? request->timeouts.connect_ms : NET_CONNECT_MS;
-    NetStream *stream =
-        net_stream_connect(request->host, request->port, request->tls, deadline_in(connect_ms), err);
+    NetStream *stream = net_stream_connect_unless(request->cancelled, request->host, request->port,
+                                                  request->tls, deadline_in(connect_ms), err);
     return stream ? net_associate_on(stream, request, reject, err) : NULL;
 }

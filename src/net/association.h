@@ -19,6 +19,9 @@ typedef struct NetTimeouts {
     int64_t dimse_ms; /* waiting for the next response, or the next piece of a message that has begun */
     int64_t
         network_ms; /* idle: waiting for the next request (for the caller, who gives net_receive its deadline) */
+    uint32_t
+        min_rate; /* bytes a second that a data set comes with, as long as we wait for it; slower peers are cut off. 0 = any */
+    int64_t rate_ms; /* … counted over so long; 0 = the default of 30 s */
 } NetTimeouts;
 
 /* -- requesting -- */
@@ -45,6 +48,7 @@ typedef struct NetRequest {
     const NetCommonExtended *common; /* SOP class common extended negotiation; NULL = none */
     size_t common_count;
     NetTimeouts timeouts;
+    const atomic_bool *cancelled; /* ends every wait when it becomes true; NULL = nobody cancels */
 } NetRequest;
 
 /* Connects and negotiates. On rejection err is ERR_REFUSED with the reason in words and *reject (may be NULL) filled. */
@@ -85,6 +89,7 @@ typedef struct NetPolicy {
     Span (*identity_response)(void *ctx, const NetAssociate *request);
     uint32_t max_pdu;   /* what we can receive; 0 = 256 KiB (we never advertise "unlimited") */
     uint16_t max_async; /* operations the peer may have outstanding; 1 = no window */
+    int64_t request_ms; /* for the whole A-ASSOCIATE-RQ to come; 0 = acse_ms */
     NetTimeouts timeouts;
 } NetPolicy;
 

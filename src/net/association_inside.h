@@ -25,6 +25,7 @@ enum {
     NET_MAX_SENT_PDU = 1024 * 1024,
     NET_MAX_COMMAND = 64 * 1024,
     NET_MAX_QUEUED = 16,
+    NET_RATE_MS = 30000,      /* a sender is slow who was slow for so long */
     NET_CONNECT_MS = 10000,   /* unless the caller says otherwise */
     NET_CLOSE_WAIT_MS = 1000, /* ARTIM in Sta13: how long the peer has to close first */
     NET_IN_FIRST = 64 * 1024, /* receive buffer: grows from here while reads fill it … */
@@ -44,6 +45,8 @@ typedef struct NetInput {
     Buf command;
     uint8_t message_context; /* of the command being collected, or whose data set is expected */
     bool data_expected;      /* the last command has a data set that has not ended */
+    int64_t rate_waited_ms;  /* waited for a data set since the rate was looked at … */
+    uint64_t rate_bytes;     /* … and what came meanwhile */
 } NetInput;
 
 struct NetAssociation {

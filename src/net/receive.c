@@ -201,6 +201,8 @@ static bool take_command(NetAssociation *a, NetCommand *out, Err *err)
         return net_violation(a, NET_ABORT_INVALID_PARAMETER, err);
     out->context_id = in->message_context;
     in->data_expected = out->has_data_set;
+    in->rate_waited_ms = 0;
+    in->rate_bytes = 0;
     return true;
 }
 

@@ -20,9 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { CANCELLED_LOOK_MS = 200 };
+
 static bool interrupted(const NetStream *stream)
 {
-    return atomic_load_explicit(&stream->interrupted, memory_order_acquire);
+    return atomic_load_explicit(&stream->interrupted, memory_order_acquire) ||
+           (stream->cancelled && atomic_load_explicit(stream->cancelled, memory_order_relaxed));
 }
 
 static bool closed_here(Err *err)
@@ -171,7 +174,8 @@ bool net_stream_wait(NetStream *stream, short events, Deadline deadline, Err *er
         setsockopt(stream->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){1}, sizeof(int));
     for (;;) {
         struct pollfd fds[] = {{.fd = stream->fd, .events = events}, {.fd = stream->wake, .events = POLLIN}};
-        int ready = poll(fds, 2, deadline_poll_ms(deadline));
+        Deadline look = stream->cancelled ? deadline_min(deadline, deadline_in(CANCELLED_LOOK_MS)) : deadline;
+        int ready = poll(fds, 2, deadline_poll_ms(look));
         if (interrupted(stream))
             return closed_here(err);
         if (ready > 0)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/span.h"
+#include <stdatomic.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -22,6 +23,9 @@ typedef struct NetAddress {
 
 /* Connects to host (name or number, IPv4 or IPv6: each address is tried) and port. tls may be NULL. */
 NetStream *net_stream_connect(const char *host, uint16_t port, NetTls *tls, Deadline deadline, Err *err);
+/* The same; this and every later wait of the stream ends (ERR_CLOSED) soon after `cancelled`, which outlives it, has become true. */
+NetStream *net_stream_connect_unless(const atomic_bool *cancelled, const char *host, uint16_t port,
+                                     NetTls *tls, Deadline deadline, Err *err);
 /* Takes over an accepted socket. With tls, the handshake happens here. */
 NetStream *net_stream_accept(int fd, NetTls *tls, Deadline deadline, Err *err);
 /* Takes over any connected socket (socketpair in tests). */
@@ -42,6 +46,8 @@ bool net_stream_readable(NetStream *stream);
 void net_stream_interrupt(NetStream *stream);
 
 NetAddress net_stream_peer(const NetStream *stream);
+/* Who is at the other end of a connected socket. */
+NetAddress net_address_of_peer(int fd);
 
 /* Listens on `address` (NULL = all, IPv6 and IPv4) and port (0 = any free). Returns a socket, or -1 and err. */
 int net_listen(const char *address, uint16_t port, Err *err);

@@ -20,6 +20,7 @@ struct NetStream {
     int fd;
     int wake; /* eventfd that ends a wait; written by net_stream_interrupt from any thread */
     atomic_bool interrupted;
+    const atomic_bool *cancelled; /* NULL = nobody cancels */
     bool tcp;
     void *tls;   /* SSL * */
     Span memory; /* what is left to read of a memory stream */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Connecting, accepting and listening over TCP. A name is looked up by getaddrinfo(3), whose wait is bounded by the resolver's own
- * settings, not by the deadline; numbers need no look-up. Each address found gets an equal share of the time that is left.
+ * Connecting, accepting and listening over TCP. Each address that a name has gets an equal share of the time that is left.
  */
 #include "net/stream.h"
 
+#include "net/lookup.h"
 #include "net/stream_inside.h"
 
 #include <errno.h>
@@ -45,6 +45,14 @@ static NetAddress address_of(const struct sockaddr *address, socklen_t n)
     return out;
 }
 
+NetAddress net_address_of_peer(int fd)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t n = sizeof peer;
+    getpeername(fd, (struct sockaddr *)&peer, &n);
+    return address_of((struct sockaddr *)&peer, n);
+}
+
 static NetStream *tcp_stream(int fd, Err *err)
 {
     struct sockaddr_storage peer = {0};
@@ -62,19 +70,31 @@ static NetStream *tcp_stream(int fd, Err *err)
     return stream;
 }
 
-static bool wait_connected(int fd, Deadline deadline, int *number)
+typedef struct Patience {
+    Deadline deadline;
+    const atomic_bool *cancelled; /* NULL = nobody cancels */
+} Patience;
+
+static bool is_cancelled(const Patience *patience)
 {
+    return patience->cancelled && atomic_load_explicit(patience->cancelled, memory_order_relaxed);
+}
+
+static bool wait_connected(int fd, const Patience *patience, int *number)
+{
+    enum { LOOK_MS = 200 };
     for (;;) {
         struct pollfd one = {.fd = fd, .events = POLLOUT};
-        int ready = poll(&one, 1, deadline_poll_ms(deadline));
+        Deadline look = patience->cancelled ? deadline_in(LOOK_MS) : CLOCK_NEVER;
+        int ready = poll(&one, 1, deadline_poll_ms(deadline_min(patience->deadline, look)));
         if (ready < 0 && errno != EINTR) {
             *number = errno;
             return false;
         }
         if (ready > 0)
             break;
-        if (deadline_passed(deadline)) {
-            *number = ETIMEDOUT;
+        if (deadline_passed(patience->deadline) || is_cancelled(patience)) {
+            *number = is_cancelled(patience) ? ECANCELED : ETIMEDOUT;
             return false;
         }
     }
@@ -84,7 +104,7 @@ static bool wait_connected(int fd, Deadline deadline, int *number)
 }
 
 /* A connected socket, or -1 and the errno. */
-static int connect_one(const struct addrinfo *to, Deadline deadline, int *number)
+static int connect_one(const struct addrinfo *to, const Patience *patience, int *number)
 {
     int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
@@ -94,7 +114,7 @@ static int connect_one(const struct addrinfo *to, Deadline deadline, int *number
     if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
         return fd;
     *number = errno;
-    if (errno == EINPROGRESS && wait_connected(fd, deadline, number))
+    if (errno == EINPROGRESS && wait_connected(fd, patience, number))
         return fd;
     close(fd);
     return -1;
@@ -108,26 +128,28 @@ static Deadline share_of(Deadline deadline, int64_t candidates)
     return deadline_in(left > 0 ? left / candidates : 0);
 }
 
-static int connect_any(const struct addrinfo *found, Deadline deadline, int *number)
+static int connect_any(const struct addrinfo *found, const Patience *patience, int *number)
 {
     int64_t candidates = 0;
     for (const struct addrinfo *a = found; a; a = a->ai_next)
         candidates++;
     for (; found; found = found->ai_next, candidates--) {
-        int fd = connect_one(found, share_of(deadline, candidates), number);
-        if (fd >= 0)
+        Patience share = {share_of(patience->deadline, candidates), patience->cancelled};
+        int fd = connect_one(found, &share, number);
+        if (fd >= 0 || is_cancelled(patience))
             return fd;
     }
     return -1;
 }
 
-static struct addrinfo *look_up(const char *host, uint16_t port, int flags, Err *err)
+static struct addrinfo *look_up(const char *host, uint16_t port, int flags, const Patience *patience,
+                                Err *err)
 {
     char service[8];
     snprintf(service, sizeof service, "%u", port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    int failed = getaddrinfo(host, service, &hints, &found);
+    int failed = net_look_up(host, service, &hints, patience->deadline, patience->cancelled, &found);
     if (failed == 0)
         return found;
     if (failed == EAI_SYSTEM)
@@ -140,7 +162,9 @@ static struct addrinfo *look_up(const char *host, uint16_t port, int flags, Err 
 
 static void connect_failed(const char *host, uint16_t port, int number, Err *err)
 {
-    if (number == ETIMEDOUT)
+    if (number == ECANCELED)
+        err_set(err, ERR_CLOSED, "connect to %s:%u: given up on this side", host, port);
+    else if (number == ETIMEDOUT)
         err_set(err, ERR_TIMEOUT, "connect to %s:%u: no answer in time; is the host up and reachable?", host,
                 port);
     else if (number == ECONNREFUSED)
@@ -152,17 +176,26 @@ static void connect_failed(const char *host, uint16_t port, int number, Err *err
 
 NetStream *net_stream_connect(const char *host, uint16_t port, NetTls *tls, Deadline deadline, Err *err)
 {
-    struct addrinfo *found = look_up(host, port, 0, err);
+    return net_stream_connect_unless(NULL, host, port, tls, deadline, err);
+}
+
+NetStream *net_stream_connect_unless(const atomic_bool *cancelled, const char *host, uint16_t port,
+                                     NetTls *tls, Deadline deadline, Err *err)
+{
+    Patience patience = {deadline, cancelled};
+    struct addrinfo *found = look_up(host, port, 0, &patience, err);
     if (!found)
         return NULL;
     int number = 0;
-    int fd = connect_any(found, deadline, &number);
+    int fd = connect_any(found, &patience, &number);
     freeaddrinfo(found);
     if (fd < 0) {
         connect_failed(host, port, number, err);
         return NULL;
     }
     NetStream *stream = tcp_stream(fd, err);
+    if (stream)
+        stream->cancelled = cancelled;
     if (stream && tls && !net_tls_start(stream, tls, host, deadline, err)) {
         err_wrap(err, "TLS with %s:%u", host, port);
         net_stream_close(stream);
@@ -214,7 +247,9 @@ static void listen_failed(const char *address, uint16_t port, int number, Err *e
 
 int net_listen(const char *address, uint16_t port, Err *err)
 {
-    struct addrinfo *found = look_up(address, port, AI_PASSIVE, err);
+    enum { LISTEN_LOOK_UP_MS = 10000 };
+    Patience patience = {deadline_in(LISTEN_LOOK_UP_MS), NULL};
+    struct addrinfo *found = look_up(address, port, AI_PASSIVE, &patience, err);
     if (!found)
         return -1;
     int number = 0, fd = -1;

@@ -29,6 +29,8 @@ NetAssociation *net_association_new(NetStream *stream, bool requestor, const Net
     a->timeouts.connect_ms = or_default(timeouts->connect_ms, NET_CONNECT_MS);
     a->timeouts.acse_ms = or_default(timeouts->acse_ms, DEFAULT_ACSE_MS);
     a->timeouts.dimse_ms = or_default(timeouts->dimse_ms, DEFAULT_DIMSE_MS);
+    a->timeouts.min_rate = timeouts->min_rate;
+    a->timeouts.rate_ms = or_default(timeouts->rate_ms, NET_RATE_MS);
     a->artim = CLOCK_NEVER;
     a->our_max_pdu = our_max_pdu ? our_max_pdu : NET_DEFAULT_MAX_PDU;
     a->window = 1;
@@ -176,13 +178,43 @@ static void make_room(NetInput *in, size_t n)
     in->capacity = capacity;
 }
 
+/* A sender that drips would hold its place for days: each byte comes in time. Only time that we wait counts, not what we take ourselves. */
+static bool is_fast_enough(NetAssociation *a, int64_t waited_ms, size_t bytes, Err *err)
+{
+    NetInput *in = &a->in;
+    in->rate_waited_ms += waited_ms;
+    in->rate_bytes += bytes;
+    if (in->rate_waited_ms < a->timeouts.rate_ms)
+        return true;
+    uint64_t wanted = (uint64_t)a->timeouts.min_rate * (uint64_t)in->rate_waited_ms / 1000;
+    if (in->rate_bytes < wanted)
+        return err_set(
+            err, ERR_TIMEOUT,
+            "the peer sends too slowly: %llu bytes in %lld s of waiting; at least %u a second are wanted",
+            (unsigned long long)in->rate_bytes, (long long)in->rate_waited_ms / 1000, a->timeouts.min_rate);
+    in->rate_waited_ms = 0;
+    in->rate_bytes = 0;
+    return true;
+}
+
+static ssize_t read_some(NetAssociation *a, size_t room, Deadline deadline, Err *err)
+{
+    NetInput *in = &a->in;
+    bool counted = a->timeouts.min_rate && in->data_expected;
+    int64_t began = counted ? clock_ms() : 0;
+    ssize_t got = net_stream_read(a->stream, in->p + in->end, room, deadline, err);
+    if (counted && got > 0 && !is_fast_enough(a, clock_ms() - began, (size_t)got, err))
+        return -1;
+    return got;
+}
+
 bool net_input_fill(NetAssociation *a, size_t n, Deadline deadline, Err *err)
 {
     NetInput *in = &a->in;
     while (in->end - in->start < n) {
         make_room(in, n);
         size_t room = in->capacity - in->end;
-        ssize_t got = net_stream_read(a->stream, in->p + in->end, room, deadline, err);
+        ssize_t got = read_some(a, room, deadline, err);
         if (got == 0)
             return err_set(err, ERR_CLOSED, "the peer closed the connection");
         if (got < 0)
@@ -276,11 +308,23 @@ static bool cut_short(NetAssociation *a, Err *err)
     return net_lost(a, err);
 }
 
+/* What people run into when they mistake a port. */
+static const char *language_of(Span six)
+{
+    if (span_starts(six, SPAN("HTTP/")))
+        return ": this is HTTP";
+    if (span_starts(six, SPAN("SSH-")))
+        return ": this is SSH";
+    if (span_starts(six, SPAN("\x15\x03")) || span_starts(six, SPAN("\x16\x03")))
+        return ": this is TLS";
+    return "";
+}
+
 static bool judge_header(NetAssociation *a, Span six, NetPduType *type, uint32_t *n, Err *err)
 {
     if (!net_pdu_header(six, type, n)) {
-        err_set(err, ERR_FORMAT, "the peer sent something that is no DICOM PDU (it begins with %02X %02X)",
-                six.p[0], six.p[1]);
+        err_set(err, ERR_FORMAT, "the peer sent something that is no DICOM PDU (it begins with %02X %02X%s)",
+                six.p[0], six.p[1], language_of(six));
         return net_violation(a, NET_ABORT_UNRECOGNISED_PDU, err);
     }
     if (is_unexpected(a, *type))

@@ -17,9 +17,10 @@
 #include <string.h>
 
 enum {
-    LOOK_MS = 250,      /* how often a waiting association looks whether the server stops */
-    ADMITTED_MS = 1000, /* after so long the white list is asked again */
-    KEPT_MS = 1000,     /* so long a C-MOVE destination is kept for the next C-MOVE */
+    LOOK_MS = 250,         /* how often a waiting association looks whether the server stops, … */
+    SELDOM_LOOK_MS = 1000, /* … and how often one that has waited longer */
+    ADMITTED_MS = 1000,    /* after so long the white list is asked again */
+    KEPT_MS = 1000,        /* so long a C-MOVE destination is kept for the next C-MOVE */
 };
 
 static const struct {
@@ -128,11 +129,25 @@ static bool still_admitted(ScpAssociation *a, Err *why)
     if (!deadline_passed(a->admit_again))
         return true;
     a->admit_again = deadline_in(ADMITTED_MS);
-    if (peers_admit(a->peers, a->calling, a->from, reason))
+    if (peers_rules(a->peers, a->calling, a->from, &a->rules, reason))
         return true;
     a->admit_again = 0;
     log_warning(SCP_LOG_ACCESS, "%s at %s is admitted no longer: %s", a->calling, a->from.host, reason);
     return err_set(why, ERR_REFUSED, "calling AE title is not in the white list");
+}
+
+/* Contexts of what a peer may not do are not accepted; this is for rules that have changed meanwhile. */
+static bool is_permitted(const ScpAssociation *a, ScpServices service, Err *why)
+{
+    if (a->rules.services & service)
+        return true;
+    log_warning(SCP_LOG_ACCESS, "%s at %s may not %s here; to allow it, change `%s` in %s", a->calling,
+                a->from.host, scp_service_name(service),
+                service == SCP_STORE && a->rules.read_only ? "read_only" : "services", a->rules.place);
+    err_set(why, ERR_REFUSED, "the white list does not allow %s to %s", a->calling,
+            scp_service_name(service));
+    why->dimse = DCM_STATUS_REFUSED_NOT_AUTHORISED;
+    return false;
 }
 
 /*
@@ -166,7 +181,7 @@ static bool may_serve(ScpAssociation *a, const NetCommand *request, ScpServices 
         err_set(why, ERR_UNSUPPORTED, "SOP class is not that of the presentation context");
         return false;
     }
-    return still_admitted(a, why);
+    return still_admitted(a, why) && is_permitted(a, service, why);
 }
 
 /* Answers a request that is not going to be served. */
@@ -234,9 +249,13 @@ static void say_goodbye(const ScpAssociation *a, const char *how, const Err *err
 /* Waits for the next request. Looks up now and then, so that neither a stop nor a destination has to wait for a silent peer. */
 static NetGot await(ScpAssociation *a, NetCommand *request, Err *err)
 {
+    scp_set_idle(a);
     Deadline idle = deadline_in(a->settings->timeouts.network_ms), kept = deadline_in(KEPT_MS);
-    while (!scp_stopping(a->server)) {
-        NetGot got = net_receive(a->net, request, deadline_min(idle, deadline_in(LOOK_MS)), err);
+    while (!scp_stopping(a->server) && scp_has_place(a)) {
+        int64_t look = deadline_passed(kept) ? SELDOM_LOOK_MS : LOOK_MS;
+        NetGot got = net_receive(a->net, request, deadline_min(idle, deadline_in(look)), err);
+        if (got == NET_GOT_COMMAND && !scp_end_idle(a))
+            return NET_GOT_NOTHING;
         if (got != NET_GOT_NOTHING || deadline_passed(idle))
             return got;
         if (a->destinations && deadline_passed(kept))
@@ -263,7 +282,8 @@ void scp_association_run(ScpAssociation *a)
     else if (got == NET_GOT_NOTHING)
         say_goodbye(a,
                     scp_stopping(a->server) ? "aborted, as the server stops"
-                                            : "aborted, having been idle for too long",
+                    : scp_has_place(a)      ? "aborted, having been idle for too long"
+                                            : "aborted to make room, having been idle",
                     NULL, began);
     else
         say_goodbye(a, "broke off", &err, began);

@@ -31,6 +31,7 @@ typedef struct ScpAssociation {
     char calling[17]; /* printable */
     char called[17];
     NetAddress from;
+    PeerRules rules;
     Arena *arena;         /* of the message at hand */
     Arena *row;           /* of one answer */
     Buf identifier;       /* as received */
@@ -45,8 +46,15 @@ void scp_association_run(ScpAssociation *a);
 
 /* -- server.c -- */
 bool scp_stopping(ScpServer *server);
+/* True as soon as a stop waits no longer for what goes on. */
+const atomic_bool *scp_cutting(const ScpServer *server);
 /* Lets a stop that cannot wait interrupt what `sender` is doing; NULL again before it is freed. */
 void scp_set_sender(ScpAssociation *a, ScuSender *sender);
+
+/* -- places.c: an association that waits for its next request may have to make room -- */
+void scp_set_idle(ScpAssociation *a);
+bool scp_end_idle(ScpAssociation *a); /* false: its place was given away, it must end */
+bool scp_has_place(const ScpAssociation *a);
 
 /* -- for the services: each handles one request. False: the association is over, err says why. -- */
 bool scp_echo(ScpAssociation *a, const NetCommand *request, Err *err);

@@ -104,7 +104,8 @@ static ScuSender *new_sender(ScpAssociation *a, const char *title, const PeerAdd
                     .called_ae = title,
                     .calling_ae = a->settings->ae_title,
                     .max_pdu = a->settings->max_pdu,
-                    .timeouts = a->settings->timeouts};
+                    .timeouts = a->settings->timeouts,
+                    .cancelled = scp_cutting(a->server)};
     return scu_sender_new(&peer);
 }
 
@@ -112,6 +113,13 @@ static ScuSender *new_sender(ScpAssociation *a, const char *title, const PeerAdd
 static ScpDestination *destination(ScpAssociation *a, const char *title, Err *why)
 {
     PeerAddress address = {0};
+    char reason[200];
+    if (!peers_may_move_to(a->peers, a->calling, a->from, title, reason)) {
+        log_warning(SCP_LOG_ACCESS, "C-MOVE of %s at %s refused: %s", a->calling, a->from.host, reason);
+        err_set(why, ERR_REFUSED, "the white list does not allow %s to move to %s", a->calling, title);
+        why->dimse = DCM_STATUS_REFUSED_NOT_AUTHORISED;
+        return NULL;
+    }
     if (!peers_destination(a->peers, title, &address, why))
         return NULL;
     ScpDestination *d = a->destinations;

@@ -65,11 +65,16 @@ static bool wants_get(const NetAssociate *request)
     return false;
 }
 
-static bool is_served(const ScpSettings *settings, const ScpClass *class, const NetOffer *offer)
+static unsigned allowed(const ScpNegotiation *n)
 {
-    if (settings->services & class->service)
+    return n->settings->services & ~n->forbidden;
+}
+
+static bool is_served(const ScpNegotiation *n, const ScpClass *class, const NetOffer *offer)
+{
+    if (allowed(n) & class->service)
         return true;
-    return class->service == SCP_STORE && (settings->services & SCP_GET) && wants_get(offer->request);
+    return class->service == SCP_STORE && (allowed(n) & SCP_GET) && wants_get(offer->request);
 }
 
 /* Full storage (level 2), digital signatures kept bit by bit (level 3), no coercion: PS3.4 table B.3-1. */
@@ -90,19 +95,28 @@ static size_t answer_query(const ScpClass *class, Span proposed, uint8_t answer[
     return n;
 }
 
+/* What the server has and this peer may not use is rejected by the user, not unknown. */
+static NetDecision refuse(ScpNegotiation *n, const ScpClass *class)
+{
+    bool denied = class && (n->settings->services & n->forbidden & class->service);
+    if (denied)
+        n->met |= class->service;
+    return (NetDecision){.result = denied ? NET_CONTEXT_USER_REJECTED : NET_CONTEXT_ABSTRACT_SYNTAX};
+}
+
 NetDecision scp_decide(void *negotiation, const NetOffer *offer)
 {
     ScpNegotiation *n = negotiation;
     const ScpClass *class = scp_class(offer->abstract_syntax, n->settings->accept_unknown_classes);
-    if (!class || !is_served(n->settings, class, offer))
-        return (NetDecision){.result = NET_CONTEXT_ABSTRACT_SYNTAX};
+    if (!class || !is_served(n, class, offer))
+        return refuse(n, class);
     size_t chosen = choose_syntax(class, offer);
     if (chosen == offer->transfer_syntax_count)
         return (NetDecision){.result = NET_CONTEXT_TRANSFER_SYNTAXES};
     NetDecision decision = {.result = NET_CONTEXT_ACCEPTED, .transfer_syntax = chosen, .scu = offer->scu};
     if (class->service == SCP_STORE) {
-        decision.scu = offer->scu && (n->settings->services & SCP_STORE);
-        decision.scp = offer->scp && (n->settings->services & SCP_GET);
+        decision.scu = offer->scu && (allowed(n) & SCP_STORE);
+        decision.scp = offer->scp && (allowed(n) & SCP_GET);
     }
     if (offer->extended.n) {
         size_t size = class->service == SCP_STORE  ? answer_storage(offer->extended, n->answer)

@@ -19,7 +19,9 @@ const ScpClass *scp_class(Span abstract_syntax, bool unknown_too);
 
 typedef struct ScpNegotiation {
     const ScpSettings *settings;
-    uint8_t answer[8]; /* extended negotiation, until it has been copied */
+    unsigned forbidden; /* ScpServices bits that the white list denies this peer */
+    unsigned met;       /* … and that it asked for, so far */
+    uint8_t answer[8];  /* extended negotiation, until it has been copied */
 } ScpNegotiation;
 
 /* NetPolicy.decide with a ScpNegotiation as ctx. */

@@ -10,14 +10,15 @@
  */
 #include "scp/peers.h"
 
+#include "scp/address.h"
+#include "scp/peer_entry.h"
+
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/yaml.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,6 @@ enum {
     MAX_FILES = 4096,
     MAX_ENTRIES = 100000,
     MAX_ENTRIES_OF_TITLE = 32,
-    MAX_ADDRESSES = 8,
     MAX_RESOLVED = 256,
     RESOLVED_MS = 30000,
     UNRESOLVED_MS = 3000,
@@ -38,15 +38,14 @@ enum {
 
 typedef struct Entry {
     struct Entry *next;
-    const char *title, *host;
-    uint16_t port; /* 0 = none */
+    PeerEntry is;
 } Entry;
 
 typedef struct Resolved {
     struct Resolved *next;
     Deadline until;
     size_t count;
-    struct in6_addr address[MAX_ADDRESSES];
+    struct in6_addr address[ADDRESS_MAX];
     char host[256];
 } Resolved;
 
@@ -168,38 +167,29 @@ static void complain(const Peers *peers, const char *path, int line, const char 
     peers->report(peers->ctx, text);
 }
 
-static bool title_is_good(const char *title)
+typedef struct Place {
+    Peers *peers;
+    const char *path;
+} Place;
+
+static void complain_of_node(void *ctx, int line, const char *what)
 {
-    size_t n = strlen(title);
-    if (!n || n > 16 || title[0] == ' ' || title[n - 1] == ' ')
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (title[i] < ' ' || title[i] > '~' || title[i] == '\\')
-            return false;
-    return true;
+    const Place *place = ctx;
+    complain(place->peers, place->path, line, what);
 }
 
 static void read_entry(Peers *peers, const char *path, const YamlNode *node)
 {
-    const YamlNode *ip = yaml_get(node, "ip"), *port = yaml_get(node, "port");
-    int64_t number = 0;
-    if (!title_is_good(node->key))
-        return complain(peers, path, node->line,
-                        "an AE title has 1 to 16 printable characters without a backslash");
-    if (node->kind != YAML_MAP || !ip || ip->kind != YAML_SCALAR || !*ip->text || strlen(ip->text) > 255)
-        return complain(peers, path, node->line,
-                        "an entry is `TITLE: {ip: address or host name, port: number}`; `ip` is required");
-    if (port && port->kind != YAML_NULL &&
-        (port->kind != YAML_SCALAR || !span_to_i64(span_cstr(port->text), 1, 65535, &number)))
-        return complain(peers, path, port->line, "`port` is a number from 1 to 65535");
+    PeerTold told = {complain_of_node, &(Place){peers, path}};
+    PeerEntry entry = {.file = path};
+    if (!peer_entry_read(peers->arena, node, &entry, &told))
+        return;
     if (peers->count == MAX_ENTRIES)
         return complain(peers, path, node->line, "too many entries; this one is left out");
-    Entry *entry = arena_alloc(peers->arena, sizeof *entry);
-    *entry = (Entry){.title = arena_strdup(peers->arena, node->key),
-                     .host = arena_span_cstr(peers->arena, span_trim(span_cstr(ip->text))),
-                     .port = (uint16_t)number};
-    *(peers->last ? &peers->last->next : &peers->first) = entry;
-    peers->last = entry;
+    Entry *kept = arena_alloc(peers->arena, sizeof *kept);
+    *kept = (Entry){.is = entry};
+    *(peers->last ? &peers->last->next : &peers->first) = kept;
+    peers->last = kept;
     peers->count++;
 }
 
@@ -207,6 +197,7 @@ static void read_file(Peers *peers, const char *path)
 {
     Err err = {0};
     Arena *arena = arena_new(0);
+    path = arena_strdup(peers->arena, path);
     const YamlNode *root = yaml_load_file(arena, path, &err);
     if (!root) {
         complain(peers, path, 1, err.text);
@@ -290,74 +281,7 @@ void peers_close(Peers *peers)
 
 /* -- addresses -- */
 
-/* IPv4 becomes IPv4-mapped IPv6, so that both families compare alike. */
-static bool parse_address(const char *text, struct in6_addr *out)
-{
-    char plain[64];
-    struct in_addr v4;
-    if (!span_copy(span_of(text, strcspn(text, "%")), plain, sizeof plain))
-        return false;
-    if (inet_pton(AF_INET6, plain, out) == 1)
-        return true;
-    if (inet_pton(AF_INET, plain, &v4) != 1)
-        return false;
-    *out = (struct in6_addr){.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
-    memcpy(out->s6_addr + 12, &v4, 4);
-    return true;
-}
-
-/* "192.168.7.0/24", "fd00::/8". */
-static bool parse_network(const char *text, struct in6_addr *out, unsigned *bits)
-{
-    char address[64];
-    int64_t length;
-    size_t slash = strcspn(text, "/");
-    if (!text[slash] || !span_copy(span_of(text, slash), address, sizeof address) ||
-        !parse_address(address, out))
-        return false;
-    bool v4 = strchr(address, ':') == NULL;
-    if (!span_to_i64(span_cstr(text + slash + 1), 0, v4 ? 32 : 128, &length))
-        return false;
-    *bits = (unsigned)length + (v4 ? 96 : 0);
-    return true;
-}
-
-static bool same_prefix(const struct in6_addr *a, const struct in6_addr *b, unsigned bits)
-{
-    unsigned whole = bits / 8, rest = bits % 8;
-    if (memcmp(a->s6_addr, b->s6_addr, whole) != 0)
-        return false;
-    return !rest || ((a->s6_addr[whole] ^ b->s6_addr[whole]) >> (8 - rest)) == 0;
-}
-
-/* ::1 and 127.0.0.1 are one machine: this one. */
-static bool same_address(const struct in6_addr *a, const struct in6_addr *b)
-{
-    static const struct in6_addr loopback4 = {.s6_addr = {[10] = 0xFF, [11] = 0xFF, 127, 0, 0, 1}};
-    if (IN6_IS_ADDR_LOOPBACK(a))
-        a = &loopback4;
-    if (IN6_IS_ADDR_LOOPBACK(b))
-        b = &loopback4;
-    return IN6_ARE_ADDR_EQUAL(a, b);
-}
-
-static size_t look_up(const char *host, struct in6_addr out[MAX_ADDRESSES])
-{
-    struct addrinfo *found = NULL, hints = {.ai_socktype = SOCK_STREAM};
-    size_t n = 0;
-    if (getaddrinfo(host, NULL, &hints, &found) != 0)
-        return 0;
-    for (const struct addrinfo *a = found; a && n < MAX_ADDRESSES; a = a->ai_next) {
-        char text[64];
-        if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0 &&
-            parse_address(text, &out[n]))
-            n++;
-    }
-    freeaddrinfo(found);
-    return n;
-}
-
-static bool remembered(Peers *peers, const char *host, struct in6_addr out[MAX_ADDRESSES], size_t *n)
+static bool remembered(Peers *peers, const char *host, struct in6_addr out[ADDRESS_MAX], size_t *n)
 {
     bool found = false;
     pthread_mutex_lock(&peers->lock);
@@ -372,7 +296,7 @@ static bool remembered(Peers *peers, const char *host, struct in6_addr out[MAX_A
     return found;
 }
 
-static void remember(Peers *peers, const char *host, const struct in6_addr address[MAX_ADDRESSES], size_t n)
+static void remember(Peers *peers, const char *host, const struct in6_addr address[ADDRESS_MAX], size_t n)
 {
     pthread_mutex_lock(&peers->lock);
     Resolved *r = peers->resolved;
@@ -395,62 +319,152 @@ static void remember(Peers *peers, const char *host, const struct in6_addr addre
 /* Does the entry's `ip` name the address? May resolve, so without the lock. */
 static bool host_is(Peers *peers, const char *host, const struct in6_addr *address)
 {
-    struct in6_addr own[MAX_ADDRESSES] = {0};
+    struct in6_addr own[ADDRESS_MAX] = {0};
     size_t n = 0;
     unsigned bits;
-    if (parse_address(host, &own[0]))
-        return same_address(&own[0], address);
-    if (parse_network(host, &own[0], &bits))
-        return same_prefix(&own[0], address, bits);
+    if (address_parse(host, &own[0]))
+        return address_same(&own[0], address);
+    if (address_parse_network(host, &own[0], &bits))
+        return address_has_prefix(&own[0], address, bits);
     if (!remembered(peers, host, own, &n)) {
-        n = look_up(host, own);
+        n = address_look_up(host, own);
         remember(peers, host, own, n);
     }
     for (size_t i = 0; i < n; i++)
-        if (same_address(&own[i], address))
+        if (address_same(&own[i], address))
             return true;
     return false;
 }
 
 /* -- questions -- */
 
-/* The hosts of a title, copied out. */
-static size_t hosts_of(Peers *peers, const char *title, char hosts[MAX_ENTRIES_OF_TITLE][256])
+/* An entry, copied out. */
+typedef struct Candidate {
+    char host[256];
+    PeerRules rules;
+} Candidate;
+
+static void copy_out(const PeerEntry *e, Candidate *out)
+{
+    snprintf(out->host, sizeof out->host, "%s", e->host);
+    out->rules = (PeerRules){
+        .services = e->services, .max_associations = e->max_associations, .read_only = e->read_only};
+    snprintf(out->rules.place, sizeof out->rules.place, "%s:%d", e->file, e->line);
+}
+
+static size_t candidates_of(Peers *peers, const char *title, Candidate out[MAX_ENTRIES_OF_TITLE])
 {
     size_t n = 0;
     pthread_mutex_lock(&peers->lock);
     refresh(peers);
     for (const Entry *e = peers->first; e && n < MAX_ENTRIES_OF_TITLE; e = e->next)
-        if (strcmp(e->title, title) == 0)
-            snprintf(hosts[n++], 256, "%s", e->host);
+        if (strcmp(e->is.title, title) == 0)
+            copy_out(&e->is, &out[n++]);
     pthread_mutex_unlock(&peers->lock);
     return n;
 }
 
-bool peers_admit(Peers *peers, const char *ae_title, NetAddress from, char why[200])
+/* How narrow: bits of the prefix. An address and a name are as narrow as can be. */
+static unsigned narrowness(const char *host)
 {
-    char hosts[MAX_ENTRIES_OF_TITLE][256];
+    struct in6_addr network;
+    unsigned bits;
+    return address_parse_network(host, &network, &bits) ? bits : 129;
+}
+
+/* The one that decides; NULL when none is for this address. */
+static const Candidate *choose(Peers *peers, const Candidate *candidates, size_t n,
+                               const struct in6_addr *address)
+{
+    const Candidate *best = NULL;
+    for (size_t i = 0; i < n; i++)
+        if ((!best || narrowness(candidates[i].host) >= narrowness(best->host)) &&
+            host_is(peers, candidates[i].host, address))
+            best = &candidates[i];
+    return best;
+}
+
+bool peers_rules(Peers *peers, const char *ae_title, NetAddress from, PeerRules *rules, char why[200])
+{
+    Candidate candidates[MAX_ENTRIES_OF_TITLE];
     struct in6_addr address;
+    *rules = (PeerRules){.services = SCP_EVERY_SERVICE};
     if (!peers)
         return true;
-    size_t n = hosts_of(peers, ae_title, hosts);
+    size_t n = candidates_of(peers, ae_title, candidates);
     if (!n) {
         snprintf(why, 200,
                  "no entry for it in the white list; to admit it, add `%s: {ip: %s}` to a file in %s",
                  ae_title, from.host, peers->folder);
         return false;
     }
-    if (!parse_address(from.host, &address)) {
+    if (!address_parse(from.host, &address)) {
         snprintf(why, 200, "its address %s cannot be understood", from.host);
         return false;
     }
-    for (size_t i = 0; i < n; i++)
-        if (host_is(peers, hosts[i], &address))
-            return true;
+    const Candidate *chosen = choose(peers, candidates, n, &address);
+    if (chosen) {
+        *rules = chosen->rules;
+        return true;
+    }
     snprintf(why, 200,
              "the white list knows it at %.60s%s, not at %.60s; to admit it, add `%s: {ip: %.40s}` there",
-             hosts[0], n > 1 ? " (and others)" : "", from.host, ae_title, from.host);
+             candidates[0].host, n > 1 ? " (and others)" : "", from.host, ae_title, from.host);
     return false;
+}
+
+bool peers_admit(Peers *peers, const char *ae_title, NetAddress from, char why[200])
+{
+    PeerRules rules;
+    return peers_rules(peers, ae_title, from, &rules, why);
+}
+
+/* With the lock held. */
+static bool lists_destination(const Peers *peers, const char *place, const char *destination)
+{
+    for (const Entry *e = peers->first; e; e = e->next) {
+        Candidate own;
+        copy_out(&e->is, &own);
+        if (strcmp(own.rules.place, place) != 0)
+            continue;
+        for (size_t i = 0; i < e->is.move_to_count; i++)
+            if (strcmp(e->is.move_to[i], destination) == 0)
+                return true;
+        return !e->is.move_to;
+    }
+    return false; /* the file was changed this moment */
+}
+
+bool peers_may_move_to(Peers *peers, const char *ae_title, NetAddress from, const char *destination,
+                       char why[200])
+{
+    PeerRules rules;
+    if (!peers_rules(peers, ae_title, from, &rules, why))
+        return false;
+    if (!peers)
+        return true;
+    pthread_mutex_lock(&peers->lock);
+    bool may = lists_destination(peers, rules.place, destination);
+    pthread_mutex_unlock(&peers->lock);
+    if (!may)
+        snprintf(why, 200, "%s may not have objects sent to %s; to allow it, add %s to `move_to` in %.120s",
+                 ae_title, destination, destination, rules.place);
+    return may;
+}
+
+void peers_each(Peers *peers, void (*tell)(void *ctx, const PeerEntry *entry), void *ctx)
+{
+    pthread_mutex_lock(&peers->lock);
+    refresh(peers);
+    for (const Entry *e = peers->first; e; e = e->next)
+        tell(ctx, &e->is);
+    pthread_mutex_unlock(&peers->lock);
+}
+
+bool peer_entry_is_at(Peers *peers, const char *host, const char *address)
+{
+    struct in6_addr parsed;
+    return address_parse(address, &parsed) && host_is(peers, host, &parsed);
 }
 
 static bool unknown_destination(const char *ae_title, const char *folder, bool known, Err *err)
@@ -482,13 +496,13 @@ bool peers_destination(Peers *peers, const char *ae_title, PeerAddress *out, Err
     pthread_mutex_lock(&peers->lock);
     refresh(peers);
     for (const Entry *e = peers->first; e; e = e->next) {
-        if (strcmp(e->title, ae_title) != 0)
+        if (strcmp(e->is.title, ae_title) != 0)
             continue;
         known = true;
-        if (!e->port || strchr(e->host, '/'))
+        if (!e->is.port || strchr(e->is.host, '/'))
             continue;
-        snprintf(out->host, sizeof out->host, "%s", e->host);
-        out->port = e->port;
+        snprintf(out->host, sizeof out->host, "%s", e->is.host);
+        out->port = e->is.port;
         found = true;
     }
     pthread_mutex_unlock(&peers->lock);

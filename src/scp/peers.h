@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The white list: a folder of YAML files (or one of them alone), each a mapping of AE title to { ip: address or host name, port: number }. `port` is needed only
- * for a move destination. An AE title may stand in several files with different addresses. Files are read again when one changes; a broken
- * file is reported and does not stop the others.
+ * The white list: a folder of YAML files (or one of them alone), each a mapping of AE title to
+ *
+ *   { ip: address, network or host name, port: number, services: [echo, store, find, move, get], read_only: yes, move_to: [TITLE], max_assoc: number }
+ *
+ * of which only `ip` is required; without the others a peer may do what the server does. `port` is for a move destination. An AE title may stand
+ * in several files with different addresses; the entry with the narrowest address that fits decides, of several such the last. Files are read
+ * again when one changes; a broken file is reported and does not stop the others, and an entry that cannot be understood admits nobody.
  */
 #ifndef GANTRY_SCP_PEERS_H
 #define GANTRY_SCP_PEERS_H
@@ -13,12 +17,53 @@
 
 typedef struct Peers Peers;
 
+typedef enum ScpServices {
+    SCP_ECHO = 1,
+    SCP_STORE = 2,
+    SCP_FIND = 4,
+    SCP_MOVE = 8,
+    SCP_GET = 16
+} ScpServices;
+enum { SCP_EVERY_SERVICE = 31 };
+/* "echo", "store", … */
+const char *scp_service_name(ScpServices service);
+
+/* One entry, as it stands in a file. */
+typedef struct PeerEntry {
+    const char *title, *host, *file;
+    int line;
+    uint16_t port; /* 0 = none */
+    bool read_only;
+    unsigned services;          /* bits; without store when read_only */
+    const char *const *move_to; /* NULL = anywhere */
+    size_t move_to_count;
+    unsigned max_associations; /* at one time; 0 = no limit of its own */
+} PeerEntry;
+
+/* What the white list says of a peer that it admits. */
+typedef struct PeerRules {
+    unsigned services;         /* bits */
+    unsigned max_associations; /* 0 = no limit of its own */
+    bool read_only;
+    char place[200]; /* of the entry: "file:line"; "" when there is no white list */
+} PeerRules;
+
 /* `report` (may be NULL) gets a line for each broken file or entry when they are read. */
 Peers *peers_open(const char *folder, void (*report)(void *ctx, const char *line), void *ctx, Err *err);
 void peers_close(Peers *peers);
 
 /* May this AE title speak to us from this address? When not, `why` says which rule and what to do. Thread-safe. NULL: everybody may. */
 bool peers_admit(Peers *peers, const char *ae_title, NetAddress from, char why[200]);
+/* The same, and what it may do. */
+bool peers_rules(Peers *peers, const char *ae_title, NetAddress from, PeerRules *rules, char why[200]);
+/* May it have objects sent to that title by C-MOVE? `why` as above. */
+bool peers_may_move_to(Peers *peers, const char *ae_title, NetAddress from, const char *destination,
+                       char why[200]);
+
+/* Every entry, in the order of the files; `tell` asks nothing of `peers`. */
+void peers_each(Peers *peers, void (*tell)(void *ctx, const PeerEntry *entry), void *ctx);
+/* Is this address one of those the entry is for? May look a name up. */
+bool peer_entry_is_at(Peers *peers, const char *host, const char *address);
 
 typedef struct PeerAddress {
     char host[256];

@@ -14,14 +14,6 @@
 #include "net/association.h"
 #include "scp/peers.h"
 
-typedef enum ScpServices {
-    SCP_ECHO = 1,
-    SCP_STORE = 2,
-    SCP_FIND = 4,
-    SCP_MOVE = 8,
-    SCP_GET = 16
-} ScpServices;
-
 /* One step worth a line or a block on the console: see the association blocks of the manage commands. Fields that do not apply are NULL or 0. */
 typedef struct ScpEvent {
     const char *action; /* "CECHO", "CSTORE", "CFIND", "CMOVE", "CGET" */
@@ -50,6 +42,11 @@ typedef struct ScpSettings {
     uint32_t max_pdu;          /* 0 = our default */
     uint16_t async_window;     /* operations a peer may have outstanding; 0 = 1 */
     NetTimeouts timeouts;
+    int64_t request_ms; /* from the connection to the whole A-ASSOCIATE-RQ; 0 = 10 s */
+    int64_t
+        idle_ms; /* idle for so long, an association makes room for another peer when there is no place; <= 0 = never */
+    unsigned max_of_address; /* associations of one address; 0 = no limit */
+    unsigned max_of_title;   /* … of one AE title */
     const char *
         peers_path; /* white-list folder, or one file; NULL = everybody may speak, and C-MOVE knows no destination */
     bool accept_unknown_classes; /* storage of SOP classes that uids.csv does not know (private ones) */

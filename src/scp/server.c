@@ -2,14 +2,14 @@
 /*
  * The listener and the associations' threads.
  *
- * One thread accepts connections; each connection gets a thread of its own, of which there are at most max_associations and a few more: the
- * surplus negotiates only to hear a proper A-ASSOCIATE-RJ (transient, local limit exceeded). Beyond that, connections are closed
- * at once. The accepting thread also joins the threads that have ended; they tell it through an eventfd.
+ * One thread accepts connections; each connection gets a thread of its own. Who gets a place as an association, and how many may be there
+ * that are none (yet), is decided in places.c: who finds no place hears a proper A-ASSOCIATE-RJ (transient, local limit exceeded). The accepting thread also
+ * joins the threads that have ended; they tell it through an eventfd.
  *
  * `lock` guards the list of connections, their state and the numbers. Each connection keeps a second descriptor of its socket, through
  * which scp_stop can end whatever its thread is waiting for, without sharing a stream between threads.
  */
-#include "scp/association.h"
+#include "scp/server_inside.h"
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -19,8 +19,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,40 +27,13 @@
 #include <unistd.h>
 
 enum {
-    SURPLUS = 16, /* connections served beyond max_associations, to be rejected in words */
     STACK = 1 << 20,
     DEFAULT_ASSOCIATIONS = 100,
+    REQUEST_MS = 10000,
     DEFAULT_TIMEOUT_MS = 60000,
     MESSAGE_ARENA = 64 << 20,
     MAX_ANSWER = 16 << 20,
     INTERRUPT_AGAIN_MS = 500, /* a thread may have been between two waits */
-};
-
-typedef struct Connection {
-    struct Connection *next;
-    ScpServer *server;
-    pthread_t thread;
-    int fd, twin;        /* fd goes to the stream; twin stays ours */
-    bool counted, ended; /* is among `associations`; its thread is about to end */
-    ScuSender *sender;   /* what it sends through, or NULL */
-    unsigned long number;
-    char calling[17]; /* set at admission */
-    char called[17];
-    NetAddress from;
-} Connection;
-
-struct ScpServer {
-    ScpSettings settings; /* defaults filled in */
-    Archive *archive;
-    Peers *peers;
-    int listener, wake;
-    pthread_t acceptor;
-    atomic_bool stopping;
-    pthread_mutex_t lock;
-    Connection *connections;
-    unsigned connection_count;
-    atomic_uint associations; /* changed under the lock, read without */
-    unsigned long last_number;
 };
 
 bool scp_stopping(ScpServer *server)
@@ -83,9 +54,14 @@ unsigned scp_associations(ScpServer *server)
     return atomic_load_explicit(&server->associations, memory_order_relaxed);
 }
 
+const atomic_bool *scp_cutting(const ScpServer *server)
+{
+    return &server->cutting;
+}
+
 uint16_t scp_port(const ScpServer *server)
 {
-    return net_listen_port(server->listener);
+    return server->port;
 }
 
 /* -- admission -- */
@@ -113,29 +89,11 @@ static bool reject(Connection *c, NetReject reason, const char *why, NetReject *
     return false;
 }
 
-static void show_associations(unsigned count)
-{
-    metric_set(metric_gauge("gantry_associations", "Associations that are open.", ""), count);
-}
-
-static bool take_place(Connection *c)
-{
-    pthread_mutex_lock(&c->server->lock);
-    bool room = scp_associations(c->server) < c->server->settings.max_associations;
-    if (room) {
-        show_associations(atomic_fetch_add(&c->server->associations, 1) + 1);
-        c->counted = true;
-    }
-    pthread_mutex_unlock(&c->server->lock);
-    return room;
-}
-
 static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetReject *out)
 {
     Connection *c = ctx;
     ScpServer *server = c->server;
     char why[200];
-    c->from = peer;
     printable(request->calling_ae, c->calling);
     printable(request->called_ae, c->called);
     if (server->settings.require_called_ae && strcmp(c->called, server->settings.ae_title) != 0) {
@@ -144,18 +102,15 @@ static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetRe
         return reject(c, (NetReject){NET_REJECT_PERMANENT, NET_REJECT_BY_USER, NET_REJECT_CALLED_AE}, why,
                       out);
     }
-    if (!peers_admit(server->peers, c->calling, peer, why))
+    if (!peers_rules(server->peers, c->calling, peer, &c->rules, why))
         return reject(c, (NetReject){NET_REJECT_PERMANENT, NET_REJECT_BY_USER, NET_REJECT_CALLING_AE}, why,
                       out);
     if (scp_stopping(server))
         return reject(c, (NetReject){NET_REJECT_TRANSIENT, NET_REJECT_BY_PRESENTATION, NET_REJECT_CONGESTION},
                       "the server stops", out);
-    if (!take_place(c)) {
-        snprintf(why, sizeof why, "%u associations are open already (ae_params.max_assoc)",
-                 server->settings.max_associations);
+    if (!places_take(c, why))
         return reject(c, (NetReject){NET_REJECT_TRANSIENT, NET_REJECT_BY_PRESENTATION, NET_REJECT_LIMIT}, why,
                       out);
-    }
     count_association("result=\"accepted\"");
     return true;
 }
@@ -167,7 +122,11 @@ typedef struct Policy {
 
 static bool policy_admit(void *ctx, const NetAssociate *request, NetAddress peer, NetReject *out)
 {
-    return admit(((Policy *)ctx)->connection, request, peer, out);
+    Policy *policy = ctx;
+    if (!admit(policy->connection, request, peer, out))
+        return false;
+    policy->negotiation.forbidden = SCP_EVERY_SERVICE & ~policy->connection->rules.services;
+    return true;
 }
 
 static NetDecision policy_decide(void *ctx, const NetOffer *offer)
@@ -176,6 +135,20 @@ static NetDecision policy_decide(void *ctx, const NetOffer *offer)
 }
 
 /* -- one connection -- */
+
+/* Contexts that the settings would have and the white list does not: whoever misses a service finds the reason here. */
+static void log_forbidden(const Connection *c, unsigned met)
+{
+    char names[64] = "";
+    for (unsigned service = 1; service <= SCP_GET; service <<= 1)
+        if (met & service)
+            snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", *names ? ", " : "",
+                     scp_service_name(service));
+    if (met)
+        log_warning(SCP_LOG_ACCESS, "%s at %s may not %s here; to allow it, change `%s` in %s", c->calling,
+                    c->from.host, names, met == SCP_STORE && c->rules.read_only ? "read_only" : "services",
+                    c->rules.place);
+}
 
 static NetAssociation *negotiate(Connection *c, Err *err)
 {
@@ -186,12 +159,15 @@ static NetAssociation *negotiate(Connection *c, Err *err)
                         .decide = policy_decide,
                         .max_pdu = settings->max_pdu,
                         .max_async = settings->async_window ? settings->async_window : 1,
+                        .request_ms = settings->request_ms,
                         .timeouts = settings->timeouts};
     NetStream *stream = net_stream_accept(c->fd, NULL, deadline_in(settings->timeouts.acse_ms), err);
     if (!stream)
         return NULL;
-    c->from = net_stream_peer(stream);
-    return net_accept(stream, &policy, err);
+    NetAssociation *net = net_accept(stream, &policy, err);
+    if (net)
+        log_forbidden(c, own.negotiation.met);
+    return net;
 }
 
 static void serve(Connection *c, NetAssociation *net)
@@ -205,6 +181,7 @@ static void serve(Connection *c, NetAssociation *net)
                         .net = net,
                         .number = c->number,
                         .from = c->from,
+                        .rules = c->rules,
                         .arena = arena_new(MESSAGE_ARENA),
                         .row = arena_new(MESSAGE_ARENA),
                         .admit_again = deadline_in(1000)};
@@ -230,8 +207,7 @@ static void leave(Connection *c)
     ScpServer *server = c->server;
     uint64_t one = 1;
     pthread_mutex_lock(&server->lock);
-    if (c->counted)
-        show_associations(atomic_fetch_sub(&server->associations, 1) - 1);
+    places_leave(c);
     c->ended = true;
     close(c->twin);
     ssize_t written = write(server->wake, &one, sizeof one);
@@ -268,10 +244,19 @@ static bool start_thread(Connection *c)
     return failure == 0;
 }
 
-/* With the lock held: room for one more thread? */
-static bool has_room(const ScpServer *server)
+/* A flood must not fill the log as well. */
+static void tell_turned_away(ScpServer *server, NetAddress from)
 {
-    return server->connection_count < server->settings.max_associations + SURPLUS;
+    enum { QUIET_MS = 1000 };
+    server->turned_away++;
+    if (!deadline_passed(server->quiet))
+        return;
+    log_warning(
+        SCP_LOG_ACCESS,
+        "%u connections were closed at once, the last one of %s: %u are open that ask for no association",
+        server->turned_away, from.host, 2 * MAX_WAITING);
+    server->turned_away = 0;
+    server->quiet = deadline_in(QUIET_MS);
 }
 
 static void take_connection(ScpServer *server, int fd)
@@ -280,10 +265,11 @@ static void take_connection(ScpServer *server, int fd)
     int twin = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (!c || twin < 0)
         goto failed;
-    *c = (Connection){.server = server, .fd = fd, .twin = twin};
+    *c = (Connection){.server = server, .fd = fd, .twin = twin, .from = net_address_of_peer(fd)};
     pthread_mutex_lock(&server->lock);
     c->number = ++server->last_number;
-    bool started = has_room(server) && start_thread(c);
+    bool room = places_for_silent(server);
+    bool started = room && start_thread(c);
     if (started) {
         c->next = server->connections;
         server->connections = c;
@@ -292,8 +278,11 @@ static void take_connection(ScpServer *server, int fd)
     pthread_mutex_unlock(&server->lock);
     if (started)
         return;
-    log_warning(SCP_LOG_ACCESS, "a connection was closed at once: %u are open already",
-                server->settings.max_associations);
+    if (room)
+        log_error(SCP_LOG_FAULT, "a connection of %s was closed: no thread could be started for it",
+                  c->from.host);
+    else
+        tell_turned_away(server, c->from);
 failed:
     if (twin >= 0)
         close(twin);
@@ -380,6 +369,8 @@ static void fill_defaults(ScpSettings *settings)
     default_timeout(&settings->timeouts.acse_ms);
     default_timeout(&settings->timeouts.dimse_ms);
     default_timeout(&settings->timeouts.network_ms);
+    if (!settings->request_ms)
+        settings->request_ms = REQUEST_MS;
     if (!settings->max_associations)
         settings->max_associations = DEFAULT_ASSOCIATIONS;
 }
@@ -412,6 +403,7 @@ ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
     server->listener = net_listen(settings->address, settings->port, err);
     if (server->listener < 0)
         goto failed;
+    server->port = net_listen_port(server->listener);
     server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->wake < 0 || pthread_create(&server->acceptor, NULL, acceptor_main, server) != 0) {
         err_errno(err, errno, "cannot start the DICOM server");
@@ -464,10 +456,13 @@ void scp_stop(ScpServer *server, int64_t grace_ms)
     ssize_t written = write(server->wake, &one, sizeof one);
     (void)written;
     pthread_join(server->acceptor, NULL);
+    close(server->listener); /* who comes now is refused at once, and another server may have the port */
+    server->listener = -1;
     interrupt_connections(server, false);
     if (!drain(server, deadline_in(grace_ms)))
         log_warning(SCP_LOG_ACCESS, "the server stops: %u associations are interrupted",
                     scp_associations(server));
+    atomic_store(&server->cutting, true);
     while (!drain(server, deadline_in(0)) && (interrupt_connections(server, true), true))
         drain(server, deadline_in(INTERRUPT_AGAIN_MS));
     log_info(SCP_LOG_EVENT, "DICOM server %s has stopped", server->settings.ae_title);

@@ -57,7 +57,8 @@ bool scu_echo(const ScuPeer *peer, ScuResult *result, Err *err)
                           .proposals = &proposal,
                           .proposal_count = 1,
                           .max_pdu = peer->max_pdu,
-                          .timeouts = peer->timeouts};
+                          .timeouts = peer->timeouts,
+                          .cancelled = peer->cancelled};
     NetAssociation *association = net_associate(&request, &result->reject, err);
     if (!association)
         return err_wrap(err, "%s", name);

@@ -212,7 +212,8 @@ ScuQuery *scu_query_open(const ScuPeer *peer, unsigned verbs, ScuModel model,
                           .proposals = proposals->list,
                           .proposal_count = proposals->count,
                           .max_pdu = peer->max_pdu,
-                          .timeouts = peer->timeouts};
+                          .timeouts = peer->timeouts,
+                          .cancelled = peer->cancelled};
     query->association = net_associate(&request, &result->reject, err);
     free(proposals);
     if (!query->association) {

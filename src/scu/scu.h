@@ -23,6 +23,7 @@ typedef struct ScuPeer {
     const char *called_ae, *calling_ae;
     uint32_t max_pdu;
     NetTimeouts timeouts;
+    const atomic_bool *cancelled; /* ends every wait when it becomes true; NULL = nobody cancels */
 } ScuPeer;
 
 /* What the last response said. */

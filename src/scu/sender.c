@@ -263,7 +263,8 @@ static bool open_net(ScuSender *sender, const char *needed, ScuResult *result, E
                           .proposals = p->list,
                           .proposal_count = p->count,
                           .max_pdu = sender->peer.max_pdu,
-                          .timeouts = sender->peer.timeouts};
+                          .timeouts = sender->peer.timeouts,
+                          .cancelled = sender->peer.cancelled};
     NetAssociation *net = net_associate(&request, &result->reject, err);
     if (!net)
         err_wrap(err, "%s", sender->name);

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Who gets a place. Two bounds, apart from each other:
+ *
+ *   associations   max_associations; of one address, one AE title, one entry of the white list, as far as those have limits. The last tenth of the places
+ *                  is for peers that have none: whoever sends on many associations leaves others a way in. When there is no place left at
+ *                  all, such a peer gets the place of the association that has been idle longest, if that is long enough.
+ *   connections    that have not said who they are: they hold no place. Where there are MAX_WAITING, the oldest one of the address that
+ *                  has most of them makes room.
+ *
+ * "Peer" is an AE title at an address. Everything here is counted anew when somebody asks: the list of connections is the only truth.
+ */
+#include "scp/server_inside.h"
+
+#include "base/clock.h"
+#include "base/metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static void show_associations(unsigned count)
+{
+    metric_set(metric_gauge("gantry_associations", "Associations that are open.", ""), count);
+}
+
+/* -- associations -- */
+
+typedef struct Held {
+    unsigned address, title, peer;
+} Held;
+
+static Held held_by(const Connection *newcomer)
+{
+    Held held = {0};
+    for (const Connection *c = newcomer->server->connections; c; c = c->next) {
+        if (!c->counted || c->ended)
+            continue;
+        bool address = !strcmp(c->from.host, newcomer->from.host);
+        bool title = !strcmp(c->calling, newcomer->calling);
+        held.address += address;
+        held.title += title;
+        held.peer += address && title;
+    }
+    return held;
+}
+
+static bool within_own_limits(const Connection *c, const Held *held, char why[200])
+{
+    const ScpSettings *s = &c->server->settings;
+    if (c->rules.max_associations && held->title >= c->rules.max_associations)
+        snprintf(why, 200, "it has %u associations already (max_assoc of its entry, %.120s)", held->title,
+                 c->rules.place);
+    else if (s->max_of_title && held->title >= s->max_of_title)
+        snprintf(why, 200, "its AE title has %u associations already (ae_params.max_assoc_per_title)",
+                 held->title);
+    else if (s->max_of_address && held->address >= s->max_of_address)
+        snprintf(why, 200, "its address has %u associations already (ae_params.max_assoc_per_address)",
+                 held->address);
+    else
+        return true;
+    return false;
+}
+
+static Connection *longest_idle(const ScpServer *server, long long *since)
+{
+    Connection *found = NULL;
+    for (Connection *c = server->connections; c; c = c->next) {
+        long long idle = c->counted && !c->ended ? atomic_load(&c->idle_since) : 0;
+        if (idle > 0 && (!found || idle < *since)) {
+            found = c;
+            *since = idle;
+        }
+    }
+    return found;
+}
+
+/* Its thread notices, because it looks up before it serves the next request. */
+static bool take_from_idle(ScpServer *server)
+{
+    long long since = 0;
+    Connection *c = server->settings.idle_ms > 0 ? longest_idle(server, &since) : NULL;
+    if (!c || clock_ms() - since < server->settings.idle_ms ||
+        !atomic_compare_exchange_strong(&c->idle_since, &since, -1))
+        return false;
+    log_warning(SCP_LOG_ACCESS,
+                "all %u places are taken: the association of %s at %s, idle for %lld s, makes room "
+                "(ae_params.max_assoc, ae_params.max_assoc_idle_second)",
+                server->settings.max_associations, c->calling, c->from.host, (clock_ms() - since) / 1000);
+    places_leave(c);
+    return true;
+}
+
+static bool find_place(Connection *c, char why[200])
+{
+    ScpServer *server = c->server;
+    unsigned max = server->settings.max_associations, kept = max / 10;
+    unsigned open = scp_associations(server), left = open < max ? max - open : 0;
+    Held held = held_by(c);
+    if (!within_own_limits(c, &held, why))
+        return false;
+    if (left > (held.peer ? kept : 0) || (!held.peer && take_from_idle(server)))
+        return true;
+    if (left)
+        snprintf(why, 200,
+                 "%u associations are open already, %u of them its own; the last %u of %u are for peers that "
+                 "have none (ae_params.max_assoc)",
+                 open, held.peer, kept, max);
+    else
+        snprintf(why, 200, "%u associations are open already (ae_params.max_assoc)", max);
+    return false;
+}
+
+bool places_take(Connection *c, char why[200])
+{
+    ScpServer *server = c->server;
+    pthread_mutex_lock(&server->lock);
+    bool room = find_place(c, why);
+    if (room) {
+        show_associations(atomic_fetch_add(&server->associations, 1) + 1);
+        c->counted = true;
+    }
+    pthread_mutex_unlock(&server->lock);
+    return room;
+}
+
+void places_leave(Connection *c)
+{
+    if (c->counted)
+        show_associations(atomic_fetch_sub(&c->server->associations, 1) - 1);
+    c->counted = false;
+}
+
+/* -- idleness -- */
+
+void scp_set_idle(ScpAssociation *a)
+{
+    Connection *c = a->connection;
+    long long busy = 0;
+    atomic_compare_exchange_strong(&c->idle_since, &busy, clock_ms());
+}
+
+bool scp_end_idle(ScpAssociation *a)
+{
+    Connection *c = a->connection;
+    long long since = atomic_load(&c->idle_since);
+    return since >= 0 && atomic_compare_exchange_strong(&c->idle_since, &since, 0);
+}
+
+bool scp_has_place(const ScpAssociation *a)
+{
+    const Connection *c = a->connection;
+    return atomic_load(&((Connection *)c)->idle_since) >= 0;
+}
+
+/* -- connections that have said nothing yet -- */
+
+typedef struct Silent {
+    Connection *of[2 * MAX_WAITING];
+    unsigned count;
+} Silent;
+
+static unsigned count_of_address(const Silent *silent, const Connection *like)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < silent->count; i++)
+        n += !strcmp(silent->of[i]->from.host, like->from.host);
+    return n;
+}
+
+/* The list has the newest first. */
+static void gather(const ScpServer *server, Silent *out)
+{
+    for (Connection *c = server->connections; c && out->count < 2 * MAX_WAITING; c = c->next)
+        if (!c->counted && !c->ended && !c->cut)
+            out->of[out->count++] = c;
+}
+
+static void cut_greediest(const Silent *silent)
+{
+    Connection *victim = NULL;
+    unsigned most = 0;
+    for (unsigned i = 0; i < silent->count; i++) {
+        unsigned n = count_of_address(silent, silent->of[i]);
+        if (n >= most) {
+            most = n;
+            victim = silent->of[i];
+        }
+    }
+    if (!victim)
+        return;
+    victim->cut = true;
+    shutdown(victim->twin, SHUT_RDWR);
+}
+
+bool places_for_silent(ScpServer *server)
+{
+    unsigned not_counted = server->connection_count - scp_associations(server);
+    if (not_counted < MAX_WAITING)
+        return true;
+    if (not_counted >= 2 * MAX_WAITING)
+        return false;
+    Silent silent = {.count = 0};
+    gather(server, &silent);
+    if (silent.count >= MAX_WAITING)
+        cut_greediest(&silent);
+    return true;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/* What server.c and places.c share. */
+#ifndef GANTRY_SCP_SERVER_INSIDE_H
+#define GANTRY_SCP_SERVER_INSIDE_H
+
+#include "scp/association.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    MAX_WAITING = 128
+}; /* connections that are no association, before the oldest of the greediest address is cut */
+
+typedef struct Connection {
+    struct Connection *next;
+    ScpServer *server;
+    pthread_t thread;
+    int fd, twin;            /* fd goes to the stream; twin stays ours */
+    bool counted, ended;     /* is among `associations`; its thread is about to end */
+    bool cut;                /* had to make room before it became an association */
+    atomic_llong idle_since; /* clock_ms when its peer fell silent; 0 = busy, -1 = its place was given away */
+    ScuSender *sender;       /* what it sends through, or NULL */
+    unsigned long number;
+    char calling[17]; /* set at admission */
+    char called[17];
+    NetAddress from;
+    PeerRules rules; /* at admission */
+} Connection;
+
+struct ScpServer {
+    ScpSettings settings; /* defaults filled in */
+    Archive *archive;
+    Peers *peers;
+    int listener, wake;
+    uint16_t port;
+    pthread_t acceptor;
+    atomic_bool stopping;
+    atomic_bool cutting; /* the stop waits no longer */
+    pthread_mutex_t lock;
+    Connection *connections;
+    unsigned connection_count;
+    atomic_uint associations; /* changed under the lock, read without */
+    unsigned long last_number;
+    Deadline quiet; /* until then connections that are turned away are only counted; the acceptor's */
+    unsigned turned_away;
+};
+
+/* A place among the associations; otherwise `why` says which limit, and the setting. */
+bool places_take(Connection *c, char why[200]);
+/* With the lock held: gives the place back, if there is one. */
+void places_leave(Connection *c);
+/* With the lock held: may one more connection be served that is no association yet? Cuts another one where that makes room. */
+bool places_for_silent(ScpServer *server);
+
+#endif
