@@ -108,8 +108,6 @@ static void show_json(Run *run, const Request *request, bool ok, const ScuResult
 static void tell_empty(Run *run, const char *key)
 {
     run->empty++;
-    fprintf(stderr, "%s has no %s %s; nothing was sent\n", run->args->called, dcm_level_name(run->level),
-            key);
     log_warning("pacs.transaction_dicom", "move: %s has no %s %s; nothing was sent", run->args->called,
                 dcm_level_name(run->level), key);
 }

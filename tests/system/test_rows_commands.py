@@ -472,12 +472,13 @@ def test_moves_from_a_file_and_what_is_local_left_out(filled, receiver, tmp_path
     filled.allow("RECEIVER", receiver.port)
     uids = tmp_path / "uids"
     uids.write_text(f"{STUDY}.1\r\n\n{STUDY}.2\n1.2.3.4\n")
-    done = ours(filled, "move", "-aes", "RECEIVER", "-l", "SERIES", "-fUID", uids)
+    done = ours(filled, "move", "-aes", "RECEIVER", "-l", "SERIES", "-fUID", uids, check=False)
+    assert done.returncode == 1 and "1 of 3 requests matched nothing" in done.stderr
     assert done.stdout.count("qr_level     :SERIES") == 3
     assert len(receiver.commands) == 4
     receiver.commands.clear()
     for option in (["-rl", "false"], ["-rl"]):
-        done = ours(filled, "move", "-aes", "RECEIVER", "-l", "SERIES", "-fUID", uids, *option)
+        done = ours(filled, "move", "-aes", "RECEIVER", "-l", "SERIES", "-fUID", uids, *option, check=False)
         assert done.stdout.count("qr_level") == 1 and "1.2.3.4" in done.stdout
     assert not receiver.commands
     uids.write_text("")
@@ -496,7 +497,7 @@ def test_moves_of_a_list_in_the_index(filled, receiver):  # MOV-03
         assert len(receiver.commands) == 4, option
         assert done.stdout.count("qr_level") == 1, "each study once"
     receiver.commands.clear()
-    assert "1.2.3" in ours(filled, "move", "-aes", "RECEIVER", "-DbUID", "1").stdout
+    assert "1.2.3" in ours(filled, "move", "-aes", "RECEIVER", "-DbUID", "1", check=False).stdout
     assert not receiver.commands
     for wrong in (["-DbUID", "7"], ["-DbUID", "0"], ["-DbUID", "newest"], ["-DbUID", "1", "-l", "SERIES"]):
         done = ours(filled, "move", "-aes", "RECEIVER", *wrong, check=False)
@@ -527,9 +528,10 @@ def test_get_into_a_folder_and_into_the_archive(filled, tmp_path):
 
 
 def test_what_a_peer_has_not_is_told(filled):
-    """Success by DICOM, but not what was asked for: a warning for people."""
-    for verb, options in (("get", []), ("move", ["-aes", filled.aet])):
-        done = ours(filled, verb, "-stUID", "1.2.3.4", *options)
+    """Success by DICOM, but not what was asked for: a warning for people, and of move an exit code."""
+    for verb, options, code in (("get", [], 0), ("move", ["-aes", filled.aet], 1)):
+        done = ours(filled, verb, "-stUID", "1.2.3.4", *options, check=False)
+        assert done.returncode == code
         assert f"{verb}: {filled.aet} has no STUDY 1.2.3.4" in done.stderr
         assert "has no" not in ours(filled, verb, "-stUID", STUDY, *options).stderr
 
