@@ -74,15 +74,15 @@ def p_data(context, payload, is_command, last=True):
     return pdu(4, struct.pack(">IBB", len(payload) + 2, context, is_command | last << 1) + payload)
 
 
-def connect(port, timeout=20, host="127.0.0.1"):
-    sock = socket.create_connection((host, port), timeout)
+def connect(port, timeout=20, host="127.0.0.1", source=None):
+    sock = socket.create_connection((host, port), timeout, (source, 0) if source else None)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 
 class Association:
-    def __init__(self, port, called="GANTRY", calling="RAW", contexts=None, timeout=20, more=b"", host="127.0.0.1"):
-        self.sock = connect(port, timeout, host)
+    def __init__(self, port, called="GANTRY", calling="RAW", contexts=None, timeout=20, more=b"", host="127.0.0.1", source=None):
+        self.sock = connect(port, timeout, host, source)
         self.message = 0
         self.sock.sendall(associate_rq(called, calling, contexts or CONTEXTS, more=more))
         kind, body = self.read_pdu()
