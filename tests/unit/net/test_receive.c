@@ -2,6 +2,8 @@
 /* receive.c, upper.c and accept.c against a raw requestor: what a peer may do, what it may not, and what happens when it does nothing. */
 #include "peers.h"
 
+#include <poll.h>
+
 static const char echo_pdu[] =
     "04000000004a 00000046 01 03 0000000004000000380000000000020012000000312e322e3834302e31303030382e312e3100"
     "000000010200000030000000100102000000010000000008020000000101";
@@ -422,6 +424,45 @@ static void data_sets_to_a_limit(void **unused)
     assert_int_equal(s.end, NET_GOT_RELEASE);
 }
 
+/* -- drips -- */
+
+/* `n` bytes of a data set, 20 ms apart: as many as it takes, at most 500. False when the service cut it off. */
+static bool drips(int fd, size_t n, int times)
+{
+    static const uint8_t data[1000];
+    NetCommand rq = {.field = NET_C_STORE_RQ,
+                     .context_id = CT_ID,
+                     .message_id = 1,
+                     .has_data_set = true,
+                     .sop_class = CT_STORAGE,
+                     .sop_instance = "1.2.3"};
+    raw_command(fd, &rq);
+    for (int i = 0; i < times; i++) {
+        struct pollfd one = {.fd = fd, .events = POLLIN};
+        raw_pdv(fd, CT_ID, false, i == times - 1, span_of(data, n));
+        if (poll(&one, 1, 20) > 0)
+            return i == times - 1;
+    }
+    return true;
+}
+
+static void senders_that_drip(void **unused)
+{
+    for (int fast = 0; fast < 2; fast++) {
+        Service s = service_with(20000, 20000);
+        s.policy.timeouts.min_rate = 1000;
+        s.policy.timeouts.rate_ms = 200;
+        int fd = service_over_pair(&s);
+        raw_associate(fd, 0);
+        assert_int_equal(drips(fd, fast ? 1000 : 1, fast ? 40 : 500), fast);
+        raw_expect_type(fd, fast ? NET_P_DATA_TF : NET_A_ABORT);
+        close(fd);
+        service_join(&s);
+        if (!fast)
+            assert_non_null(strstr(s.err.text, "too slowly"));
+    }
+}
+
 /* -- cancel -- */
 
 static NetCommand cancel_of(uint16_t message_id)
@@ -574,6 +615,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_in_a_segment_of_its_own),
+        cmocka_unit_test(senders_that_drip),
         cmocka_unit_test(fragments_of_all_sizes),
         cmocka_unit_test(violations_are_answered_by_abort),
         cmocka_unit_test(violations_inside_a_data_set),
