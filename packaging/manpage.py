@@ -118,7 +118,8 @@ def page(program, name, version, with_commands):
             if title == "commands":
                 for what, explanation in top.entries(body):
                     lines += [".TP", ".B " + roff(what), roff(explanation)]
-        lines += ['.SH "SERVE"', *Help(program, "serve").body()]
+        for command in ("serve", "load"):
+            lines += [f'.SH "{command.upper()}"', *Help(program, command).body()]
     return "\n".join(lines) + "\n" + FILES
 
 

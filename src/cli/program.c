@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const Command *const gantry_commands[] = {&command_admin, &command_manage, &command_serve,
-                                                 &command_completion, NULL};
+static const Command *const gantry_commands[] = {&command_admin, &command_manage,     &command_serve,
+                                                 &command_load,  &command_completion, NULL};
 static const Option no_options[] = {{OPT_END}};
 static const Command command_gantry = {
     .name = "gantry",

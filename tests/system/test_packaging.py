@@ -135,7 +135,7 @@ def test_the_man_pages_name_every_command_and_option(pages):
     assert seen > 100
     assert ".B dirpath\n" in plain("sphere-admin")
     assert "\n.B --thenArgs" in plain("px-find") and "\n.B --csvPrettify" in plain("px-report")
-    assert "READY" not in plain("gantry") and '.SH "SERVE"' in plain("gantry")
+    assert "READY" not in plain("gantry") and '.SH "SERVE"' in plain("gantry") and "\n.B --per_association" in plain("gantry")
 
 
 @needs["man"]
