@@ -59,9 +59,12 @@ static bool check_pacs_name(const PxPushArgs *args, PxStorageType type, Err *err
     if (!*name)
         return err_set(err, ERR_USAGE,
                        "--swiftServicesPACS is required: names begin with SERVICES/PACS/NAME/");
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            return err_set(err, ERR_USAGE, "--swiftServicesPACS has a control character");
     return (!strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-            !strstr(name, "%pack")) ||
-           err_set(err, ERR_USAGE, "--swiftServicesPACS is a name without /");
+            !strstr(name, "%pack") && span_is_utf8(span_cstr(name))) ||
+           err_set(err, ERR_USAGE, "--swiftServicesPACS is a name in UTF-8 without /");
 }
 
 /* What the database has need not come from one folder: each object has its own name. */

@@ -13,6 +13,7 @@ enum {
     ANSWER_MAX = 32 << 20,
     PAGE = 200, /* CUBE's own default is 10 */
     ITEMS_MAX = 1000000,
+    PAGES_MAX = 10000,
 };
 
 typedef struct Place {
@@ -253,6 +254,8 @@ static bool take_page(PxCube *cube, const char *url, json_t *found, const char *
     const char *href = n ? px_collection_link(page, "next") : NULL;
     *next = href ? follow(cube, href, err) : NULL;
     json_decref(page);
+    if (*next && !strcmp(*next, url))
+        return err_set(err, ERR_FORMAT, "CUBE at %s says that a page follows itself", cube->url);
     if (json_array_size(found) > ITEMS_MAX)
         return err_set(err, ERR_LIMIT, "CUBE at %s finds more than %d entries", cube->url, ITEMS_MAX);
     return !href || *next;
@@ -268,8 +271,10 @@ json_t *px_cube_search(PxCube *cube, PxRegisterApi api, const PxParameter *keys,
         url = arena_printf(cube->arena, "%s%climit=%d", url, strchr(url, '?') ? '&' : '?', PAGE);
     json_t *found = json_array();
     bool ok = url != NULL;
-    while (ok && url)
-        ok = take_page(cube, url, found, &url, err);
+    for (size_t pages = 0; ok && url; pages++)
+        ok = (pages < PAGES_MAX || err_set(err, ERR_LIMIT, "CUBE at %s finds more than %d pages of entries",
+                                           cube->url, PAGES_MAX)) &&
+             take_page(cube, url, found, &url, err);
     if (ok)
         return found;
     json_decref(found);

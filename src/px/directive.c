@@ -242,6 +242,18 @@ static bool remove_all(const PxDirectives *d, PxEntries *entries, json_t *delete
     return ok;
 }
 
+/* Only what lies below the folder, or has the name: "a" must not take "ab/x" along. */
+static void keep_tree(PxEntries *entries, const char *path)
+{
+    size_t n = strlen(path), kept = 0;
+    for (size_t i = 0; i < entries->count; i++) {
+        char next = entries->items[i].name[n];
+        if (path[n - 1] == '/' || next == '/' || !next)
+            entries->items[kept++] = entries->items[i];
+    }
+    entries->count = kept;
+}
+
 static bool do_rmtree(const PxDirectives *d, const json_t *args, json_t *result, Err *err)
 {
     static const char *const names[] = {"path", "substr", NULL};
@@ -251,6 +263,8 @@ static bool do_rmtree(const PxDirectives *d, const json_t *args, json_t *result,
     bool ok = check_text_args(args, names, err) &&
               (*path || err_set(err, ERR_USAGE, "rmtree needs a 'path'; it does not delete all there is")) &&
               px_entries_list(d->storage, path, false, &entries, err);
+    if (ok)
+        keep_tree(&entries, path);
     if (ok && !entries.count)
         ok = err_set(err, ERR_NOT_FOUND, "nothing there has such a name");
     if (ok && !d->confirmed && !is_set(args, "confirm"))

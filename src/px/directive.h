@@ -7,6 +7,8 @@
  *   objPull  fromLocation, toLocation, substr            {status, localFileList, objectFileList, localpath, currentWorkingDir, error?}
  *   rmtree   path, substr, confirm                       {status, dellist, error?}
  *
+ * `path` and fromLocation are beginnings of names; rmtree deletes whole folders only, so that "a" does not mean "ab/x".
+ *
  * What comes down stays below toLocation, whatever the objects are called; a file that is there with the same content is not fetched again.
  */
 #ifndef GANTRY_PX_DIRECTIVE_H

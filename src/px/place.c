@@ -92,10 +92,12 @@ static int make_folders(PxPlace *place, const char *folder, Err *err)
         slash = strchr(part, '/');
         if (slash)
             *slash = 0;
-        if (mkdirat(at, part, 0777) == 0)
-            fsync(at);
-        int next = openat(at, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        bool made = mkdirat(at, part, 0777) == 0;
         int number = errno;
+        int next =
+            made && fsync(at) != 0 ? -1 : openat(at, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (made || number == EEXIST) /* else why it cannot be made says more than that it is not there */
+            number = errno;
         close(at);
         errno = number;
         at = next;
@@ -120,10 +122,12 @@ static bool enter_folder(PxPlace *place, const char *name, bool create, Err *err
     if (!px_place_settle(place, err))
         return false;
     leave_folder(place);
-    int at = *folder ? file_open_beneath(place->base, folder, O_RDONLY | O_DIRECTORY, err)
+    int at = *folder ? file_open_beneath(place->base, folder, O_RDONLY | O_DIRECTORY, NULL)
                      : openat(place->base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (at < 0 && create && *folder)
         at = make_folders(place, folder, err);
+    else if (at < 0) /* without its name, which may be a patient's */
+        err_errno(err, errno, "cannot open the folder");
     if (at < 0)
         return false;
     place->at = at;
@@ -135,21 +139,67 @@ static bool enter_folder(PxPlace *place, const char *name, bool create, Err *err
 
 /* -- writing -- */
 
-bool px_placed_begin(PxPlace *place, const char *name, PxPlaced *out, Err *err)
+/* A file without a name leaves nothing when we are killed; it gets one through /proc. */
+static bool has_proc;
+static void ask_proc(void)
+{
+    has_proc = access("/proc/self/fd", X_OK) == 0;
+}
+
+static void new_name(char out[PX_PLACED_NAME])
 {
     static atomic_uint counter;
+    snprintf(out, PX_PLACED_NAME, ".px-%d-%u-%llx", (int)getpid(), atomic_fetch_add(&counter, 1),
+             (unsigned long long)clock_ns());
+}
+
+static int open_named(PxPlaced *placed)
+{
+    int fd = -1;
+    for (int again = 0; fd < 0 && again < 100; again++) {
+        new_name(placed->temp);
+        fd = openat(placed->place->at, placed->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                    0666 & ~mask);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    if (fd < 0)
+        *placed->temp = 0;
+    return fd;
+}
+
+bool px_placed_begin(PxPlace *place, const char *name, PxPlaced *out, Err *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ask_proc);
     *out = (PxPlaced){.place = place, .last = last_part(name), .fd = -1};
     if (!enter_folder(place, name, true, err))
         return false;
-    for (int again = 0; out->fd < 0 && again < 100; again++) {
-        snprintf(out->temp, sizeof out->temp, ".px-%d-%u-%llx", (int)getpid(), atomic_fetch_add(&counter, 1),
-                 (unsigned long long)clock_ns());
-        out->fd =
-            openat(place->at, out->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666 & ~mask);
-        if (out->fd < 0 && errno != EEXIST)
-            break;
-    }
+    if (has_proc)
+        out->fd = openat(place->at, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0666 & ~mask);
+    if (out->fd < 0)
+        out->fd = open_named(out);
     return out->fd >= 0 || err_errno(err, errno, "cannot write");
+}
+
+/* Another name for an open file, in the open folder. */
+static bool give_name(const PxPlaced *placed, int fd, const char *name)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, path, placed->place->at, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+bool px_placed_link(PxPlaced *placed, int fd)
+{
+    char name[PX_PLACED_NAME];
+    new_name(name);
+    if (!give_name(placed, fd, name))
+        return false;
+    if (*placed->temp)
+        unlinkat(placed->place->at, placed->temp, 0);
+    memcpy(placed->temp, name, sizeof name);
+    return true;
 }
 
 bool px_placed_write(PxPlaced *placed, Span bytes, Err *err)
@@ -169,13 +219,29 @@ void px_placed_abandon(PxPlaced *placed)
         return;
     close(placed->fd);
     placed->fd = -1;
-    unlinkat(placed->place->at, placed->temp, 0);
+    if (*placed->temp)
+        unlinkat(placed->place->at, placed->temp, 0);
+}
+
+static bool name_it(PxPlaced *placed)
+{
+    int at = placed->place->at;
+    if (!*placed->temp) {
+        if (give_name(placed, placed->fd, placed->last))
+            return true;
+        if (errno != EEXIST || !px_placed_link(placed, placed->fd))
+            return false;
+    }
+    if (renameat(at, placed->temp, at, placed->last) != 0)
+        return false;
+    unlinkat(at, placed->temp, 0); /* it is still there when both were names of one file */
+    return true;
 }
 
 bool px_placed_end(PxPlaced *placed, Err *err)
 {
     bool ok = file_sync(placed->fd, "a file", err);
-    if (ok && renameat(placed->place->at, placed->temp, placed->place->at, placed->last) != 0)
+    if (ok && !name_it(placed))
         ok = err_errno(err, errno, "cannot give the file its name");
     if (!ok) {
         px_placed_abandon(placed);

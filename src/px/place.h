@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * A file put in its place below a folder: written under a temporary name beside it (".px-…"), synced, renamed. Names are relative and never leave the folder, whatever they
+ * A file put in its place below a folder: written without a name, or where the file system has no such files under a temporary one beside it (".px-…"), synced, named. Names are relative and never leave the folder, whatever they
  * hold; symbolic links below it are not followed. Folders and files are made as the umask says, because other programs read them.
  *
  * The last folder that was used stays open, so that many files of one folder cost one look-up and one sync. For one thread at a time.
@@ -26,10 +26,11 @@ bool px_place_open(PxPlace *place, const char *path, bool create, Err *err);
 bool px_place_settle(PxPlace *place, Err *err);
 void px_place_close(PxPlace *place); /* does not sync */
 
+enum { PX_PLACED_NAME = 48 };
 typedef struct PxPlaced {
     PxPlace *place;
-    const char *last; /* of the name */
-    char temp[48];
+    const char *last;          /* of the name */
+    char temp[PX_PLACED_NAME]; /* "" = it has none */
     int fd;
 } PxPlaced;
 
@@ -38,7 +39,9 @@ bool px_placed_begin(PxPlace *place, const char *name, PxPlaced *out, Err *err);
 bool px_placed_write(PxPlaced *placed, Span bytes, Err *err);
 /* Back to nothing written. */
 bool px_placed_restart(PxPlaced *placed, Err *err);
-/* Syncs and renames; what has the name is replaced. Ends it in any case: on failure nothing is left. */
+/* Instead of what was written: another name of the open file `fd`, which the caller syncs. False where that cannot be; then nothing has changed. */
+bool px_placed_link(PxPlaced *placed, int fd);
+/* Syncs and names it; what has the name is replaced. Ends it in any case: on failure nothing is left. */
 bool px_placed_end(PxPlaced *placed, Err *err);
 void px_placed_abandon(PxPlaced *placed);
 

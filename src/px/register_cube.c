@@ -130,6 +130,20 @@ static bool find_files(Work *work, PxCube *cube, const Series *series, bool by_f
     return ok;
 }
 
+/* The one that was searched for; NULL = it is not among them, whatever else the search found. */
+static json_t *pick(const json_t *found, const char *field, const char *wanted)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)found, i, item)
+    {
+        const char *value = json_string_value(json_object_get(item, field));
+        if (value && !strcmp(value, wanted))
+            return item;
+    }
+    return NULL;
+}
+
 /* -- image by image -- */
 
 static void find_series(Work *work, PxCube *cube, void *item)
@@ -153,8 +167,9 @@ static void look_again(Work *work, PxCube *cube, Image *image, const Err *refusa
     const PxParameter key = {"fname_exact", image->object};
     fail(&image->result, refusal);
     json_t *found = search(work, cube, PX_REGISTER_FILES, &key, 1, &image->result);
-    if (json_array_size(found))
-        judge_existing(&image->result, image->fields, json_incref(json_array_get(found, 0)));
+    json_t *one = pick(found, "fname", image->object);
+    if (one)
+        judge_existing(&image->result, image->fields, json_incref(one));
     json_decref(found);
 }
 
@@ -265,12 +280,12 @@ static bool is_there(Work *work, PxCube *cube, Series *series)
     const PxParameter keys[] = {{"SeriesInstanceUID", series->uid},
                                 {"pacs_identifier", work->run->pacs_name}};
     json_t *found = search(work, cube, PX_REGISTER_SERIES, keys, 2, &series->result);
-    bool there = !found;
-    if (json_array_size(found)) {
-        there = true;
+    json_t *one = pick(found, "SeriesInstanceUID", series->uid);
+    bool there = !found || one;
+    if (one) {
         json_t *ours = json_copy(series->images[0]->fields);
         json_object_set_new(ours, "folder_path", json_string(series->directory));
-        judge_existing(&series->result, ours, json_incref(json_array_get(found, 0)));
+        judge_existing(&series->result, ours, json_incref(one));
         json_decref(ours);
         if (series->result.word == RESULT_SAME)
             count_there(work, cube, series);

@@ -208,7 +208,7 @@ static const char *secret_in(const char *name, const char *text, const char **be
     if (is_secret(name))
         return text;
     if (!strcasecmp(name, "login")) {
-        const char *colon = strrchr(text, ':');
+        const char *colon = strchr(text, ':'); /* not the last: a password may have one */
         return colon ? colon + 1 : NULL;
     }
     const char *host = strstr(text, "://"),

@@ -6,7 +6,7 @@
  * Storage has two files: swift.json of classic pypx and storage.json of the newer one. Both are read, storage.json goes first; a new key goes into the file of the kind
  * that was named. Files are replaced whole with mode 0600, one process after the other.
  *
- * Secrets (passwords, keys, tokens, what follows the last ':' of a login) leave this file only through the records for use; px_service_masked makes what may be shown.
+ * Secrets (passwords, keys, tokens, what follows the first ':' of a login) leave this file only through the records for use; px_service_masked makes what may be shown.
  */
 #ifndef GANTRY_PX_SERVICES_H
 #define GANTRY_PX_SERVICES_H

@@ -22,7 +22,7 @@ typedef struct PxStorageSettings {
     NetTimeouts timeouts;            /* PACS */
 } PxStorageSettings;
 
-/* No connection is made yet. NULL and err when a folder cannot be had. */
+/* No connection and no folder is made yet. NULL and err when it cannot be used. */
 PxStorage *px_storage_open(const PxStorageSettings *settings, Err *err);
 void px_storage_close(PxStorage *storage); /* after its lanes; NULL is fine */
 /* "swift http://host:port/users", "fs /mnt/cube", "pacs AE@host:port": what marks are about. */

@@ -37,10 +37,6 @@ typedef struct Lane {
 
 static void *folder_open(const PxStorageSettings *settings, Err *err)
 {
-    PxPlace place;
-    if (!px_place_open(&place, settings->service->path, true, err))
-        return NULL;
-    px_place_close(&place);
     Folder *folder = malloc(sizeof *folder);
     if (!folder)
         abort();
@@ -67,9 +63,10 @@ static void folder_close_lane(void *own)
     free(lane);
 }
 
-static bool be_open(Lane *lane, Err *err)
+/* Only what is to be put there makes the folder. */
+static bool be_open(Lane *lane, bool create, Err *err)
 {
-    lane->open = lane->open || px_place_open(&lane->place, lane->folder->path, false, err);
+    lane->open = lane->open || px_place_open(&lane->place, lane->folder->path, create, err);
     return lane->open;
 }
 
@@ -118,30 +115,14 @@ static bool copy(Lane *lane, int from, PxPlaced *placed, char md5[MD5_TEXT], Err
     return !strcmp(md5, back) || err_set(err, ERR_MISMATCH, "the copy reads otherwise than what was written");
 }
 
-/* The temporary file becomes another name of the source; false where that cannot be. */
-static bool link_instead(const char *path, const PxPlaced *placed)
-{
-    return unlinkat(placed->place->at, placed->temp, 0) == 0 &&
-           linkat(AT_FDCWD, path, placed->place->at, placed->temp, 0) == 0;
-}
-
 static bool put_new(Lane *lane, int from, const PxParcel *parcel, PxReceipt *out, Err *err)
 {
     PxPlaced placed;
     if (!px_placed_begin(&lane->place, parcel->name, &placed, err))
         return false;
-    if (lane->folder->link && link_instead(parcel->path, &placed)) {
-        if (read_all(lane, from, NULL, NULL, out->check, err) && file_sync(from, "the file", err))
-            return px_placed_end(&placed, err);
-        px_placed_abandon(&placed);
-        return false;
-    }
-    if (lane->folder->link) { /* the name may be gone */
-        px_placed_abandon(&placed);
-        if (!px_placed_begin(&lane->place, parcel->name, &placed, err))
-            return false;
-    }
-    if (copy(lane, from, &placed, out->check, err))
+    bool linked = lane->folder->link && px_placed_link(&placed, from);
+    if (linked ? read_all(lane, from, NULL, NULL, out->check, err) && file_sync(from, "the file", err)
+               : copy(lane, from, &placed, out->check, err))
         return px_placed_end(&placed, err);
     px_placed_abandon(&placed);
     return false;
@@ -170,7 +151,7 @@ static bool folder_put(void *own, Arena *arena, const PxParcel *parcel, PxReceip
 {
     Lane *lane = own;
     struct stat st;
-    if (!be_open(lane, err)) {
+    if (!be_open(lane, true, err)) {
         *unreachable = true;
         return false;
     }
@@ -278,7 +259,7 @@ static bool folder_list(void *own, const char *prefix, bool hashes, PxEntryVisit
 {
     Lane *lane = own;
     Names names = {.arena = arena_new(0)};
-    bool ok = be_open(lane, err) && gather(lane, prefix, &names, err);
+    bool ok = be_open(lane, false, err) && gather(lane, prefix, &names, err);
     for (size_t i = 0; ok && i < names.count; i++)
         ok = visit_file(lane, names.items[i], hashes, visit, ctx, err);
     free(names.items);
@@ -298,7 +279,7 @@ static bool folder_get(void *own, const PxEntry *entry, const PxHttpSink *sink, 
     int fd;
     uint64_t size;
     char md5[MD5_TEXT];
-    if (!be_open(lane, err) || !px_place_read(&lane->place, entry->name, &fd, &size, err))
+    if (!be_open(lane, false, err) || !px_place_read(&lane->place, entry->name, &fd, &size, err))
         return false;
     if (fd < 0)
         return err_set(err, ERR_NOT_FOUND, "it is not there any more");
@@ -310,7 +291,7 @@ static bool folder_get(void *own, const PxEntry *entry, const PxHttpSink *sink, 
 static bool folder_remove(void *own, const PxEntry *entries, size_t n, bool *deleted, Err *err)
 {
     Lane *lane = own;
-    bool ok = be_open(lane, err);
+    bool ok = be_open(lane, false, err);
     for (size_t i = 0; i < n; i++) {
         Err problem = {0};
         deleted[i] = lane->open && px_place_remove(&lane->place, entries[i].name, &problem);

@@ -364,15 +364,17 @@ bool px_swift_get(PxSwiftLine *line, const char *name, const PxHttpSink *sink, P
 
 /* -- lists -- */
 
+/* "" also for what is longer than any name. */
 static const char *text_of(const json_t *object, const char *name)
 {
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
+    const json_t *text = json_object_get(object, name);
+    return json_is_string(text) && json_string_length(text) <= PX_SWIFT_NAME_MAX ? json_string_value(text)
+                                                                                 : "";
 }
 
 /* One page; *last is its last name, "" at the end. */
-static bool visit_page(const json_t *page, PxSwiftVisit visit, void *ctx, char last[PX_SWIFT_NAME_MAX + 1],
-                       Err *err)
+static bool visit_page(const json_t *page, const char *prefix, PxSwiftVisit visit, void *ctx,
+                       char last[PX_SWIFT_NAME_MAX + 1], Err *err)
 {
     if (!json_is_array(page))
         return err_set(err, ERR_FORMAT, "the object store answered with something that is no list");
@@ -394,6 +396,9 @@ static bool visit_page(const json_t *page, PxSwiftVisit visit, void *ctx, char l
         if (!*entry.name || strcmp(entry.name, before) <= 0 ||
             !span_copy(span_cstr(entry.name), last, PX_SWIFT_NAME_MAX + 1))
             return err_set(err, ERR_FORMAT, "the object store's list is not in order");
+        /* What was not asked for must be neither pulled nor deleted. */
+        if (!span_starts(span_cstr(entry.name), span_cstr(prefix)))
+            return err_set(err, ERR_FORMAT, "the object store lists what was not asked for");
         ok = visit(ctx, &entry, err);
         if (!ok)
             break;
@@ -428,14 +433,15 @@ bool px_swift_list_in(PxSwiftLine *line, const char *container, const char *pref
             *last = 0;
         else if (ok)
             ok = (page = px_json_read(buf_span(&answer.body), "the object store's list", err)) &&
-                 visit_page(page, visit, ctx, last, err);
+                 visit_page(page, prefix, visit, ctx, last, err);
         end = !*last;
         json_decref(page);
         buf_free(&answer.body);
         buf_free(&query);
         arena_free(arena);
     }
-    return ok;
+    return ok &&
+           (end || err_set(err, ERR_LIMIT, "the object store's list has more than %d pages", PAGES_MAX));
 }
 
 bool px_swift_list(PxSwiftLine *line, const char *prefix, PxSwiftVisit visit, void *ctx, Err *err)

@@ -98,13 +98,12 @@ bool px_swift_put_segments(PxSwiftLine *line, const char *name, const PxSwiftCon
 
 /* -- deleting -- */
 
-static bool delete_one(PxSwiftLine *line, const char *container, const char *name, const char *query,
-                       Err *err)
+static bool delete_one(PxSwiftLine *line, const char *container, const char *name, Err *err)
 {
     Arena *arena = arena_new(0);
     PxHttpRequest r = {.method = "DELETE"};
     PxHttpAnswer answer;
-    bool ok = px_swift_ask(line, arena, container, name, query, &r, &answer, err) &&
+    bool ok = px_swift_ask(line, arena, container, name, "", &r, &answer, err) &&
               (answer.status < 300 || answer.status == 404 || px_http_refused(&r, &answer, err));
     buf_free(&answer.body);
     arena_free(arena);
@@ -138,28 +137,10 @@ typedef struct Segments {
 static bool delete_segment(void *ctx, const PxSwiftEntry *entry, Err *err)
 {
     const Segments *s = ctx;
-    return delete_one(s->line, s->container, entry->name, "", err);
+    return delete_one(s->line, s->container, entry->name, err);
 }
 
-static bool delete_with_segments(PxSwiftLine *line, const PxSwiftEntry *entry, Err *err)
-{
-    const char *container = line->swift->service->container;
-    if (entry->is_static)
-        return delete_one(line, container, entry->name, "?multipart-manifest=delete", err);
-    Arena *arena = arena_new(0);
-    Err problem = {0};
-    const char *part = entry->bytes ? NULL : dynamic_part(line, arena, entry->name, &problem);
-    Segments segments = {line, segments_container(line, arena)};
-    bool ok = !problem.code || (err && (*err = problem, false));
-    if (ok && part)
-        ok = px_swift_list_in(line, segments.container, arena_printf(arena, "%s/%s", entry->name, part),
-                              delete_segment, &segments, err);
-    ok = ok && delete_one(line, container, entry->name, "", err);
-    arena_free(arena);
-    return ok;
-}
-
-/* -- many at once -- */
+/* -- many at once, and what counts as that -- */
 
 /* "/CONTAINER/NAME" as a bulk request and its answer have it. */
 static void put_path(Buf *out, const PxSwiftLine *line, const char *name)
@@ -226,6 +207,42 @@ static bool delete_bulk(PxSwiftLine *line, const PxSwiftEntry *entries, size_t n
                                  : px_http_refused(&r, &answer, err);
     buf_free(&answer.body);
     buf_free(&names);
+    arena_free(arena);
+    return ok;
+}
+
+/* Manifest and segments; to the store that is many, too. */
+static bool delete_static(PxSwiftLine *line, const PxSwiftEntry *entry, Err *err)
+{
+    static const char *const headers[] = {"Accept: application/json", NULL};
+    Arena *arena = arena_new(0);
+    PxHttpRequest r = {.method = "DELETE", .headers = headers, .body_max = BULK_ANSWER_MAX};
+    PxHttpAnswer answer;
+    bool gone, ok = px_swift_ask(line, arena, line->swift->service->container, entry->name,
+                                 "?multipart-manifest=delete", &r, &answer, err);
+    if (ok && answer.status == 200)
+        ok = judge_bulk(line, &answer, entry, 1, &gone, err);
+    else if (ok)
+        ok = answer.status < 300 || answer.status == 404 || px_http_refused(&r, &answer, err);
+    buf_free(&answer.body);
+    arena_free(arena);
+    return ok;
+}
+
+static bool delete_with_segments(PxSwiftLine *line, const PxSwiftEntry *entry, Err *err)
+{
+    const char *container = line->swift->service->container;
+    if (entry->is_static)
+        return delete_static(line, entry, err);
+    Arena *arena = arena_new(0);
+    Err problem = {0};
+    const char *part = entry->bytes ? NULL : dynamic_part(line, arena, entry->name, &problem);
+    Segments segments = {line, segments_container(line, arena)};
+    bool ok = !problem.code || (err && (*err = problem, false));
+    if (ok && part)
+        ok = px_swift_list_in(line, segments.container, arena_printf(arena, "%s/%s", entry->name, part),
+                              delete_segment, &segments, err);
+    ok = ok && delete_one(line, container, entry->name, err);
     arena_free(arena);
     return ok;
 }

@@ -132,6 +132,23 @@ def test_rmtree_wants_to_be_confirmed(storage, files):
     assert len(storage("ls", path="other")[0]["ls"]) == len(NAMES)
 
 
+def test_rmtree_is_of_a_folder(storage, files):
+    """A name that only begins like it stays."""
+    for place in ("NORTH", "NORTH2"):
+        storage("objPut", localpath=str(files / "a.txt"), toLocation=f"{place}/a.txt", mapLocationOver=str(files / "a.txt"))
+    assert storage("rmtree", "--yes", path="NORTH")[0]["dellist"] == ["NORTH/a.txt"]
+    assert [one["name"] for one in storage("ls", path="NORTH")[0]["ls"]] == ["NORTH2/a.txt"]
+    assert storage("rmtree", "--yes", path="NORTH2/a.txt")[0]["dellist"] == ["NORTH2/a.txt"]
+
+
+def test_looking_makes_no_folder(tmp_path):
+    storage = Storage(tmp_path, "--storeBaseLocation", tmp_path / "typo/in it")
+    for action, more in (("ls", {}), ("rmtree", {"path": "x", "confirm": True}), ("objPull", {"fromLocation": "x", "toLocation": str(tmp_path / "to")})):
+        _, told = storage.refused(action, **more)
+        assert "typo/in it" in told and "No such file" in told
+    assert not (tmp_path / "typo").exists() and not (tmp_path / "to").exists()
+
+
 def test_where_pulled_files_go(storage, files, tmp_path):
     storage("objPut", localpath=str(files), toLocation="up", mapLocationOver=str(files))
     storage("objPut", localpath=str(files / "a.txt"), toLocation="up2/a.txt", mapLocationOver=str(files / "a.txt"))
@@ -176,6 +193,37 @@ def test_a_list_without_end(fake, tmp_path):
     real, fake.server.RequestHandlerClass = Store.list, type("Same", (Store,), {"list": lambda self, objects, query: real(self, objects, {})})
     result, told = storage.refused("ls", path="x")
     assert "not in order" in told and "not in order" in result["lsError"]
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("name", ["a", "in", "zzz/not/asked/for"])
+def test_a_list_of_what_was_not_asked_for(fake, tmp_path, name):
+    """A store that does not look at the prefix, or means harm: nothing comes, nothing is deleted."""
+    fake.containers["users"][name] = b"x"
+    storage = Storage(tmp_path, *fake.options)
+    real = Store.list
+    fake.server.RequestHandlerClass = type("All", (Store,), {"list": lambda self, objects, query: real(self, objects, {**query, "prefix": [""]})})
+    _, told = storage.refused("objPull", fromLocation="in/a/long/folder", toLocation=str(tmp_path / "to"))
+    assert "not asked for" in told and not (tmp_path / "to").exists()
+    storage.refused("rmtree", "--yes", path="in/a/long/folder")
+    assert fake.containers["users"] == {name: b"x"}
+
+
+def test_segments_that_stay(fake, tmp_path):
+    """The store answers 200 to the deletion of a large object, and says in the body that it failed."""
+    fake.containers["users"]["in/large"] = b"x"
+
+    class Large(Store):
+        def list(self, objects, query):
+            self.answer(200, json.dumps([{"name": "in/large", "bytes": 5, "hash": "", "slo_etag": "x"}] if not query.get("marker") else []).encode())
+
+        def object(self, objects, name, body):
+            self.answer(200, json.dumps({"Response Status": "400 Bad Request", "Number Deleted": 0,
+                                         "Errors": [["/users_segments/in/large/1", "403 Forbidden"]]}).encode())
+
+    fake.server.RequestHandlerClass = Large
+    result, told = Storage(tmp_path, *fake.options).refused("rmtree", "--yes", path="in")
+    assert result["dellist"] == [] and "did not delete" in told
 
 
 def test_objects_that_break_off_or_lie(fake, tmp_path):

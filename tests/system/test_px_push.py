@@ -395,6 +395,15 @@ def test_links_instead_of_copies(base, images, tmp_path):
     assert result["status"] is True and not [path for path in (tmp_path / "cubefs").rglob(".*")]
 
 
+def test_links_to_what_a_link_leads_to(base, images, tmp_path):
+    """A file that is itself a symbolic link: the storage gets the image, not the link."""
+    (tmp_path / "chosen").mkdir()
+    (tmp_path / "chosen/1.dcm").symlink_to("../images/s1/1.dcm")
+    result, _ = base.push("--storeBaseLocation", tmp_path / "cubefs", "--link", "--xcrdirfile", tmp_path / "chosen/1.dcm")
+    (remote,) = result["objectFileList"]
+    assert not os.path.islink(remote) and os.path.samefile(remote, images / "s1/1.dcm")
+
+
 def test_a_folder_that_cannot_be_had(base, images, tmp_path):
     (tmp_path / "file").touch()
     done = base("px-push", "--storeBaseLocation", tmp_path / "file", "--swiftServicesPACS", "ORT", EACH, "--xcrdir", images, check=False)
@@ -470,6 +479,7 @@ def test_store_that_fails(base, images, archive):
 def test_usage(base, images):
     to = ("--storeBaseLocation", base.folder / "x")
     for options, says in (((*to, EACH), "which files?"), ((*to, "--xcrdir", images, "--swiftServicesPACS", "a/b"), "without /"),
+                          ((*to, "--xcrdir", images, "--swiftServicesPACS", "a\nb"), "control character"),
                           (("--xcrdir", images), "where to?"), ((*to, "--xcrdir", images, "--swiftServicesPACS", "O", "--imageTemplate", "%_nosuch_PatientID"), "template of the image"),
                           (("--JSONargs", "[]"), "--JSONargs"), (("--nosuch",), "nosuch"), (("--swiftIP", "h", "--xcrdir", images), "port")):
         done = base("px-push", *options, check=False)

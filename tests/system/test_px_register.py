@@ -511,6 +511,24 @@ def test_an_answer_that_was_lost(register, cube):
     assert len(cube.posts()) == 4 and len(cube.files) == 3
 
 
+def test_another_image_is_not_the_one(register, cube):
+    """CUBE refused an image, and its search finds another one of the series: the one that was refused is not registered."""
+    found = cube.found
+    cube.found = lambda kind, parameters, path: found(kind, {name: value for name, value in parameters.items() if name != "fname_exact"}, path)
+    cube.before = lambda _, method, __: ((400, json.dumps({"collection": {"error": {"message": "no such file"}}}))
+                                         if method == "POST" and len(cube.files) == 2 else None)
+    code, outcomes, answers, told = register.said("--jobs", 1)
+    assert code == 1 and sorted(outcomes) == ["failed", "registered", "registered"] and "no such file" in told
+    assert register.registered() == 2 and len(cube.files) == 2
+
+
+def test_a_page_that_follows_itself(register, cube):
+    cube.before = lambda _, method, path: ((200, json.dumps({"collection": {"items": [{"data": []}], "links": [{"rel": "next", "href": path}]}}))
+                                           if method == "GET" and "search" in path else None)
+    code, outcomes, _, told = register.said()
+    assert code == 1 and set(outcomes) == {"failed"} and "follows itself" in told
+
+
 @pytest.mark.asan
 def test_cube_dies_in_the_midst_and_a_rerun_completes(register, cube):
     cube.before = lambda number, method, path: "close" if cube.files else None

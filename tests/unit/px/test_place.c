@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,6 +118,89 @@ static void what_is_given_up_leaves_nothing(void **state)
     assert_true(px_place_remove(&room->place, "y", NULL));
 }
 
+static size_t hidden_in(Room *room)
+{
+    count_hidden = 0;
+    assert_true(file_walk(room->folder, false, count, NULL, NULL));
+    return count_hidden;
+}
+
+/* Who is killed while writing leaves nothing, where the file system has files without names. */
+static void what_is_not_ended_has_no_name(void **state)
+{
+    Room *room = *state;
+    PxPlaced placed;
+    int probe = open(room->folder, O_TMPFILE | O_RDWR, 0600);
+    if (probe < 0)
+        skip();
+    close(probe);
+    assert_true(put(room, "x", "old", NULL));
+    assert_true(px_placed_begin(&room->place, "x", &placed, NULL));
+    assert_true(px_placed_write(&placed, SPAN("new"), NULL));
+    assert_int_equal(hidden_in(room), 0);
+    assert_string_equal(get(room, "x"), "old");
+    assert_true(px_placed_end(&placed, NULL));
+    assert_int_equal(hidden_in(room), 0);
+    assert_string_equal(get(room, "x"), "new");
+    assert_true(px_place_remove(&room->place, "x", NULL));
+}
+
+static void another_name_of_a_file(void **state)
+{
+    Room *room = *state;
+    const char *path = arena_printf(room->arena, "%s/in/source", room->folder);
+    PxPlaced placed;
+    struct stat one, other;
+    assert_true(put(room, "source", "text", NULL));
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    for (int again = 0; again < 2; again++) { /* the second time both are names of it already */
+        assert_true(px_placed_begin(&room->place, "link", &placed, NULL));
+        assert_true(px_placed_link(&placed, fd));
+        assert_true(px_placed_end(&placed, NULL));
+        assert_int_equal(hidden_in(room), 0);
+    }
+    assert_int_equal(stat(path, &one), 0);
+    assert_int_equal(stat(arena_printf(room->arena, "%s/in/link", room->folder), &other), 0);
+    assert_int_equal(one.st_ino, other.st_ino);
+    close(fd);
+    fd = open("/proc/self/status", O_RDONLY); /* elsewhere: nothing has changed */
+    assert_true(px_placed_begin(&room->place, "copy", &placed, NULL));
+    assert_false(px_placed_link(&placed, fd));
+    assert_true(px_placed_write(&placed, SPAN("copy"), NULL));
+    assert_true(px_placed_end(&placed, NULL));
+    assert_string_equal(get(room, "copy"), "copy");
+    close(fd);
+    static const char *const names[] = {"source", "link", "copy"};
+    for (size_t i = 0; i < 3; i++)
+        assert_true(px_place_remove(&room->place, names[i], NULL));
+}
+
+/* The reason is why it cannot be made, not that it is not there; and no name is told. */
+static void folders_that_cannot_be_made(void **state)
+{
+    Room *room = *state;
+    Err err = {0};
+    const char *in = arena_printf(room->arena, "%s/in", room->folder);
+    uid_t we = geteuid();
+    assert_int_equal(chmod(in, 0555), 0);
+    if (we == 0)
+        assert_int_equal(seteuid(65534), 0);
+    bool made = put(room, "Doe^John/x", "x", &err);
+    assert_int_equal(seteuid(we), 0);
+    assert_int_equal(chmod(in, 0755), 0);
+    assert_false(made);
+    assert_non_null(strstr(err.text, "Permission denied"));
+    assert_null(strstr(err.text, "Doe"));
+    assert_true(put(room, "Doe^John", "x", &err));
+    int fd;
+    uint64_t size;
+    err = (Err){0};
+    assert_false(px_place_read(&room->place, "Doe^John/x", &fd, &size, &err));
+    assert_null(strstr(err.text, "Doe"));
+    assert_true(px_place_remove(&room->place, "Doe^John", NULL));
+}
+
 static void names_that_lead_out(void **state)
 {
     static const char *const names[] = {"",      "/etc/x", "../x",   "a/../../x",
@@ -149,6 +233,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(in_its_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_given_up_leaves_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_ended_has_no_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_name_of_a_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(folders_that_cannot_be_made, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_that_lead_out, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,7 +180,7 @@ static void secrets_are_masked_and_kept(void **state)
              "2000000, \"port\": 1, \"deep\": [{\"password\": 5}]}}");
     assert_json(
         px_service_masked(one),
-        "{\"l\": {\"url\": \"https://u:***@h/v3\", \"login\": \"a:b:***\", \"key\": \"***\", \"segment\": "
+        "{\"l\": {\"url\": \"https://u:***@h/v3\", \"login\": \"a:***\", \"key\": \"***\", \"segment\": "
         "2000000, \"port\": 1, \"deep\": [{\"password\": \"***\"}]}}");
     assert_true(px_services_set(base->log, PX_SERVICE_STORAGE, one, &err));
     json_t *shown = px_service_masked(one);
