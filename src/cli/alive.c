@@ -35,6 +35,10 @@ static int run(Cli *cli, const void *args)
         printf("%s answers on port %d (its white list does not name it)\n", s->aet, (int)s->port);
         return EXIT_OK;
     }
+    if (result.associated && err.code == ERR_UNSUPPORTED) {
+        printf("%s answers on port %d (its white list does not let it echo)\n", s->aet, (int)s->port);
+        return EXIT_OK;
+    }
     return cli_fail(cli, "%s", err.text);
 }
 

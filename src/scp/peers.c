@@ -344,12 +344,17 @@ typedef struct Candidate {
     PeerRules rules;
 } Candidate;
 
+static void name_place(const PeerEntry *e, char out[PEER_PLACE])
+{
+    snprintf(out, PEER_PLACE, "%s:%d", e->file, e->line);
+}
+
 static void copy_out(const PeerEntry *e, Candidate *out)
 {
     snprintf(out->host, sizeof out->host, "%s", e->host);
     out->rules = (PeerRules){
         .services = e->services, .max_associations = e->max_associations, .read_only = e->read_only};
-    snprintf(out->rules.place, sizeof out->rules.place, "%s:%d", e->file, e->line);
+    name_place(e, out->rules.place);
 }
 
 static size_t candidates_of(Peers *peers, const char *title, Candidate out[MAX_ENTRIES_OF_TITLE])
@@ -423,9 +428,9 @@ bool peers_admit(Peers *peers, const char *ae_title, NetAddress from, char why[2
 static bool lists_destination(const Peers *peers, const char *place, const char *destination)
 {
     for (const Entry *e = peers->first; e; e = e->next) {
-        Candidate own;
-        copy_out(&e->is, &own);
-        if (strcmp(own.rules.place, place) != 0)
+        char own[PEER_PLACE];
+        name_place(&e->is, own);
+        if (strcmp(own, place) != 0)
             continue;
         for (size_t i = 0; i < e->is.move_to_count; i++)
             if (strcmp(e->is.move_to[i], destination) == 0)

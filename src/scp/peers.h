@@ -24,7 +24,7 @@ typedef enum ScpServices {
     SCP_MOVE = 8,
     SCP_GET = 16
 } ScpServices;
-enum { SCP_EVERY_SERVICE = 31 };
+enum { SCP_EVERY_SERVICE = 31, PEER_PLACE = 200 };
 /* "echo", "store", … */
 const char *scp_service_name(ScpServices service);
 
@@ -45,7 +45,7 @@ typedef struct PeerRules {
     unsigned services;         /* bits */
     unsigned max_associations; /* 0 = no limit of its own */
     bool read_only;
-    char place[200]; /* of the entry: "file:line"; "" when there is no white list */
+    char place[PEER_PLACE]; /* of the entry: "file:line"; "" when there is no white list */
 } PeerRules;
 
 /* `report` (may be NULL) gets a line for each broken file or entry when they are read. */

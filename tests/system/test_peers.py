@@ -146,3 +146,9 @@ def test_manage_peers_knows_services_that_are_off(stopped_archive):
     text = stopped_archive.settings.read_text()
     stopped_archive.settings.write_text(text.replace("  - c-move\n", ""))
     assert "move   no: nobody may, see scp_services in" in stopped_archive.manage("peers", "RAW").stdout
+
+
+def test_an_archive_that_may_not_echo_itself_is_alive(archive):
+    entry(archive, f"GANTRY: {{ip: 127.0.0.1, port: {archive.port}, services: [find]}}\n", "gantry.yml")
+    assert "answers on port" in archive.manage("alive").stdout
+    assert archive.manage("echo", "127.0.0.1", archive.port, "-aec", archive.aet, check=False).returncode == 1
