@@ -39,7 +39,7 @@ static bool index_found(CommitNames *c, const Job *found, Err *err)
     return ok;
 }
 
-/* Did a layout give another object the same name? */
+/* Did a layout give another object the same name? What cannot be read at this moment may be one, and is not touched. */
 static bool is_taken(Archive *archive, const Job *job)
 {
     if (!archive_names_are_foreign(archive))
@@ -47,9 +47,10 @@ static bool is_taken(Archive *archive, const Job *job)
     Arena *arena = arena_new(0);
     Inspector inspector;
     IdxFile there = {0};
-    Err ignored;
-    bool taken = inspect_head(&inspector, arena, job->file.path, 0, &there, &ignored) &&
-                 strcmp(there.sop_instance, job->file.sop_instance) != 0;
+    Err why;
+    bool taken = inspect_head(&inspector, arena, job->file.path, 0, &there, &why)
+                     ? strcmp(there.sop_instance, job->file.sop_instance) != 0
+                     : why.code == ERR_IO;
     inspector_end(&inspector);
     arena_free(arena);
     return taken;

@@ -211,6 +211,22 @@ static void test_junk_under_the_name(void **state)
     assert_int_equal(count_files("quarantine"), 2);
 }
 
+/* It may be another object's file that cannot be read just now (no descriptors, a bad sector). */
+static void test_what_cannot_be_read_stays(void **state)
+{
+    Err err = {0};
+    struct stat st;
+    under_layout(by_patient);
+    assert_true(file_make_dirs(at("data/tree/P1"), &err));
+    assert_int_equal(symlink("/nowhere", at("data/tree/P1/IM.dcm")), 0);
+    Spec one = of_patient("1.1", "P1", 1);
+    assert_true(stored_beside(&one));
+    assert_stored_spec(&one);
+    assert_int_equal(lstat(at("data/tree/P1/IM.dcm"), &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(count_files("quarantine"), 0);
+}
+
 /* -- names that are none -- */
 
 static void test_names_that_are_none(void **state)
@@ -367,6 +383,7 @@ int main(void)
         TEST(test_replacing_moves_to_a_taken_name),
         TEST(test_unknown_object_under_the_name),
         TEST(test_junk_under_the_name),
+        TEST(test_what_cannot_be_read_stays),
         TEST(test_names_that_are_none),
         TEST(test_adoption),
         TEST(test_one_adopts),
