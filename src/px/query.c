@@ -6,11 +6,13 @@
 #include "px/command.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* More than a person can look at; what a peer sends beyond is not kept. */
+/* More than a person can look at; what a peer sends beyond is not kept. All answers to one query together have MAX_MEMORY. */
 enum { MAX_STUDIES = 20000, MAX_SERIES = 10000 };
+#define MAX_MEMORY ((size_t)2 << 30)
 
 static bool is_of_series(const char *keyword)
 {
@@ -77,25 +79,48 @@ static DcmDataset *identifier_of(Arena *arena, const PxKeys *keys)
 /* One C-FIND: its matches as records. */
 typedef struct Request {
     json_t *records;
+    atomic_size_t *room; /* bytes that all requests together may still take */
     size_t limit;
-    bool too_many;
+    bool too_many, too_much;
 } Request;
+
+/* What a match takes in memory: its values, and the JSON around each of them. */
+static size_t weight_of(const DcmDataset *match)
+{
+    enum { AROUND = 700 };
+    size_t weight = 0;
+    for (size_t i = 0; i < match->count; i++)
+        weight += match->elements[i].value.n + AROUND;
+    return weight;
+}
+
+static bool takes_room(atomic_size_t *room, size_t bytes)
+{
+    size_t left = atomic_load(room);
+    while (left >= bytes)
+        if (atomic_compare_exchange_weak(room, &left, left - bytes))
+            return true;
+    return false;
+}
 
 static bool take_match(void *ctx, const DcmDataset *match)
 {
     Request *request = ctx;
     size_t n = json_array_size(request->records);
     request->too_many = n == request->limit;
-    if (!request->too_many)
-        json_array_append_new(request->records, px_record(match, n));
-    return !request->too_many;
+    request->too_much = !request->too_many && !takes_room(request->room, weight_of(match));
+    if (request->too_many || request->too_much)
+        return false;
+    json_array_append_new(request->records, px_record(match, n));
+    return true;
 }
 
 /* The records, or NULL and err. */
 static json_t *ask(const PxQuery *query, ScuQuery *association, DcmLevel level, const PxKeys *keys,
-                   const char *command, Err *err)
+                   const char *command, atomic_size_t *room, Err *err)
 {
-    Request request = {.records = json_array(), .limit = level == DCM_LEVEL_STUDY ? MAX_STUDIES : MAX_SERIES};
+    Request request = {
+        .records = json_array(), .room = room, .limit = level == DCM_LEVEL_STUDY ? MAX_STUDIES : MAX_SERIES};
     if (query->trace)
         fprintf(query->trace, "%s\n", command);
     Arena *arena = arena_new(0);
@@ -105,6 +130,9 @@ static json_t *ask(const PxQuery *query, ScuQuery *association, DcmLevel level, 
     if (request.too_many)
         ok = err_set(err, ERR_LIMIT, "more than %zu matches of %s level; ask for less", request.limit,
                      dcm_level_name(level));
+    if (request.too_much)
+        ok = err_set(err, ERR_LIMIT, "the answers of %s are more than %zu MiB; ask for less",
+                     query->peer.called_ae, MAX_MEMORY >> 20);
     if (ok)
         return request.records;
     json_decref(request.records);
@@ -117,6 +145,7 @@ typedef struct Work {
     const PxQuery *query;
     json_t *studies;
     json_t **series; /* per study: its records, NULL until they are there */
+    atomic_size_t *room;
     pthread_mutex_t lock;
     size_t next;
     bool failed;
@@ -153,7 +182,7 @@ static json_t *series_of(const Work *work, ScuQuery *association, const char *st
     keys_of_series(work->query, study, &keys);
     Arena *arena = arena_new(0);
     const char *command = px_command_find(arena, work->query->findscu, &work->query->peer, &keys);
-    json_t *series = ask(work->query, association, DCM_LEVEL_SERIES, &keys, command, err);
+    json_t *series = ask(work->query, association, DCM_LEVEL_SERIES, &keys, command, work->room, err);
     json_t *record;
     size_t i;
     json_array_foreach(series, i, record)
@@ -192,9 +221,9 @@ static void *run_worker(void *ctx)
 
 /* Asks for the series of all studies; takes over the association. */
 static bool find_series(const PxQuery *query, ScuQuery *association, json_t *studies, json_t **series,
-                        Err *err)
+                        atomic_size_t *room, Err *err)
 {
-    Work work = {.query = query, .studies = studies, .series = series};
+    Work work = {.query = query, .studies = studies, .series = series, .room = room};
     pthread_mutex_init(&work.lock, NULL);
     pthread_t threads[PX_PARALLEL_MAX];
     Worker workers[PX_PARALLEL_MAX] = {0};
@@ -254,8 +283,10 @@ bool px_find(const PxQuery *query, json_t **document, Err *err)
     keys_of_studies(query, &keys);
     const char *command = px_command_find(arena, query->findscu, &query->peer, &keys);
     ScuResult result;
+    atomic_size_t room = MAX_MEMORY;
     ScuQuery *association = scu_query_open(&query->peer, SCU_FIND, SCU_STUDY_ROOT, NULL, 0, &result, err);
-    json_t *studies = association ? ask(query, association, DCM_LEVEL_STUDY, &keys, command, err) : NULL;
+    json_t *studies =
+        association ? ask(query, association, DCM_LEVEL_STUDY, &keys, command, &room, err) : NULL;
     size_t count = json_array_size(studies);
     json_t **series = calloc(count + 1, sizeof *series);
     if (!series)
@@ -264,7 +295,7 @@ bool px_find(const PxQuery *query, json_t **document, Err *err)
     if (ok && query->study_only) {
         *document = px_outcome(true, json_incref(studies), command, 0);
     } else if (ok) {
-        ok = find_series(query, association, studies, series, err);
+        ok = find_series(query, association, studies, series, &room, err);
         association = NULL;
         if (ok)
             *document = study_document(join(studies, series), command);
