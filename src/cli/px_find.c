@@ -2,6 +2,10 @@
 /* px-find: studies and their series that match, and what is to be done with them. */
 #include "cli/px_pipe.h"
 #include "cli/px_then.h"
+#include "px/services.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 enum { MATCHES = 15 };
 static const char *const match_names[MATCHES] = {"AccessionNumber",
@@ -107,11 +111,50 @@ static void put_flag(json_t *args, const char *name, bool value)
     json_object_set_new(args, name, json_boolean(value));
 }
 
+/* As they were typed, unless there are secrets in them: documents are kept and passed on. */
+static const char *shown(Arena *arena, const char *typed, json_t *value)
+{
+    json_t *masked = px_service_masked(value);
+    if (value && !json_equal(value, masked)) {
+        char *text = json_dumps(masked, JSON_COMPACT);
+        typed = arena_strdup(arena, text ? text : "");
+        free(text);
+    }
+    json_decref(masked);
+    json_decref(value);
+    return typed;
+}
+
+static const char *shown_then_args(const Args *a, Arena *arena)
+{
+    PxVerbs verbs;
+    Err ignored;
+    json_t *list = px_verbs_parse(&verbs, a->then.then, &ignored)
+                       ? px_verbs_arguments(&verbs, a->then.then_args, &ignored)
+                       : NULL;
+    return shown(arena, a->then.then_args, list);
+}
+
+/* Those of verbs are a text within the text. */
+static const char *shown_json_args(const Args *a, Arena *arena, const char *then_args)
+{
+    json_t *value = *a->json_args ? json_loads(a->json_args, 0, NULL) : NULL;
+    const char *typed = a->json_args;
+    if (json_is_string(json_object_get(value, "thenArgs")) && strcmp(then_args, a->then.then_args) != 0) {
+        put_text(value, "thenArgs", then_args);
+        char *text = json_dumps(value, JSON_COMPACT);
+        typed = arena_strdup(arena, text ? text : "");
+        free(text);
+    }
+    return shown(arena, typed, value);
+}
+
 /* The options under the names that pypx has for them. */
 static json_t *args_of(const Args *a, Arena *arena)
 {
     json_t *args = json_object();
-    put_text(args, "JSONargString", a->json_args);
+    const char *then_args = shown_then_args(a, arena);
+    put_text(args, "JSONargString", shown_json_args(a, arena, then_args));
     put_text(args, "dblogbasepath", a->then.db);
     put_text(args, "PACS", a->pacs);
     put_text(args, "CUBE", a->then.cube);
@@ -128,7 +171,7 @@ static json_t *args_of(const Args *a, Arena *arena)
         put_text(args, match_names[i], a->match[i]);
     put_flag(args, "withFeedBack", a->then.feedback);
     put_text(args, "then", a->then.then);
-    put_text(args, "thenArgs", a->then.then_args);
+    put_text(args, "thenArgs", then_args);
     put_text(args, "intraSeriesRetrieveDelay", a->then.delay);
     put_flag(args, "move", a->then.move);
     put_flag(args, "json", a->then.json && !a->then.feedback);

@@ -192,13 +192,20 @@ json_t *px_service(const char *log_path, PxServiceKind kind, const char *key, Er
 
 /* -- secrets -- */
 
+static bool ends(const char *name, const char *end)
+{
+    size_t n = strlen(name), e = strlen(end);
+    return n >= e && !strcasecmp(name + n - e, end);
+}
+
+/* Also in names of options: CUBEuserpasswd. */
 static bool is_secret(const char *name)
 {
-    static const char *const names[] = {"password", "passwd", "key", "token", "secret"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcasecmp(name, names[i]))
+    static const char *const words[] = {"password", "passwd", "token", "secret"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (ends(name, words[i]))
             return true;
-    return false;
+    return !strcasecmp(name, "key");
 }
 
 /* Where the secret of a text begins, and what stands behind it; NULL = there is none. */
@@ -207,7 +214,7 @@ static const char *secret_in(const char *name, const char *text, const char **be
     *behind = "";
     if (is_secret(name))
         return text;
-    if (!strcasecmp(name, "login")) {
+    if (ends(name, "login")) {
         const char *colon = strchr(text, ':'); /* not the last: a password may have one */
         return colon ? colon + 1 : NULL;
     }

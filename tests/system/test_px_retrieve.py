@@ -182,6 +182,15 @@ def test_register_what_was_retrieved(ours, log):
     assert not cube.problems
 
 
+def test_passwords_are_not_passed_on(ours, log):
+    arguments = json.dumps({"CUBEURL": "http://127.0.0.1:1/", "CUBEuserpasswd": "secret-word", "swiftServicesPACS": "ORT"})
+    done = ours("px-find", "--PatientID", "GET", "--then", "register", "--db", log, "--thenArgs", arguments, "--json", check=False)
+    assert "secret-word" not in done.stdout and "***" in json.loads(done.stdout)["args"]["thenArgs"]
+    wish = {"aec": ours.aec, "serverIP": "127.0.0.1", "serverPort": ours.port, "PatientID": "GET", "then": "register", "thenArgs": arguments, "json": True}
+    done = ours("px-find", "--JSONargs", json.dumps(wish | {"aet": "OTHER", "db": str(log)}), check=False)
+    assert "secret-word" not in done.stdout and "***" in json.loads(done.stdout)["args"]["JSONargString"]
+
+
 def test_what_cannot_be_registered(ours, log):
     arguments = '{"CUBE": "local", "swiftServicesPACS": "ORT"}'
     done = ours("px-find", "--PatientID", "GET", "--then", "register", "--db", log, "--thenArgs", arguments, "--json", check=False)

@@ -182,6 +182,13 @@ static void secrets_are_masked_and_kept(void **state)
         px_service_masked(one),
         "{\"l\": {\"url\": \"https://u:***@h/v3\", \"login\": \"a:***\", \"key\": \"***\", \"segment\": "
         "2000000, \"port\": 1, \"deep\": [{\"password\": \"***\"}]}}");
+    json_t *options =
+        json("[{\"CUBE\": \"k\", \"CUBEuserpasswd\": \"p\", \"swiftLogin\": \"a:b\", \"SWIFTKEY\": "
+             "\"local\"}]");
+    assert_json(px_service_masked(options),
+                "[{\"CUBE\": \"k\", \"CUBEuserpasswd\": \"***\", \"swiftLogin\": \"a:***\", \"SWIFTKEY\": "
+                "\"local\"}]");
+    json_decref(options);
     assert_true(px_services_set(base->log, PX_SERVICE_STORAGE, one, &err));
     json_t *shown = px_service_masked(one);
     json_object_set_new(json_object_get(shown, "l"), "region", json_string("north"));
