@@ -220,8 +220,8 @@ static void write_file(Output *output, const char *line, size_t n)
     }
 }
 
-/* Control characters of a peer's text must not forge lines or drive a terminal; C1 ones come as two bytes of UTF-8. */
-static void make_printable(char *text)
+/* C1 ones come as two bytes of UTF-8. */
+void log_make_printable(char *text)
 {
     for (unsigned char *p = (unsigned char *)text; *p; p++) {
         if (*p < 0x20 || *p == 0x7f)
@@ -268,7 +268,7 @@ void log_write_from(const char *file, int line, const char *function, LogLevel l
     va_start(args, format);
     vsnprintf(message + head, sizeof message - (size_t)head, format, args);
     va_end(args);
-    make_printable(message);
+    log_make_printable(message);
     LogRecord record = {.level = (int)level,
                         .logger = logger,
                         .file = file,

@@ -85,6 +85,9 @@ void log_reopen(void);
 /* Drops the plan. */
 void log_close(void);
 
+/* Control characters become '?': a peer's text or a file's name must not forge lines or drive a terminal. */
+void log_make_printable(char *text);
+
 const char *log_level_name(int level);
 bool log_level_parse(const char *name, LogLevel *out); /* any case, blanks trimmed */
 

@@ -56,7 +56,9 @@ const char *cli_find_archive(Arena *arena, const char *invoked, Err *err);
    False only when the folders cannot be made. `data_on_stdout`: no lines of the log on stdout. */
 bool cli_logs_start(Cli *cli, bool data_on_stdout, Err *err);
 
-/* "manage find: text" on stderr, and into the log. Returns EXIT_FAILED. */
+/* "manage find: text" on stderr, without control characters. Any thread. */
+void cli_tell(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, and into the log. Returns EXIT_FAILED. */
 int cli_fail(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* -v as given, or the settings' when it was not (-1). */

@@ -52,6 +52,17 @@ const char *cli_find_archive(Arena *arena, const char *invoked, Err *err)
     return NULL;
 }
 
+void cli_tell(const Cli *cli, const char *format, ...)
+{
+    char text[4800]; /* two paths */
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    log_make_printable(text);
+    fprintf(stderr, "%s: %s\n", cli->program, text);
+}
+
 int cli_fail(const Cli *cli, const char *format, ...)
 {
     char text[600];
@@ -59,6 +70,7 @@ int cli_fail(const Cli *cli, const char *format, ...)
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
+    log_make_printable(text);
     fflush(stdout); /* what was said before comes before */
     fprintf(stderr, "%s: %s\n", cli->program, text);
     if (cli->settings)

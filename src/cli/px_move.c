@@ -51,7 +51,7 @@ static int run(Cli *cli, const void *args)
     px_print(outcome, true, &a->ask);
     json_decref(outcome);
     if (ok && result.has_counters && !result.completed && !result.warning)
-        fprintf(stderr, "%s: the PACS has nothing of this series; nothing was sent\n", cli->program);
+        cli_tell(cli, "the PACS has nothing of this series; nothing was sent");
     return ok ? EXIT_OK : px_fail(cli, &err);
 }
 

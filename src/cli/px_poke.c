@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { PAUSE_MS = 100 };
+
 struct PxPoke {
     int listener, wake;
     pthread_t thread;
@@ -27,10 +29,15 @@ static void *poke_main(void *ctx)
             return NULL;
         if (fds[0].revents)
             return NULL;
-        int fd = fds[1].revents ? accept4(poke->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
+        if (!fds[1].revents)
+            continue;
+        int fd = accept4(poke->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
             close(fd);
             log_debug("px.listen", "the service port was touched; the listener runs already");
+        } else {
+            poll(fds, 1,
+                 PAUSE_MS); /* without descriptors the connection goes on waiting, and poll would not */
         }
     }
 }

@@ -139,8 +139,7 @@ static bool find_cube(const PxRegisterArgs *a, Arena *arena, PxCubeSettings *out
 
 static void warn(void *ctx, const char *text)
 {
-    const Cli *cli = ctx;
-    fprintf(stderr, "%s: %s\n", cli->program, text);
+    cli_tell(ctx, "%s", text);
 }
 
 /* Without a database nothing is noted; one that was named must be there. */

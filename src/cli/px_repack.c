@@ -144,7 +144,7 @@ static bool find_sources(const Args *a, Arena *arena, Sources *out, Err *err)
 static void notice(void *cli, int level, const char *logger, const char *detail)
 {
     if (level >= LOG_WARNING)
-        fprintf(stderr, "%s: %s\n", ((const Cli *)cli)->program, detail);
+        cli_tell(cli, "%s", detail);
 }
 
 static bool pack(Cli *cli, const Args *a, PxBase *base, const Sources *sources, PxPackCounts *counts,

@@ -183,10 +183,10 @@ void repack_told(void *ctx, const PxPacked *packed)
 {
     RepackTold *told = ctx;
     if (packed->err.code)
-        fprintf(stderr, "%s: %s\n", told->wish.cli->program, packed->err.text);
+        cli_tell(told->wish.cli, "%s", packed->err.text);
     else if (packed->stored.beside)
-        fprintf(stderr, "%s: %s: another object has the name that it would get; it is %s\n",
-                told->wish.cli->program, packed->source, packed->object->path);
+        cli_tell(told->wish.cli, "%s: another object has the name that it would get; it is %s",
+                 packed->source, packed->object->path);
     if (told->wish.debug)
         log_file(told, packed);
     if (told->wish.lines) {

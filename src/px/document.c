@@ -11,10 +11,24 @@
 
 static const char no_value[] = "no value provided for ";
 
+/* What is no UTF-8, which names of files may have, becomes U+FFFD byte by byte. */
+static json_t *mended_text(Span text)
+{
+    Buf out;
+    buf_init(&out, 0);
+    for (size_t n; text.n; text = span_sub(text, n ? n : 1, SIZE_MAX)) {
+        n = span_utf8_length(text);
+        buf_append_span(&out, n ? span_sub(text, 0, n) : SPAN("\xEF\xBF\xBD"));
+    }
+    json_t *value = json_string(buf_cstr(&out));
+    buf_free(&out);
+    return value;
+}
+
 json_t *px_text(const char *text)
 {
-    json_t *value = text ? json_string(text) : NULL;
-    return value ? value : json_string("");
+    json_t *value = json_string(text ? text : "");
+    return value ? value : mended_text(span_cstr(text));
 }
 
 static json_t *attribute(json_t *tag, json_t *value, const char *label)

@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 
-/* Text that is not UTF-8 becomes empty. */
+/* Bytes that are not UTF-8 become U+FFFD; NULL is "". */
 json_t *px_text(const char *text);
 /* Record number `index` (from 0) of the matches of a query. Never NULL. */
 json_t *px_record(const DcmDataset *match, size_t index);

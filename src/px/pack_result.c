@@ -11,19 +11,20 @@
 static json_t *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return slash ? json_stringn(path, slash > path ? (size_t)(slash - path) : 1) : json_string(".");
+    if (!slash)
+        return json_string(".");
+    Buf folder;
+    buf_init(&folder, 0);
+    buf_append(&folder, path, slash > path ? (size_t)(slash - path) : 1);
+    json_t *text = px_text(buf_cstr(&folder));
+    buf_free(&folder);
+    return text;
 }
 
 static const char *name_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
-}
-
-/* Paths may be no UTF-8. */
-static json_t *path_text(json_t *text)
-{
-    return text ? text : json_string("");
 }
 
 /* -- d_mapsUpdate -- */
@@ -51,7 +52,7 @@ static json_t *study(const DcmDataset *dataset, const PxObject *object)
     json_object_set_new(
         process, "d_studySeries",
         under(object->study, json_pack("{s:o,s:o}", "SeriesInstanceUID", px_text(object->series),
-                                       "SeriesBaseDir", path_text(folder_of(object->path)))));
+                                       "SeriesBaseDir", folder_of(object->path))));
     return process;
 }
 
@@ -104,7 +105,7 @@ static json_t *file_read(const PxPacked *packed, const DcmDataset *dataset)
     json_object_set_new(dicom, "d_dicomSimple", was_read ? simple(packed->object, dataset) : json_object());
     json_object_set_new(read, "method", json_string("DICOMfile_read"));
     json_object_set_new(read, "status", json_boolean(was_read));
-    json_object_set_new(read, "inputPath", path_text(folder_of(packed->source)));
+    json_object_set_new(read, "inputPath", folder_of(packed->source));
     json_object_set_new(read, "inputFileName", px_text(name_of(packed->source)));
     json_object_set_new(read, "d_DICOM", dicom);
     json_object_set_new(read, "d_DICOMprocess",
@@ -118,7 +119,7 @@ static json_t *file_save(const PxPacked *packed, const DcmDataset *dataset)
     const char *path = packed->ok ? packed->object->path : "";
     json_t *save = json_object();
     json_object_set_new(save, "method", json_string("DICOMfile_save"));
-    json_object_set_new(save, "outputDir", packed->ok ? path_text(folder_of(path)) : json_string(""));
+    json_object_set_new(save, "outputDir", packed->ok ? folder_of(path) : json_string(""));
     json_object_set_new(save, "outputFile", px_text(name_of(path)));
     json_object_set_new(save, "shutilpath", px_text(path));
     json_object_set_new(save, "status", json_boolean(packed->ok));

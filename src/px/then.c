@@ -5,6 +5,7 @@
 #include "px/report_internal.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* -- feedback -- */
 
@@ -103,6 +104,18 @@ typedef struct Tally {
     Err first;
 } Tally;
 
+/* A UID becomes part of lines, names and requests. */
+static bool is_uid(const char *text)
+{
+    enum { UID_MAX = 64 };
+    if (!text || !*text || strlen(text) > UID_MAX)
+        return false;
+    for (; *text; text++)
+        if (*text <= ' ' || *text > '~')
+            return false;
+    return true;
+}
+
 static json_t *do_series(const PxThen *then, const PxDoer *doer, const json_t *study, const json_t *series,
                          Tally *tally)
 {
@@ -115,8 +128,8 @@ static json_t *do_series(const PxThen *then, const PxDoer *doer, const json_t *s
     json_t *result = NULL;
     Err err = {0};
     bool ok;
-    if (!target.study || !target.series) {
-        ok = err_set(&err, ERR_FORMAT, "the PACS gave a series without its UIDs");
+    if (!is_uid(target.study) || !is_uid(target.series)) {
+        ok = err_set(&err, ERR_FORMAT, "the PACS gave a series without its UIDs, or with some that are none");
         result = px_outcome(false, px_text(err.text), "", 1);
     } else {
         ok = doer->run(doer->ctx, &target, &then->feedback, &result, &err);

@@ -92,9 +92,9 @@ static bool record_number(const PxRetriever *retriever, const PxTarget *target, 
 
 static bool count_received(const PxRetriever *retriever, const PxTarget *target, uint64_t *out, Err *err)
 {
-    PxCounts counts;
-    bool ok = px_base_counts(retriever->base, target->series, &counts, err);
-    *out = ok ? (uint64_t)counts.received : 0;
+    int64_t requested, received = 0;
+    bool ok = px_base_received(retriever->base, target->series, &requested, &received, err);
+    *out = ok ? (uint64_t)received : 0;
     return ok;
 }
 

@@ -243,6 +243,17 @@ def test_hostile_values(base):
     assert not list(base.incoming.iterdir())
 
 
+def test_hostile_names_of_files(base):
+    base.incoming.mkdir(exist_ok=True)
+    (base.incoming / "a\n\x1b[31mred.dcm").write_bytes(b"no object")
+    (base.incoming / os.fsdecode(b"\xff.dcm")).write_bytes(b"no object")
+    done = base.all("--log-ndjson", check=False)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 2 and "\x1b" not in done.stderr and "a??[31mred.dcm" in done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all("not a DICOM file" in line["err"] for line in lines)
+    assert sorted(line["src"].rpartition("/")[2] for line in lines) == ["a\n\x1b[31mred.dcm", "\ufffd.dcm"]
+
+
 def test_japanese_names_stay_apart(base):
     for number, name in enumerate(("山田^太郎", "鈴木^一郎")):
         image(base.incoming, f"{number}.dcm", number=number, PatientID=name, PatientName=name, SpecificCharacterSet="ISO_IR 192")

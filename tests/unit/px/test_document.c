@@ -36,6 +36,22 @@ static void a_record(void **state)
     arena_free(arena);
 }
 
+/* Names of files may be in any character set. */
+static void text_that_is_no_utf8(void **state)
+{
+    static const struct {
+        const char *text, *value;
+    } rows[] = {{"a\xff\xfe.dcm", "a\xEF\xBF\xBD\xEF\xBF\xBD.dcm"},
+                {"J\xc3\xa9r\xf4me", "J\xc3\xa9r\xEF\xBF\xBDme"},
+                {"\xc3", "\xEF\xBF\xBD"},
+                {NULL, ""}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *value = px_text(rows[i].text);
+        assert_string_equal(json_string_value(value), rows[i].value);
+        json_decref(value);
+    }
+}
+
 static void counts(void **state)
 {
     uint64_t n;
@@ -93,9 +109,8 @@ static void keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_record),
-        cmocka_unit_test(counts),
-        cmocka_unit_test(what_is_no_document),
+        cmocka_unit_test(a_record), cmocka_unit_test(text_that_is_no_utf8),
+        cmocka_unit_test(counts),   cmocka_unit_test(what_is_no_document),
         cmocka_unit_test(keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,23 @@ static void a_series_that_fails_does_not_hold_up_the_rest(void **state)
     arena_free(arena);
 }
 
+/* What a peer calls a UID goes to the terminal and into requests. */
+static void uids_that_are_none(void **state)
+{
+    static const char *const uids[] = {"1.2\x1b[31m", "1.2\nFAKE", "1 2", "",
+                                       "1.2.3.4.5.6.7.8.9.1.2.3.4.5.6.7.8.9.1.2.3.4.5.6.7.8.9.1.2.3.4.5.6"};
+    for (size_t i = 0; i < sizeof uids / sizeof *uids; i++) {
+        json_t *results, *document = json_pack("{s[{s{ss}s[{s{ss}}]}]}", "data", "StudyInstanceUID", "value",
+                                               "1.2", "series", "SeriesInstanceUID", "value", uids[i]);
+        PxThen then = {.doers = {px_doer_report}, .count = 1};
+        Err err = {0};
+        assert_false(px_then(&then, document, &results, &err));
+        assert_int_equal(err.code, ERR_FORMAT);
+        json_decref(results);
+        json_decref(document);
+    }
+}
+
 static bool never(void *ctx, const json_t *document, Err *err)
 {
     return err_set(err, ERR_NOT_FOUND, "no database");
@@ -155,6 +172,7 @@ int main(void)
         cmocka_unit_test(report_tells_as_pypx),
         cmocka_unit_test(nothing_to_do),
         cmocka_unit_test(a_series_that_fails_does_not_hold_up_the_rest),
+        cmocka_unit_test(uids_that_are_none),
         cmocka_unit_test(a_verb_that_cannot_begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
