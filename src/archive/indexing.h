@@ -58,6 +58,7 @@ typedef struct ArcPruned {
 
 typedef struct ArcPruning {
     bool dry_run;            /* only looks */
+    bool own_only;           /* not those of files that were indexed in place */
     const atomic_bool *stop; /* may be NULL */
     void (*step)(void *ctx, const ArcPruned *so_far,
                  const IdxFile *gone); /* for each that is gone. May be NULL */

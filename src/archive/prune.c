@@ -66,7 +66,7 @@ static bool remove_row(Run *run, Job *job, Err *err)
 static bool look_at(Run *run, Job *job, Err *err)
 {
     run->out->seen++;
-    if (!is_gone(job->file.path))
+    if (!is_gone(job->file.path) || (run->wish->own_only && !store_name(run->archive->store, job->file.path)))
         return true;
     run->out->gone++;
     if (run->wish->step)

@@ -69,6 +69,15 @@ static bool write_launcher(int dir, bool keep, Err *err)
     return make_link(dir, self, "manage", keep, err);
 }
 
+bool making_launcher(const char *path, Err *err)
+{
+    int dir = file_open_dir(path, false, err);
+    bool ok = dir >= 0 && write_launcher(dir, true, err);
+    if (dir >= 0)
+        close(dir);
+    return ok;
+}
+
 static bool link_environment(int dir, const char *envpath, Err *err)
 {
     char *real = realpath(envpath, NULL);

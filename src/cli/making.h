@@ -15,5 +15,7 @@ bool making_new(Arena *arena, const char *path, const char *envpath, Err *err);
 /* Sees to it that the folder is an archive: makes it, or fills it if nothing is in it but folders of an archive (volumes that were mounted
    there). *made says whether anything was written. Files that are there are kept. */
 bool making_missing(Arena *arena, const char *path, bool *made, Err *err);
+/* Only the link DIR/manage, where it is missing. */
+bool making_launcher(const char *path, Err *err);
 
 #endif

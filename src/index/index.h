@@ -235,4 +235,10 @@ bool idx_study_list(Index *index, Arena *arena, int64_t number, const char ***st
 bool idx_note_get(Index *index, Arena *arena, const char *name, const char **value, Err *err);
 bool idx_note_set(Index *index, const char *name, const char *value, Err *err);
 
+/* -- a SQLite index as a file -- */
+/* One state of it, copied while others write. What is under the other name goes. Not yet synced. */
+bool idx_sqlite_copy(const char *from, const char *to, Err *err);
+/* The files that lay below the folder `from` lie below `to` now, absolute paths both. Nobody else has the index open. */
+bool idx_sqlite_move(const char *path, const char *from, const char *to, Err *err);
+
 #endif
