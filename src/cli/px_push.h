@@ -25,7 +25,9 @@ typedef struct PxStorageArgs {
          .at = offsetof(Args, storage.ip)},                                                                  \
         {OPT_TEXT, .name = "swiftPort", .value = "PORT", .help = "object store: its port; 443 is https",     \
          .at = offsetof(Args, storage.port)},                                                                \
-        {OPT_TEXT, .name = "swiftLogin", .value = "USER:PASSWORD", .help = "object store: who we are there", \
+        {OPT_TEXT, .name = "swiftLogin", .value = "USER:PASSWORD",                                           \
+         .help = "object store: who we are there, which others on this machine may see; --swift KEY keeps "  \
+                 "it in a file",                                                                             \
          .at = offsetof(Args, storage.login)},                                                               \
         {OPT_TEXT, .name = "swiftKey", .value = "SECRET",                                                    \
          .help = "object store: the key, where it is not what follows the last : of the login (pypx always " \

@@ -2,6 +2,8 @@
 /* Threads take the files some at a time, push them, make them durable, and mark them. */
 #include "px/push_internal.h"
 
+#include "px/report.h"
+
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -134,7 +136,7 @@ static void mark_group(Run *run, PxPushFile *group, size_t n, Arena *arena)
     undo(run, group, n, arena, &err);
 }
 
-static void tell(Run *run, const PxPushFile *group, size_t n)
+static void tell(Run *run, const PxPushFile *group, size_t n, Arena *arena)
 {
     const PxPush *push = run->push;
     pthread_mutex_lock(&run->lock);
@@ -144,7 +146,8 @@ static void tell(Run *run, const PxPushFile *group, size_t n)
                     !group[i].done               ? "failed"
                     : group[i].receipt.was_there ? "is there"
                                                  : "pushed",
-                    group[i].path, group[i].done ? group[i].receipt.name : group[i].error);
+                    px_for_people(arena, group[i].path),
+                    px_for_people(arena, group[i].done ? group[i].receipt.name : group[i].error));
     run->done += n;
     if (push->progress)
         push->progress(push->progress_ctx, run->done);
@@ -182,7 +185,7 @@ static void work_group(Run *run, PxLane *lane, PxPushFile *group, size_t n, Aren
         mark_group(run, group, n, arena);
     else
         undo(run, group, n, arena, &err);
-    tell(run, group, n);
+    tell(run, group, n, arena);
 }
 
 typedef struct Worker {

@@ -2,16 +2,46 @@
 /* What came of a push: the JSON of pypx, and the records of the series. */
 #include "px/push_internal.h"
 
+#include "base/buf.h"
 #include "px/document.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+/* What is not UTF-8 in a file's name is shown as U+FFFD: JSON cannot have it, but which file it was must be seen. */
+static const char *shown(Arena *arena, const char *text)
+{
+    Span rest = span_cstr(text);
+    if (span_is_utf8(rest))
+        return text;
+    Buf out;
+    buf_init(&out, 0);
+    while (rest.n) {
+        size_t n = span_utf8_length(rest);
+        if (n)
+            buf_append(&out, rest.p, n);
+        else
+            buf_append_cstr(&out, "\xEF\xBF\xBD");
+        rest = span_sub(rest, n ? n : 1, SIZE_MAX);
+    }
+    const char *copy = arena_span_cstr(arena, buf_span(&out));
+    buf_free(&out);
+    return copy;
+}
+
+static json_t *path_text(const char *text)
+{
+    Arena *arena = arena_new(0);
+    json_t *value = px_text(shown(arena, text));
+    arena_free(arena);
+    return value;
+}
+
 static json_t *list_of(const char *text)
 {
     json_t *list = json_array();
-    json_array_append_new(list, px_text(text));
+    json_array_append_new(list, path_text(text));
     return list;
 }
 
@@ -33,11 +63,22 @@ static json_t *result_of(const PxPushFile *file)
     json_object_set_new(one, "status", json_boolean(file->done));
     json_object_set_new(one, "localFileList", list_of(file->path));
     json_object_set_new(one, "objectFileList", list_of(name_of(file)));
-    json_object_set_new(one, "localpath", px_text(folder_of(arena, file->path)));
+    json_object_set_new(one, "localpath", path_text(folder_of(arena, file->path)));
     if (file->error)
         json_object_set_new(one, "error", px_text(file->error));
     arena_free(arena);
     return one;
+}
+
+/* Under its path, if that is not a member's name: a file may be called "status". */
+static void put_result(json_t *result, const PxPushFile *file)
+{
+    Arena *arena = arena_new(0);
+    const char *path = shown(arena, file->path);
+    const json_t *there = json_object_get(result, path);
+    if (!there || json_is_object(there))
+        json_object_set_new(result, path, result_of(file));
+    arena_free(arena);
 }
 
 json_t *px_push_result(const PxPush *push, const PxPushFiles *files, const PxPushTotals *totals,
@@ -47,7 +88,7 @@ json_t *px_push_result(const PxPush *push, const PxPushFiles *files, const PxPus
     bool each = push->names == PX_PUSH_EACH || push->names == PX_PUSH_EACH_FOLDER;
     for (size_t i = 0; i < files->count; i++) {
         const PxPushFile *file = &files->items[i];
-        json_array_append_new(file->done ? local : failed, px_text(file->path));
+        json_array_append_new(file->done ? local : failed, path_text(file->path));
         if (file->done)
             json_array_append_new(remote, px_text(name_of(file)));
     }
@@ -57,15 +98,15 @@ json_t *px_push_result(const PxPush *push, const PxPushFiles *files, const PxPus
     if (!files->count)
         json_object_set_new(result, "msg", json_string("No valid file list generated"));
     if (files->count && !each)
-        json_object_set_new(result, "localpath", px_text(files->root));
+        json_object_set_new(result, "localpath", path_text(files->root));
     if (files->count && err->code)
-        json_object_set_new(result, "error", px_text(err->text));
+        json_object_set_new(result, "error", path_text(err->text));
     if (json_array_size(failed))
         json_object_set(result, "failed", failed);
     json_decref(failed);
     for (size_t i = 0; i < files->count; i++)
         if (each || !files->items[i].done)
-            json_object_set_new(result, files->items[i].path, result_of(&files->items[i]));
+            put_result(result, &files->items[i]);
     return result;
 }
 

@@ -476,6 +476,23 @@ def test_store_that_fails(base, images, archive):
 
 # -- what is asked --
 
+def test_names_that_say_more_than_a_name(base, images, tmp_path):
+    """Files called like a member of the result, with what talks to a terminal, with bytes that are no text."""
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    (images / "s1/1.dcm").rename(odd / "status")
+    (images / "s1/2.dcm").rename(odd / "x\x1b[31m\nred.dcm")
+    (odd / "x\x1b[31m\nred.dcm").write_bytes(b"no image")
+    with open(os.fsencode(odd) + b"/\xff.dcm", "wb") as file:
+        file.write(b"no image")
+    result, done = base.push("--storeBaseLocation", tmp_path / "to", EACH, "--xcrdir", ".", "-v", "5", cwd=odd, check=False)
+    assert done.returncode == 1 and result["status"] is False and result["localFileList"] == ["./status"]
+    assert result["failed"] == ["./x\x1b[31m\nred.dcm", "./\ufffd.dcm"] and result["./\ufffd.dcm"]["error"] and "x [31m red.dcm" in done.stderr
+    assert "\x1b" not in done.stderr
+    result, _ = base.push("--storeBaseLocation", tmp_path / "to", EACH, "--xcrdirfile", "status", cwd=odd)
+    assert result["status"] is True and result["localFileList"] == ["status"]
+
+
 def test_usage(base, images):
     to = ("--storeBaseLocation", base.folder / "x")
     for options, says in (((*to, EACH), "which files?"), ((*to, "--xcrdir", images, "--swiftServicesPACS", "a/b"), "without /"),
