@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -202,6 +203,9 @@ static int run(Cli *cli, const void *args)
     PxPackCounts counts = {0};
     if (!repack(cli, &a, &counts, &err))
         return px_fail(cli, &err);
+    if (counts.left)
+        cli_tell(cli, "stopped; %" PRIu64 " files were not begun: the same command goes on with them",
+                 counts.left);
     return counts.failed || counts.kept || counts.left ? EXIT_FAILED : EXIT_OK;
 }
 

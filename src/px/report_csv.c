@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * One line for each series: the study's header, then the series' columns; one for each study when summarised. A cell that contains
- * the separator is quoted as RFC 4180 says. Prettified it is a table for people: centred cells between rules.
+ * the separator, or begins with a quotation mark, is quoted as RFC 4180 says. Prettified it is a table for people: centred cells between rules.
  */
 #include "px/report_internal.h"
 
@@ -133,7 +133,7 @@ static void pretty(const Table *table, const PxReport *report, Buf *out)
 
 static void put_cell(Buf *out, const char *text, const char *separator)
 {
-    if (!*separator || !strstr(text, separator)) {
+    if (!*separator || (!strstr(text, separator) && *text != '"')) {
         buf_append_cstr(out, text);
         return;
     }

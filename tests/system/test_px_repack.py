@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -141,6 +142,19 @@ def test_interrupted(base):
     assert left + len(base.packed()) >= 300
     base.all("--cleanup")
     assert len(base.packed()) == 300 and not list(base.incoming.iterdir())
+
+
+def test_stopped(base):
+    """Ctrl-C: what was begun is finished, the rest is named."""
+    series_of(base.incoming, 300, 4)
+    options = ("--xcrdir", base.incoming, "--parseAllFilesWithSubStr", "dcm", "--logdir", base.log, "--cleanup", "-v", "0", "--jobs", "1")
+    with subprocess.Popen([base.program, *map(str, options)], stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: base.data.exists() and base.packed(), 20, "a packed file", step=0.001)
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=60)[1]
+    left = len(list(base.incoming.iterdir()))
+    assert process.returncode == 1 and left and left + len(base.packed()) == 300
+    assert f"stopped; {left} files were not begun" in told
 
 
 # -- what is wrong with files --

@@ -136,6 +136,12 @@ static void csv_tolerates_missing_numbers(void **state)
     report.csv_summarize = true;
     assert_string_equal(report_on(arena, &report, document),
                         "A|\"B,Study contains 2 series,All series contain 7 images\n");
+    /* So is one that readers would take for quoted. */
+    json_t *quoted =
+        study_of("{\"status\":\"success\",\"data\":[{\"PatientID\":{\"value\":\"\\\"B\"},\"series\":[]}]}");
+    assert_string_equal(report_on(arena, &report, quoted),
+                        "\"\"\"B\",Study contains 0 series,All series contain 0 images\n");
+    json_decref(quoted);
     report.csv_summarize = false;
     report.csv_prettify = report.csv_headers = true;
     assert_string_equal(report_on(arena, &report, document),
