@@ -8,6 +8,7 @@
 #include "archive/verify_internal.h"
 #include "base/textset.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,12 +61,13 @@ static bool cancelled(Err *err)
 
 /* -- counting and saying -- */
 
-static void counted(Run *run, const Checked *checked)
+static void counted(Run *run, const IdxFile *row, const Checked *checked)
 {
     pthread_mutex_lock(&run->lock);
     run->done.checked++;
     run->done.bytes += checked->bytes;
     run->done.without += checked->without;
+    snprintf(run->done.last, sizeof run->done.last, "%s", row->sop_instance);
     if (run->wish->step)
         run->wish->step(run->wish->ctx, &run->done, NULL);
     pthread_mutex_unlock(&run->lock);
@@ -383,7 +385,7 @@ static void work(void *ctx, void *what)
     Item *item = what;
     Checked checked;
     if (!is_over(run) && check_file(&item->row, &run->pace, run->stop, &checked)) {
-        counted(run, &checked);
+        counted(run, &item->row, &checked);
         if (checked.what != ARC_SOUND)
             suspect(run, &item->row, NULL);
     }
@@ -399,6 +401,25 @@ static bool hand_over(Run *run, Pool *pool, Item *item, Err *err)
     return cancelled(err);
 }
 
+/* Past the rows that were read before; to the first one when the object is not there any more. */
+static bool pass_over(Run *run, IdxFiles *files, Err *err)
+{
+    Arena *arena = arena_new(0);
+    IdxFile row = {0};
+    bool ok = true, found = run->wish->after == NULL;
+    while (ok && !found) {
+        arena_reset(arena);
+        ok = (!is_over(run) || cancelled(err)) && idx_files_next(files, arena, &row, err);
+        if (ok && !row.sop_instance)
+            break;
+        found = ok && strcmp(row.sop_instance, run->wish->after) == 0;
+    }
+    if (ok && !found)
+        idx_files_rewind(files);
+    arena_free(arena);
+    return ok;
+}
+
 static bool see_rows(Run *run, Err *err)
 {
     size_t threads = run->wish->threads ? run->wish->threads : 1;
@@ -406,7 +427,7 @@ static bool see_rows(Run *run, Err *err)
     if (!files)
         return false;
     Pool *pool = pool_new(threads < MAX_THREADS ? threads : MAX_THREADS, BACKLOG, work, run);
-    bool ok = true, more = true;
+    bool ok = pass_over(run, files, err), more = true;
     while (ok && more) {
         Item *item = calloc(1, sizeof *item);
         if (!item)

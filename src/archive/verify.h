@@ -52,6 +52,7 @@ typedef struct ArcVerified {
     uint64_t without; /* rows without a checksum: only their size was compared */
     uint64_t found[ARC_FINDINGS];
     uint64_t findings, repaired;
+    char last[65]; /* the object that was read last */
 } ArcVerified;
 
 typedef struct ArcVerify {
@@ -59,6 +60,8 @@ typedef struct ArcVerify {
     const char *trash_folder;  /* where sound copies may be; NULL = not looked for */
     size_t threads;            /* 0 = 1 */
     uint64_t bytes_per_second; /* 0 = as fast as it goes */
+    const char
+        *after; /* the rows up to this object were read before; when there is none, all are. May be NULL */
     bool repair;
     const atomic_bool *stop; /* may be NULL */
     /* After each row, and for each finding (else `found` is NULL). One at a time, from any thread. May be NULL. */

@@ -5,6 +5,7 @@
  * Signals are blocked in every thread and waited for in this one, so that a stop is orderly: no new associations, running
  * operations finish (for STOP_GRACE_MS), the index is up to date, exit code 0. SIGHUP opens the log files again.
  */
+#include "archive/scrub.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -338,10 +339,14 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     }
     log_info("pacs.event_sphere", "server started ae=%s port=%u data=%s", s->aet, scp_port(server),
              s->fs_path);
+    ArcScrub *scrub =
+        arc_scrub_start(archive, &(ArcScrubbing){.bytes_per_second = (uint64_t)(s->scrub_rate * 1e6),
+                                                 .interval_ms = (int64_t)(s->scrub_interval * 86400000)});
     notify_manager("READY=1");
 
     int number = wait_for_stop(cli, console, archive, signals);
     notify_manager("STOPPING=1");
+    arc_scrub_stop(scrub);
     printf("\nDICOM Server %s has been stopped\n", s->aet);
     fflush(stdout);
     log_info("pacs.event_sphere", "server stops signal=%s associations=%u", strsignal(number),

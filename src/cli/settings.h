@@ -61,6 +61,7 @@ typedef struct Settings {
     const char *hdfs_path_file_csv, *hdfs_name_file_csv, *hdfs_path_script, *hdfs_path, *hbase_path;
     const char *tmp_path, *quarantine_path, *trash_path;
     const char *duplicates;
+    double scrub_rate, scrub_interval; /* MB/s, days */
 
     const char *db_engine, *db_ip;
     int64_t db_port;

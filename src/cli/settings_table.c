@@ -97,6 +97,9 @@ const SettingsKey settings_keys[] = {
     {"trash_path", .recent = true, .type = SET_PATH, .fallback = "./trash", AT(trash_path)},
     {"duplicates", .recent = true, .type = SET_CHOICE, .fallback = "replace",
      .choices = "replace keep_first keep_both", AT(duplicates)},
+    {"scrub_rate", .recent = true, .type = SET_NUMBER, .fallback = "0", RANGE(0, 10000), AT(scrub_rate)},
+    {"scrub_interval", .recent = true, .type = SET_NUMBER, .fallback = "30", RANGE(0, 3650),
+     AT(scrub_interval)},
 
     {"db.engine", .type = SET_CHOICE, .fallback = "sqlite", .env = "DB_ENGINE",
      .choices = "sqlite postgresql", AT(db_engine)},

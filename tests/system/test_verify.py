@@ -6,7 +6,7 @@ import re
 import threading
 
 import pytest
-from programs import run
+from programs import run, wait_until
 
 FEW = "1.2.826.0.1.3680043.10.1499.7"
 
@@ -118,6 +118,25 @@ def test_an_unreadable_file(archive, few):
     found, answer = verify(archive, "--repair", "series", f"{FEW}.1", code=1)
     assert found == [("unreadable", f"{FEW}.1.1", False)] and "nothing was changed" in answer["findings"][0]["not_repaired"]
     assert len(archive.manage("database", "find", "instance").stdout.split()) == 4
+
+
+def test_a_scrub_in_the_server(stopped_archive, few):
+    archive = stopped_archive
+    log = archive.folder / "log/pacs.log"
+    archive.start()
+    send(archive, few)
+    archive.stop()
+    assert "scrub:" not in log.read_text(), "off unless it is wanted"
+    flip(path_of(archive, f"{FEW}.1.2"))
+    archive.set("scrub_rate", 100)
+    archive.start()
+    wait_until(lambda: "scrub: done, 4 objects read, 1 findings" in log.read_text(), 30, "the scrub is done")
+    assert f"scrub: damaged: object {FEW}.1.2" in log.read_text()
+    assert len(archive.manage("database", "find", "instance").stdout.split()) == 4, "nothing is repaired"
+    archive.stop()
+    archive.set("scrub_interval", 0)
+    archive.start()
+    wait_until(lambda: log.read_text().count("scrub: done") >= 3, 30, "again and again")
 
 
 @pytest.mark.parametrize("words", [["study"], ["-l", "list"], ["thing", "1.2"], ["--rate", "0"], ["--jobs", "0"], ["study", "1.2", "-l", "list"]])
