@@ -43,7 +43,8 @@ static const Option options[] = {
          "what stands for an attribute that a file lacks: its name as in pypx, its bare name, a hash, or the "
          "file is refused",
      .choices = "name bare hash reject", .at = offsetof(PxPushArgs, missing)},
-    {OPT_FLAG, .name = "again", .help = "also what is noted as pushed", .at = offsetof(PxPushArgs, again)},
+    {OPT_FLAG, .name = "again", .help = "compare also the content of what is noted as pushed and is there",
+     .at = offsetof(PxPushArgs, again)},
     {OPT_FLAG, .name = "json", .help = "print what was pushed as JSON", .at = offsetof(PxPushArgs, json)},
     PX_ASK_OPTIONS(PxPushArgs),
     {OPT_END},

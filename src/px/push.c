@@ -50,7 +50,9 @@ static PxObject object_of(const PxPushFile *file)
                       .size = file->size};
 }
 
-static bool has_mark(const PxPush *push, PxPushFile *file, Arena *arena, Err *err)
+/* It was pushed, and nobody has taken it away there since. */
+static bool has_mark(const PxPush *push, PxLane *lane, PxPushFile *file, Arena *arena, bool *unreachable,
+                     Err *err)
 {
     if (push->again || !push->base || !file->in_base)
         return false;
@@ -65,6 +67,9 @@ static bool has_mark(const PxPush *push, PxPushFile *file, Arena *arena, Err *er
     size_t n = strlen(mark.name), m = strlen(file->name);
     if (n < m || strcmp(mark.name + n - m, file->name) != 0)
         return false;
+    bool there = false;
+    if (!px_lane_has(lane, file->name, mark.check, mark.size, &there, unreachable, err) || !there)
+        return false;
     file->receipt = (PxReceipt){.name = mark.name, .size = mark.size, .was_there = true};
     return true;
 }
@@ -75,7 +80,7 @@ static void push_file(Run *run, PxLane *lane, PxPushFile *file, Arena *arena)
     Err err = {0};
     bool unreachable = false;
     file->tried = true;
-    file->marked = has_mark(push, file, arena, &err);
+    file->marked = has_mark(push, lane, file, arena, &unreachable, &err);
     if (file->marked) {
         file->done = true;
         return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Pushing files to a storage, several at once, so that a rerun completes what was broken off: what the px database has marked as pushed is passed over, and so is what the
- * storage has with the same content. What was pushed is marked after it is durable there, some objects at a time.
+ * Pushing files to a storage, several at once, so that a rerun completes what was broken off: what the px database has marked as pushed is passed over when it still is
+ * there, and so is what the storage has with the same content. What was pushed is marked after it is durable there, some objects at a time.
  *
  * One file that fails does not hold up the others; a storage that cannot be reached ends the run. Two files for one name: the same content counts as pushed, another
  * object gets its own name ("_" and 7 hex digits of its SOP Instance UID's SeaHash before the extension).

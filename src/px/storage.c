@@ -90,6 +90,14 @@ bool px_lane_put(PxLane *lane, Arena *arena, const PxParcel *parcel, PxReceipt *
     return lane->kind->put(lane->own, arena, parcel, out, unreachable, err);
 }
 
+bool px_lane_has(PxLane *lane, const char *name, const char *check, uint64_t size, bool *there,
+                 bool *unreachable, Err *err)
+{
+    *unreachable = false;
+    *there = true;
+    return !lane->kind->has || lane->kind->has(lane->own, name, check, size, there, unreachable, err);
+}
+
 bool px_lane_settle(PxLane *lane, Err *err)
 {
     return !lane->kind->settle || lane->kind->settle(lane->own, err);

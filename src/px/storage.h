@@ -46,6 +46,9 @@ typedef struct PxReceipt {
 /* False with err. *unreachable: the fault is not this file's, others would fare the same. */
 bool px_lane_put(PxLane *lane, Arena *arena, const PxParcel *parcel, PxReceipt *out, bool *unreachable,
                  Err *err);
+/* Is it still there as a receipt once said? *there is true where a storage cannot be asked (a PACS). No content is read. False with err, and *unreachable as above. */
+bool px_lane_has(PxLane *lane, const char *name, const char *check, uint64_t size, bool *there,
+                 bool *unreachable, Err *err);
 /* What was put so far is durable. */
 bool px_lane_settle(PxLane *lane, Err *err);
 

@@ -177,6 +177,24 @@ static bool folder_put(void *own, Arena *arena, const PxParcel *parcel, PxReceip
     return ok;
 }
 
+static bool folder_has(void *own, const char *name, const char *check, uint64_t size, bool *there,
+                       bool *unreachable, Err *err)
+{
+    Lane *lane = own;
+    int fd;
+    uint64_t now;
+    if (!be_open(lane, true, err)) {
+        *unreachable = true;
+        return false;
+    }
+    if (!px_place_read(&lane->place, name, &fd, &now, err))
+        return false;
+    *there = fd >= 0 && now == size;
+    if (fd >= 0)
+        close(fd);
+    return true;
+}
+
 static bool folder_settle(void *own, Err *err)
 {
     return px_place_settle(&((Lane *)own)->place, err);
@@ -308,6 +326,7 @@ const PxStorageKind px_storage_folder = {
     .open_lane = folder_open_lane,
     .close_lane = folder_close_lane,
     .put = folder_put,
+    .has = folder_has,
     .settle = folder_settle,
     .list = folder_list,
     .get = folder_get,

@@ -13,6 +13,9 @@ typedef struct PxStorageKind {
     void (*close_lane)(void *lane);
     bool (*put)(void *lane, Arena *arena, const PxParcel *parcel, PxReceipt *out, bool *unreachable,
                 Err *err);
+    /* NULL: it cannot be asked. */
+    bool (*has)(void *lane, const char *name, const char *check, uint64_t size, bool *there,
+                bool *unreachable, Err *err);
     bool (*settle)(void *lane, Err *err); /* NULL: all is durable at once */
     /* NULL: there is no such thing. */
     bool (*list)(void *lane, const char *prefix, bool hashes, PxEntryVisit visit, void *ctx, Err *err);

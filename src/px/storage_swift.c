@@ -90,6 +90,22 @@ static bool swift_put(void *own, Arena *arena, const PxParcel *parcel, PxReceipt
     return ok;
 }
 
+static bool swift_has(void *own, const char *name, const char *check, uint64_t size, bool *there,
+                      bool *unreachable, Err *err)
+{
+    PxSwiftObject object;
+    Err problem = {0};
+    bool found;
+    if (px_swift_head(((Lane *)own)->line, name, &object, &found, &problem)) {
+        *there = found && object.size == size && (!*check || !strcmp(object.md5, check));
+        return true;
+    }
+    *unreachable = px_swift_is_out_of_reach(&problem);
+    if (err)
+        *err = problem;
+    return false;
+}
+
 typedef struct Visit {
     PxEntryVisit visit;
     void *ctx;
@@ -132,6 +148,7 @@ const PxStorageKind px_storage_swift = {
     .open_lane = swift_open_lane,
     .close_lane = swift_close_lane,
     .put = swift_put,
+    .has = swift_has,
     .list = swift_list,
     .get = swift_get,
     .remove = swift_delete,

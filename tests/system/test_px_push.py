@@ -147,14 +147,25 @@ def test_what_is_noted(base, swift, images):
     assert result["status"] is True and len(result["localFileList"]) == 4
     for series in (1, 2):
         assert base.status(f"{STUDY}.{series}")["pushed"]["count"] == 2
-    # The database knows; the store is not asked.
+    # What is noted is not read again, but it must still be there.
     again, done = base.push("--swift", "local", EACH, "--xcrdir", base.folder / "data", "-v", "5")
     assert local_and_remote(again) == local_and_remote(result) and done.stderr.count("is there ") == 4
     swift.empty()
     _, done = base.push("--swift", "local", EACH, "--xcrdir", base.folder / "data", "-v", "5")
-    assert done.stderr.count("is there ") == 4 and not swift.names()
-    _, done = base.push("--swift", "local", EACH, "--xcrdir", base.folder / "data", "-v", "5", "--again")
     assert done.stderr.count("pushed ") == 4 and len(swift.names()) == 4
+    _, done = base.push("--swift", "local", EACH, "--xcrdir", base.folder / "data", "-v", "5", "--again")
+    assert done.stderr.count("is there ") == 4
+
+
+def test_what_was_taken_away_is_pushed_again(base, images, tmp_path):
+    base.fill(images)
+    to = ("--storeBaseLocation", tmp_path / "cubefs", EACH, "--StudyInstanceUID", STUDY, "-v", "5")
+    result, _ = base.push(*to)
+    os.remove(result["objectFileList"][0])
+    pathlib.Path(result["objectFileList"][1]).write_bytes(b"cut")
+    again, done = base.push(*to)
+    assert done.stderr.count("is there ") == 2 and done.stderr.count("pushed ") == 2 and again["objectFileList"] == result["objectFileList"]
+    assert local_and_remote(again) == local_and_remote(result) and os.path.getsize(result["objectFileList"][1]) > 3
 
 
 def test_from_the_database(base, swift, images):

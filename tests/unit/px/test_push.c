@@ -168,13 +168,13 @@ static void what_is_there_stays(void **state)
     assert_true(px_record_read(base, PX_TABLE_PUSH, "1.2.3.4", &record, NULL));
     assert_true(json_is_true(json_object_get(record, "status")));
     json_decref(record);
-    /* What is marked is not looked for. */
+    /* What is marked is looked for: somebody may have taken it away. */
     assert_int_equal(unlink(at("out/up/P1/1.2.3/1.2.3.4/1.2.3.4.7.dcm")), 0);
     out = push_in(PX_PUSH_EACH, "%SOPInstanceUID.dcm", base);
     assert_true(out.ok);
-    assert_int_equal(out.totals.there, FILES);
+    assert_int_equal(out.totals.there, FILES - 1);
     json_decref(out.result);
-    assert_int_not_equal(access(at("out/up/P1/1.2.3/1.2.3.4/1.2.3.4.7.dcm"), F_OK), 0);
+    assert_int_equal(access(at("out/up/P1/1.2.3/1.2.3.4/1.2.3.4.7.dcm"), F_OK), 0);
     /* Under another name it is not there yet. */
     out = push_in(PX_PUSH_EACH, "x%SOPInstanceUID.dcm", base);
     assert_true(out.ok);
