@@ -220,9 +220,19 @@ static int serve(Cli *cli, const Args *a, PxBase *base, const sigset_t *signals)
     return ok ? EXIT_OK : px_fail(cli, &err);
 }
 
+/* A white list that is not there would be one that nobody is on. */
+static bool white_list_is_there(const Args *a, Err *err)
+{
+    if (!a->white_list || access(a->white_list, R_OK) == 0)
+        return true;
+    return err_errno(err, errno, "the white list %s cannot be read", a->white_list);
+}
+
 static int listen_as(Cli *cli, const Args *a)
 {
     Err err = {0};
+    if (!white_list_is_there(a, &err))
+        return px_fail(cli, &err);
     sigset_t signals;
     wanted_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);

@@ -346,7 +346,8 @@ def test_tree_of_records(listener, images):
 def test_wrong_options(tmp_path):
     listener = Listener(tmp_path / "base")
     for options in (("--aet", ""), ("--port", "70000"), ("--imageTemplate", ""), ("--imageTemplate", "%_nothing_PatientID"),
-                    ("--template-set", "none"), ("--datadir", listener.log.parent), ("--white-list", "/proc/none/x")):
+                    ("--template-set", "none"), ("--datadir", listener.log.parent), ("--white-list", "/proc/none/x"),
+                    ("--white-list", tmp_path / "no-such.yml")):
         done = run(*listener.command(), *options, check=False)
         assert done.returncode in (1, 2) and done.stderr, options
     assert run(listener.program, "--version").stdout == "Version: 1.2.0\n"
