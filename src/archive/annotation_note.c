@@ -41,19 +41,6 @@ static bool read_number(const json_t *note, const char *key, int64_t *out)
     return json_is_integer(value) && *out >= 0;
 }
 
-static bool read_digest(const char *hex, uint8_t out[32])
-{
-    if (!hex || strlen(hex) != 64 || strspn(hex, "0123456789abcdef") != 64)
-        return false;
-    for (size_t i = 0; i < 32; i++) {
-        unsigned byte;
-        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
-            return false;
-        out[i] = (uint8_t)byte;
-    }
-    return true;
-}
-
 bool annotation_note_read(Arena *arena, Span text, IdxAnnotation *out)
 {
     json_t *note = json_loadb(text.n ? (const char *)text.p : "", text.n, JSON_REJECT_DUPLICATES, NULL);
@@ -64,11 +51,12 @@ bool annotation_note_read(Arena *arena, Span text, IdxAnnotation *out)
                            .name = text_of(arena, note, "file_name"),
                            .author = text_of(arena, note, "author")};
     const char *level = json_string_value(json_object_get(note, "level_dicom_source"));
-    bool ok = out->uid && dcm_uid_valid(span_cstr(out->uid), false) && out->source && *out->source &&
-              strlen(out->source) <= DCM_UID_MAX && out->media_type && out->name && out->author &&
-              idx_annotation_level(span_cstr(level), &out->level) && read_number(note, "filesize", &size) &&
-              read_number(note, "begin_us", &out->begin_us) && read_number(note, "end_us", &out->end_us) &&
-              read_digest(json_string_value(json_object_get(note, "sha256")), out->sha256);
+    bool ok =
+        out->uid && dcm_uid_valid(span_cstr(out->uid), false) && out->source && *out->source &&
+        strlen(out->source) <= DCM_UID_MAX && out->media_type && out->name && out->author &&
+        idx_annotation_level(span_cstr(level), &out->level) && read_number(note, "filesize", &size) &&
+        read_number(note, "begin_us", &out->begin_us) && read_number(note, "end_us", &out->end_us) &&
+        span_from_hex(json_string_value(json_object_get(note, "sha256")), out->sha256, sizeof out->sha256);
     out->size = (uint64_t)size;
     json_decref(note);
     return ok;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "archive/backup_manifest.h"
+#include "archive/manifest.h"
 
 #include "base/file.h"
 #include "base/json.h"
@@ -16,13 +17,11 @@ enum { CHUNK = 1 << 20 };
 
 /* -- writing -- */
 
+/* At once: a rerun goes on from what a killed run has written. */
 static bool write_line(FILE *to, Buf *line, Err *err)
 {
-    buf_append_cstr(line, "\n");
-    bool ok = (fwrite(line->p, 1, line->n, to) == line->n && fflush(to) == 0) ||
-              err_errno(err, errno, "cannot write the manifest of the backup");
-    buf_free(line);
-    return ok;
+    return manifest_write_line(to, line, err) &&
+           (fflush(to) == 0 || err_errno(err, errno, "cannot write the manifest of the backup"));
 }
 
 bool backup_write_head(FILE *to, const ArcBackupHead *head, Err *err)
@@ -83,17 +82,6 @@ static const char *text(const json_t *object, Arena *arena, const char *key)
     return value ? arena_strdup(arena, value) : NULL;
 }
 
-static bool read_digest(const char *hex, uint8_t out[32])
-{
-    if (!hex || strlen(hex) != 64 || strspn(hex, "0123456789abcdef") != 64)
-        return false;
-    for (size_t i = 0; i < 32; i++) {
-        const char pair[] = {hex[2 * i], hex[2 * i + 1], 0};
-        out[i] = (uint8_t)strtoul(pair, NULL, 16);
-    }
-    return true;
-}
-
 static void add(BackupFiles *files, const BackupFile *one)
 {
     if (files->count == files->capacity) {
@@ -127,7 +115,7 @@ static bool take_line(BackupFiles *files, const json_t *object)
         return true;
     }
     if (!one.path || size < 0 || !file_is_safe_relative(one.path) ||
-        !read_digest(json_string_value(json_object_get(object, "sha256")), one.sha256))
+        !span_from_hex(json_string_value(json_object_get(object, "sha256")), one.sha256, sizeof one.sha256))
         return false;
     add(files, &one);
     return true;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool write_line(FILE *to, Buf *line, Err *err)
+bool manifest_write_line(FILE *to, Buf *line, Err *err)
 {
     buf_append_cstr(line, "\n");
     bool ok =
@@ -29,7 +29,7 @@ bool manifest_write_head(FILE *to, const ManifestHead *head, Err *err)
     json_member_int(&w, "objects", (int64_t)head->objects);
     json_member_int(&w, "bytes", (int64_t)head->bytes);
     json_end_object(&w);
-    return write_line(to, &line, err);
+    return manifest_write_line(to, &line, err);
 }
 
 bool manifest_write(FILE *to, const ManifestEntry *entry, Err *err)
@@ -48,7 +48,7 @@ bool manifest_write(FILE *to, const ManifestEntry *entry, Err *err)
     json_key(&w, "outside");
     json_bool(&w, entry->outside);
     json_end_object(&w);
-    return write_line(to, &line, err);
+    return manifest_write_line(to, &line, err);
 }
 
 bool manifest_sync(FILE *to, Err *err)
@@ -98,17 +98,6 @@ bool manifest_read_head(FILE *from, Arena *arena, ManifestHead *out, Err *err)
     return true;
 }
 
-static bool read_digest(const char *hex, uint8_t out[32])
-{
-    if (!hex || strlen(hex) != 64 || strspn(hex, "0123456789abcdef") != 64)
-        return false;
-    for (size_t i = 0; i < 32; i++) {
-        const char pair[] = {hex[2 * i], hex[2 * i + 1], 0};
-        out[i] = (uint8_t)strtoul(pair, NULL, 16);
-    }
-    return true;
-}
-
 bool manifest_read(FILE *from, Arena *arena, ManifestEntry *out, bool *more, Err *err)
 {
     bool end;
@@ -123,8 +112,8 @@ bool manifest_read(FILE *from, Arena *arena, ManifestEntry *out, bool *more, Err
                            .path = text(object, arena, "path"),
                            .size = number(object, "size"),
                            .outside = json_is_true(json_object_get(object, "outside"))};
-    bool ok = read_digest(text(object, arena, "sha256"), out->sha256) && out->file && out->sop_instance &&
-              out->path;
+    bool ok = span_from_hex(text(object, arena, "sha256"), out->sha256, sizeof out->sha256) && out->file &&
+              out->sop_instance && out->path;
     json_decref(object);
     return ok || err_set(err, ERR_FORMAT, "the manifest is damaged");
 }

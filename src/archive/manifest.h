@@ -27,6 +27,9 @@ typedef struct ManifestEntry {
     bool outside; /* the file stayed where it is */
 } ManifestEntry;
 
+/* Ends the line and writes it; frees it. */
+bool manifest_write_line(FILE *to, Buf *line, Err *err);
+
 bool manifest_write_head(FILE *to, const ManifestHead *head, Err *err);
 bool manifest_write(FILE *to, const ManifestEntry *entry, Err *err);
 /* Onto the disk. */

@@ -103,6 +103,19 @@ char *span_hex(Span s, char *out)
     return out;
 }
 
+bool span_from_hex(const char *hex, uint8_t *out, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (!hex || strlen(hex) != 2 * n || strspn(hex, digits) != 2 * n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        size_t high = (size_t)(strchr(digits, hex[2 * i]) - digits);
+        size_t low = (size_t)(strchr(digits, hex[2 * i + 1]) - digits);
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
 bool span_copy(Span s, char *out, size_t size)
 {
     size_t n = s.n < size ? s.n : size - 1;

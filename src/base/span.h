@@ -87,6 +87,8 @@ bool span_is_utf8(Span s);
 
 /* Two lower-case hexadecimal digits for each byte, and a NUL: 2 n + 1 characters. Returns `out`. */
 char *span_hex(Span s, char *out);
+/* Back from there: exactly n bytes. False, and nothing written, when `hex` is NULL or anything else than 2 n lower-case digits. */
+bool span_from_hex(const char *hex, uint8_t *out, size_t n);
 
 /* Copies into a C string of `size` bytes, truncating; always terminated. Returns false if it did not fit. */
 bool span_copy(Span s, char *out, size_t size);

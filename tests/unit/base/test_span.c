@@ -140,6 +140,13 @@ static void test_hexadecimal_digits(void **state)
     char out[9];
     assert_string_equal(span_hex(SPAN("\x00\x1f\xa0\xff"), out), "001fa0ff");
     assert_string_equal(span_hex((Span){NULL, 0}, out), "");
+    uint8_t bytes[4] = {9, 9, 9, 9};
+    assert_true(span_from_hex("001fa0ff", bytes, 4));
+    assert_memory_equal(bytes, "\x00\x1f\xa0\xff", 4);
+    static const char *const wrong[] = {NULL, "", "001fa0f", "001fa0ff0", "001FA0FF", "001fa0fg", " 01fa0ff"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_false(span_from_hex(wrong[i], bytes, 4));
+    assert_memory_equal(bytes, "\x00\x1f\xa0\xff", 4);
 }
 
 int main(void)
