@@ -10,6 +10,7 @@
 #include "cli/px_poke.h"
 #include "cli/px_received.h"
 #include "cli/px_templates.h"
+#include "cli/serving.h"
 #include "scp/scp.h"
 
 #include <arpa/inet.h>
@@ -18,7 +19,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { STOP_GRACE_MS = 15000, LOG_BYTES = 10 << 20, LOG_KEPT = 5 };
 
@@ -158,24 +158,6 @@ static ScpSettings server_settings(const Args *a, PxReceived *received)
                          .event_ctx = received};
 }
 
-/* An association may take seven descriptors. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static void wanted_signals(sigset_t *set)
-{
-    sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP);
-}
-
 static int wait_for_stop(const sigset_t *signals)
 {
     for (;;) {
@@ -234,9 +216,7 @@ static int listen_as(Cli *cli, const Args *a)
     if (!white_list_is_there(a, &err))
         return px_fail(cli, &err);
     sigset_t signals;
-    wanted_signals(&signals);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    raise_descriptor_limit();
+    serving_begin(&signals);
     PxTemplates *templates = px_templates_given(&a->templates, &err);
     PxBaseSettings wish = {.log_path = a->log,
                            .data_path = a->data,

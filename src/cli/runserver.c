@@ -14,6 +14,7 @@
 #include "cli/block.h"
 #include "cli/cli.h"
 #include "cli/notify.h"
+#include "cli/serving.h"
 #include "scp/scp.h"
 
 #include <errno.h>
@@ -22,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -205,14 +205,6 @@ static void tell_waiting(Archive *archive)
     log_warning("extended_db", text, filling.waiting, filling.extended);
 }
 
-static void wanted_signals(sigset_t *set)
-{
-    sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP);
-}
-
 static void reopen_logs(const Console *console)
 {
     log_reopen();
@@ -283,16 +275,6 @@ static void log_settings(Cli *cli)
         log_warning("settings", "%s: %s", cli->settings->file, idle[i]);
 }
 
-/* An association may take seven descriptors (socket, object, folders, index, destination): the usual soft limit of 1024 is soon reached. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void *stop_api(void *api)
 {
     api_stop(api, STOP_GRACE_MS);
@@ -359,10 +341,8 @@ static int run(Cli *cli, const void *args)
 {
     const Args *a = args;
     sigset_t signals;
-    wanted_signals(&signals);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    serving_begin(&signals);
     log_settings(cli);
-    raise_descriptor_limit();
 
     Err err = {0};
     Console console = {.settings = cli->settings, .verbosity = cli_verbosity(cli, a->verbosity)};
