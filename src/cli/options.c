@@ -81,8 +81,24 @@ static bool store_int(Parser *p, const Option *option, const char *word, void *a
     return complain(p, "argument %s: '%.60s' is not a whole number", spelling(p, option), word);
 }
 
+/* Only what stands among the words; the fallback of an option does not. */
+static void overwrite(const Parser *p, const char *word)
+{
+    size_t n = strlen(word);
+    for (int i = 0; i < p->argc; i++) {
+        size_t length = strlen(p->argv[i]);
+        if (n && n <= length && p->argv[i] + length - n == word)
+            memset(p->argv[i] + length - n, '*', n);
+    }
+}
+
 static bool store_text(Parser *p, const Option *option, const char *word, const char **at)
 {
+    if (option->secret) {
+        *at = arena_strdup(p->arena, word);
+        overwrite(p, word);
+        return true;
+    }
     const char *text = option->choices ? pick_choice(p, option->choices, word) : word;
     if (!text)
         return complain(p, "argument %s: invalid choice: '%.60s' (choose from: %s)", spelling(p, option),
@@ -267,9 +283,11 @@ static void describe(const Option *option, const void *at, Buf *out)
     case OPT_INT:
         buf_printf(out, "%s = %" PRId64 "\n", name, *(const int64_t *)at);
         break;
-    case OPT_TEXT:
-        buf_printf(out, "%s = %s\n", name, *(const char *const *)at ? *(const char *const *)at : "(none)");
+    case OPT_TEXT: {
+        const char *text = *(const char *const *)at;
+        buf_printf(out, "%s = %s\n", name, !text ? "(none)" : option->secret && *text ? "********" : text);
         break;
+    }
     case OPT_LIST: {
         const OptionList *list = at;
         for (size_t i = 0; i < list->count; i++)

@@ -5,6 +5,9 @@
  * Two spellings per option: a brief one with one dash (-aec X, also of several letters) and a long one with two
  * (--ae_called X, --ae_called=X, and any prefix that only one long option has). A one-letter option may have its value
  * attached (-v2). "--" ends the options. An option with a `bare` value takes the next word unless that begins with a dash.
+ *
+ * The words of a program can be read by everybody on the machine. A secret among them is copied and then overwritten where it stands; for the moment until then,
+ * and in the shell's history, it is seen: the places for secrets are files and the environment.
  */
 #ifndef GANTRY_CLI_OPTIONS_H
 #define GANTRY_CLI_OPTIONS_H
@@ -44,6 +47,8 @@ typedef struct Option {
     int64_t min, max;    /* OPT_INT; both 0 = any */
     bool required;
     bool optional; /* positional that may be left out */
+    bool
+        secret; /* OPT_TEXT: kept from others on this machine as soon as it is read, and out of the journal */
 } Option;
 
 struct Cli;

@@ -49,7 +49,7 @@ static const Args defaults = {.peer = PX_PEER_NOT_GIVEN(600),
         OPT_TEXT, .name = (keyword), .value = "VALUE", .help = (text), .at = offsetof(Args, match[i])        \
     }
 static const Option options[] = {
-    {OPT_TEXT, .name = "JSONargs", .value = "JSON",
+    {OPT_TEXT, .name = "JSONargs", .value = "JSON", .secret = true,
      .help = "all options as one JSON object, instead of the others", .at = offsetof(Args, json_args)},
     {OPT_TEXT, .name = "PACS", .value = "KEY",
      .help = "the PACS, by its key in services/pacs.json; --aet, --aec, --serverIP, --serverPort go first",

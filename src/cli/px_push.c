@@ -18,7 +18,7 @@ static const PxPushArgs defaults = {
                   "%_pad|4,0_InstanceNumber-%SOPInstanceUID.dcm"},
 };
 static const Option options[] = {
-    {OPT_TEXT, .name = "JSONargs", .value = "JSON",
+    {OPT_TEXT, .name = "JSONargs", .value = "JSON", .secret = true,
      .help = "all options as one JSON object, instead of the others", .at = offsetof(PxPushArgs, json_args)},
     PX_SOURCE_OPTIONS(PxPushArgs),
     PX_STORAGE_OPTIONS(PxPushArgs),

@@ -25,13 +25,20 @@ typedef struct PxStorageArgs {
          .at = offsetof(Args, storage.ip)},                                                                  \
         {OPT_TEXT, .name = "swiftPort", .value = "PORT", .help = "object store: its port; 443 is https",     \
          .at = offsetof(Args, storage.port)},                                                                \
-        {OPT_TEXT, .name = "swiftLogin", .value = "USER:PASSWORD",                                           \
-         .help = "object store: who we are there, which others on this machine may see; --swift KEY keeps "  \
-                 "it in a file",                                                                             \
+        {OPT_TEXT,                                                                                           \
+         .name = "swiftLogin",                                                                               \
+         .value = "USER:PASSWORD",                                                                           \
+         .help =                                                                                             \
+             "object store: who we are there; better in the variable SWIFT_LOGIN, or by --swift KEY in a "   \
+             "file, where others on this machine never see it",                                              \
+         .secret = true,                                                                                     \
          .at = offsetof(Args, storage.login)},                                                               \
-        {OPT_TEXT, .name = "swiftKey", .value = "SECRET",                                                    \
+        {OPT_TEXT,                                                                                           \
+         .name = "swiftKey",                                                                                 \
+         .value = "SECRET",                                                                                  \
          .help = "object store: the key, where it is not what follows the last : of the login (pypx always " \
-                 "sent testing)",                                                                            \
+                 "sent testing); better in the variable SWIFT_KEY",                                          \
+         .secret = true,                                                                                     \
          .at = offsetof(Args, storage.secret)},                                                              \
         {OPT_TEXT, .name = "storeBaseLocation", .value = "PATH",                                             \
          .help = "a folder, instead of an object store", .at = offsetof(Args, storage.folder)},              \

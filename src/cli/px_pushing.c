@@ -17,6 +17,14 @@ static void set(json_t *record, const char *name, const char *value)
         json_object_set_new(record, name, px_text(value));
 }
 
+/* The environment stands in for an option, but not for what a file of services says. */
+static void set_secret(json_t *record, const char *name, const char *value, const char *variable,
+                       bool has_record)
+{
+    const char *given = getenv(variable);
+    set(record, name, *value || has_record || !given ? value : given);
+}
+
 /* The record of the key, with what options say besides. NULL and err. */
 static json_t *record_of(const char *db, const PxStorageArgs *args, Err *err)
 {
@@ -41,8 +49,8 @@ static json_t *record_of(const char *db, const PxStorageArgs *args, Err *err)
         return NULL;
     set(record, "ip", args->ip);
     set(record, "port", args->port);
-    set(record, "login", args->login);
-    set(record, "key", args->secret);
+    set_secret(record, "login", args->login, "SWIFT_LOGIN", *args->key);
+    set_secret(record, "key", args->secret, "SWIFT_KEY", *args->key);
     return record;
 }
 

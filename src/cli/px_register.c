@@ -4,6 +4,7 @@
 
 #include "px/services.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const PxRegisterArgs px_register_defaults = {.ask = PX_ASK_DEFAULTS,
@@ -22,7 +23,7 @@ const PxRegisterArgs px_register_defaults = {.ask = PX_ASK_DEFAULTS,
                                              .jobs = 4,
                                              .timeout = 90};
 static const Option options[] = {
-    {OPT_TEXT, .name = "JSONargs", .value = "JSON",
+    {OPT_TEXT, .name = "JSONargs", .value = "JSON", .secret = true,
      .help = "an object that stands for the whole command line", .at = offsetof(PxRegisterArgs, json_args)},
     {OPT_TEXT, .name = "db", .value = "PATH", .help = "the px database (default: /tmp/log)",
      .at = offsetof(PxRegisterArgs, db)},
@@ -60,8 +61,13 @@ static const Option options[] = {
     {OPT_TEXT, .name = "CUBEusername", .value = "NAME", .help = "without --CUBE: the user (default: chris)",
      .at = offsetof(PxRegisterArgs, user)},
     {OPT_TEXT, .name = "CUBEuserpasswd", .value = "TEXT",
-     .help = "without --CUBE: the password, which others on this machine may see",
-     .at = offsetof(PxRegisterArgs, password)},
+     .help = "without --CUBE: the password; better in the variable CUBE_PASSWORD, where others on this "
+             "machine never see it",
+     .secret = true, .at = offsetof(PxRegisterArgs, password)},
+    {OPT_TEXT, .name = "CUBEca", .value = "PATH",
+     .help = "PEM file of those who may vouch for CUBE (https), instead of the system's; also `ca` in "
+             "services/cube.json",
+     .at = offsetof(PxRegisterArgs, ca)},
     {OPT_TEXT, .name = "swiftServicesPACS", .value = "NAME",
      .help = "the PACS that the images are from: NAME in SERVICES/PACS/NAME/",
      .at = offsetof(PxRegisterArgs, name)},
@@ -122,18 +128,21 @@ static bool find_cube(const PxRegisterArgs *a, Arena *arena, PxCubeSettings *out
                   px_cube_service(arena, record, arena_printf(arena, "CUBE '%.60s'", a->cube), &service, err);
         json_decref(record);
         if (ok)
-            *out =
-                (PxCubeSettings){.url = service.url, .user = service.username, .password = service.password};
+            *out = (PxCubeSettings){.url = service.url,
+                                    .user = service.username,
+                                    .password = service.password,
+                                    .ca = a->ca && *a->ca ? a->ca : service.ca};
         return ok;
     }
-    if (!a->password)
+    const char *password = a->password ? a->password : getenv("CUBE_PASSWORD");
+    if (!password)
         return err_set(err, ERR_USAGE,
                        "which CUBE? Name one of services/cube.json with --CUBE KEY, or give --CUBEURL, "
-                       "--CUBEusername and "
-                       "--CUBEuserpasswd");
+                       "--CUBEusername and a password (variable CUBE_PASSWORD, or --CUBEuserpasswd)");
     *out = (PxCubeSettings){.url = a->url ? a->url : "http://localhost:8000/api/v1/",
                             .user = a->user ? a->user : "chris",
-                            .password = a->password};
+                            .password = password,
+                            .ca = a->ca};
     return true;
 }
 

@@ -10,7 +10,7 @@
 typedef struct PxRegisterArgs {
     PxAsk ask;
     const char *json_args, *db, *upstream_file, *upstream, *folder, *file, *path, *substrings, *local_files,
-        *object_files, *patient, *study_uid, *series_uid, *pacs, *cube, *url, *user, *password, *name;
+        *object_files, *patient, *study_uid, *series_uid, *pacs, *cube, *url, *user, *password, *name, *ca;
     const char *root, *study, *series, *image; /* templates */
     bool cleanup, debug, json, per_series, per_file;
     int64_t jobs, timeout;

@@ -33,7 +33,7 @@ static const Args defaults = {.ask = PX_ASK_DEFAULTS,
                               .data = "",
                               .templates = PX_TEMPLATE_DEFAULTS};
 static const Option options[] = {
-    {OPT_TEXT, .name = "JSONargs", .value = "JSON",
+    {OPT_TEXT, .name = "JSONargs", .value = "JSON", .secret = true,
      .help = "all options as one JSON object, instead of the others", .at = offsetof(Args, json_args)},
     {OPT_TEXT, .brief = "p", .name = "xcrdir", .value = "PATH", .help = "folder of the received file",
      .at = offsetof(Args, dir)},

@@ -5,7 +5,10 @@
  */
 #include "cli/px_smdb.h"
 
+#include "px/tree.h"
+
 #include <string.h>
+#include <unistd.h>
 
 typedef enum Needs { NEEDS_NOTHING, NEEDS_BASE, MAKES_BASE } Needs;
 
@@ -54,14 +57,14 @@ static const SmdbArgs defaults = {.ask = PX_ASK_DEFAULTS,
                   .help = "accepted for old scripts; no action uses it", .at = offsetof(SmdbArgs, unused[i]) \
     }
 static const Option options[] = {
-    {OPT_TEXT, .name = "JSONargs", .value = "JSON",
+    {OPT_TEXT, .name = "JSONargs", .value = "JSON", .secret = true,
      .help = "all options as one JSON object, instead of the others", .at = offsetof(SmdbArgs, json_args)},
     {OPT_TEXT, .name = "action", .value = "ACTION",
      .help = "imageDirsPatientID, imageDirsSeriesInstanceUID, seriesDirLocation_get, seriesMap_DBtablesGet, "
              "studyMap_DBtablesGet, patientMap_DBtablesGet, mapsUpdateForFile, mapsUpdateForPatient, "
              "endOfStudy, import, export, storage, swift, CUBE, PACS, telemetry",
      .at = offsetof(SmdbArgs, action)},
-    {OPT_TEXT, .name = "actionArgs", .value = "TEXT",
+    {OPT_TEXT, .name = "actionArgs", .value = "TEXT", .secret = true,
      .help = "what the action is about: an identifier, or records of services as JSON; without, services are "
              "listed, with their secrets as ***",
      .at = offsetof(SmdbArgs, action_args)},
@@ -124,6 +127,18 @@ static const Action *find_action(const char *text)
 
 /* -- the run -- */
 
+/* A database is made only beside what is to be taken over: a folder that was mistyped stays what it is. */
+static bool is_there(const Smdb *smdb, const Action *action, Err *err)
+{
+    const SmdbArgs *a = smdb->args;
+    if (action->run != smdb_import)
+        return true;
+    int fd = px_tree_find(smdb_tree(smdb, a->log), err);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static bool open_base(Smdb *smdb, Needs needs, Err *err)
 {
     PxBaseSettings settings = {
@@ -154,7 +169,8 @@ static int act(Cli *cli, const SmdbArgs *a)
     Err err = {0};
     const Action *action = find_action(a->action);
     Smdb smdb = {.cli = cli, .args = a, .verb = action ? action->verb : "", .result = json_object()};
-    bool ok = action ? open_base(&smdb, action->needs, &err) && action->run(&smdb, &err)
+    bool ok = action ? is_there(&smdb, action, &err) && open_base(&smdb, action->needs, &err) &&
+                           action->run(&smdb, &err)
                      : err_set(&err, ERR_USAGE, "--action '%.60s' is none; see --help", a->action);
     int code = finish(&smdb, ok, &err);
     json_decref(smdb.result);

@@ -28,6 +28,9 @@ const char *smdb_subject(const Smdb *smdb, const char *option);
 /* The file of --xcrdirfile, or of --xcrdir and --xcrfile. */
 const char *smdb_file(const Smdb *smdb);
 
+/* The tree of JSON records: of --tree, --actionArgs, or the folder of the database. */
+const char *smdb_tree(const Smdb *smdb, const char *log);
+
 /* Each fills the result, and sets its "status" when that is not what it returns. */
 bool smdb_image_dirs_of_patient(Smdb *smdb, Err *err);
 bool smdb_image_dirs_of_series(Smdb *smdb, Err *err);

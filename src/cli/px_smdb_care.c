@@ -60,10 +60,10 @@ static json_t *counts_of(const char *tree, const char *const *names, const uint6
     return counts;
 }
 
-static const char *tree_of(const Smdb *smdb)
+const char *smdb_tree(const Smdb *smdb, const char *log)
 {
     const char *given = *smdb->args->tree ? smdb->args->tree : smdb->args->action_args;
-    return *given ? given : px_base_log_path(smdb->base);
+    return *given ? given : log;
 }
 
 /* -- in and out -- */
@@ -74,7 +74,7 @@ bool smdb_import(Smdb *smdb, Err *err)
                                         "missing", "records", "marks",   "damaged"};
     Way way;
     PxImported out;
-    PxImport wish = {.root = tree_of(smdb),
+    PxImport wish = {.root = smdb_tree(smdb, px_base_log_path(smdb->base)),
                      .threads = (size_t)smdb->args->threads,
                      .stop = stopping_watch(),
                      .told = begin(smdb, &way, "read")};
@@ -96,7 +96,9 @@ bool smdb_export(Smdb *smdb, Err *err)
     static const char *const names[] = {"objects", "series", "studies", "records", "failed"};
     Way way;
     PxExported out;
-    PxExport wish = {.root = tree_of(smdb), .stop = stopping_watch(), .told = begin(smdb, &way, "written")};
+    PxExport wish = {.root = smdb_tree(smdb, px_base_log_path(smdb->base)),
+                     .stop = stopping_watch(),
+                     .told = begin(smdb, &way, "written")};
     bool ok = px_tree_export(smdb->base, &wish, &out, err);
     const uint64_t values[] = {out.objects, out.series, out.studies, out.records, out.failed};
     json_t *counts = counts_of(wish.root, names, values, sizeof values / sizeof *values);

@@ -23,7 +23,7 @@ static const Args defaults = {.peer = PX_PEER_NOT_GIVEN(600),
 static const Option options[] = {
     {OPT_TEXT, .value = "PATH", .help = "a file, or a folder with all below it", .optional = true,
      .at = offsetof(Args, what)},
-    {OPT_TEXT, .name = "JSONargs", .value = "JSON",
+    {OPT_TEXT, .name = "JSONargs", .value = "JSON", .secret = true,
      .help = "all options as one JSON object, instead of the others", .at = offsetof(Args, json_args)},
     PX_SOURCE_OPTIONS(Args),
     {OPT_TEXT, .name = "PACS", .value = "KEY", .help = "the PACS, by its key in services/pacs.json",

@@ -34,7 +34,10 @@ typedef struct PxThenArgs {
          .help = "what to do with each series: report, retrieve, status, push, register; several in the "    \
                  "order given",                                                                              \
          .at = offsetof(Args, then.then)},                                                                   \
-        {OPT_TEXT, .name = "thenArgs", .value = "JSON",                                                      \
+        {OPT_TEXT,                                                                                           \
+         .name = "thenArgs",                                                                                 \
+         .value = "JSON",                                                                                    \
+         .secret = true,                                                                                     \
          .help = "the options of each of them as an object; joined by ; or as a JSON list",                  \
          .at = offsetof(Args, then.then_args)},                                                              \
         {OPT_TEXT, .name = "intraSeriesRetrieveDelay", .value = "DELAY",                                     \

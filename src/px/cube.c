@@ -163,8 +163,10 @@ static PxCube *new_cube(const PxCubeSettings *settings)
     cube->settings = *settings;
     cube->settings.user = arena_strdup(cube->arena, settings->user);
     cube->settings.password = arena_strdup(cube->arena, settings->password);
+    cube->settings.ca = settings->ca ? arena_strdup(cube->arena, settings->ca) : NULL;
     cube->http =
         px_http_new(&(PxHttpSettings){.silence_ms = settings->timeout_ms ? settings->timeout_ms : TIMEOUT_MS,
+                                      .ca = cube->settings.ca,
                                       .pause_ms = settings->pause_ms,
                                       .tries = TRIES});
     return cube;

@@ -20,6 +20,7 @@ typedef struct PxCube PxCube;
 typedef struct PxCubeSettings {
     const char *url; /* of the API: http://HOST:8000/api/v1/ */
     const char *user, *password;
+    const char *ca; /* PEM file of those who may vouch for CUBE; NULL or "": the system's */
     int64_t
         timeout_ms; /* longest wait for an answer; 0: 90 s, because CUBE looks for the files of a series for 30 s */
     int64_t pause_ms; /* before a request is repeated, then longer; 0: half a second */

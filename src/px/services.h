@@ -51,6 +51,7 @@ bool px_pacs_service(Arena *arena, const json_t *record, const char *what, PxPac
 typedef struct PxCubeService { /* and telemetry */
     const char *url, *username, *password;
     const char *files; /* regFSdir; "" = none */
+    const char *ca;    /* PEM file of those who may vouch for the server; "" = the system's */
 } PxCubeService;
 bool px_cube_service(Arena *arena, const json_t *record, const char *what, PxCubeService *out, Err *err);
 

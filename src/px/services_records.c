@@ -116,6 +116,7 @@ bool px_cube_service(Arena *arena, const json_t *record, const char *what, PxCub
         {"username", NULL, NULL, &cube.username},
         {"password", NULL, NULL, &cube.password},
         {"regFSdir", NULL, "", &cube.files},
+        {"ca", NULL, "", &cube.ca},
     };
     if (!text_members(arena, record, what, MEMBERS(members), err) || !check_url(what, cube.url, err))
         return false;

@@ -79,6 +79,8 @@ typedef struct PxImport {
     const char *root;        /* NULL = the database's folder */
     size_t threads;          /* that read objects; 0 = 1 */
     const atomic_bool *stop; /* may be NULL */
+    size_t
+        max_folders; /* outside the packed tree that are indexed; 0 = 100,000. Files in others are told, as failed */
     PxTreeTold told;
 } PxImport;
 
@@ -93,6 +95,8 @@ typedef struct PxImported {
     uint64_t marks;   /* objects known to have been pushed or registered */
     uint64_t damaged; /* files that are no JSON, or say nothing */
 } PxImported;
+/* The folder of a tree that can be taken over, opened; -1 and err when it is none. */
+int px_tree_find(const char *root, Err *err);
 /*
  * Takes a tree over that pypx, or a program that writes as it does, made below `root`. The objects of the packed tree are indexed where they lie, and so are those elsewhere
  * that records of images name. Tables come without their passwords. Nothing is moved, copied or deleted. What is here already stays as it is, unless the tree's is

@@ -115,16 +115,30 @@ static bool is_moved(const Importing *im, const char *location)
     return false;
 }
 
+static void take_folder(Importing *im, const char *name, const char *folder)
+{
+    size_t max = im->wish->max_folders ? im->wish->max_folders : FOLDERS_MAX;
+    if (json_object_get(im->folders, folder))
+        return;
+    if (json_object_size(im->folders) < max) {
+        json_object_set_new(im->folders, folder, json_true());
+        return;
+    }
+    im->out->failed++;
+    tree_import_passed_over(im, name,
+                            "its file lies in yet another folder outside the packed tree, beyond the most "
+                            "that are indexed at a time; move it into the tree");
+}
+
 /* Files outside the packed tree are indexed folder by folder, when all records were read. */
 static void take_location(Importing *im, const char *name, const char *location)
 {
     im->out->images++;
     if (location[0] == '/' && is_file(location)) {
         char *real = realpath(location, NULL), *slash = real ? strrchr(real, '/') : NULL;
-        if (slash && !is_below(real, px_base_data_path(im->base)) &&
-            json_object_size(im->folders) < FOLDERS_MAX) {
+        if (slash && !is_below(real, px_base_data_path(im->base))) {
             *slash = 0;
-            json_object_set_new(im->folders, real, json_true());
+            take_folder(im, name, real);
         }
         free(real);
     } else if (!is_moved(im, location)) {
@@ -249,17 +263,23 @@ static bool index_elsewhere(Importing *im, Err *err)
     return ok;
 }
 
-static bool open_root(Importing *im, Err *err)
+int px_tree_find(const char *root, Err *err)
 {
     struct stat st;
+    int fd = file_open_dir(root, false, err);
+    if (fd < 0 || fstatat(fd, "seriesData", &st, 0) == 0)
+        return fd;
+    close(fd);
+    err_set(err, ERR_NOT_FOUND,
+            "%s has no folder seriesData: it is no tree of JSON records of pypx (its log folder is)", root);
+    return -1;
+}
+
+static bool open_root(Importing *im, Err *err)
+{
     im->root_path = im->wish->root ? im->wish->root : px_base_log_path(im->base);
-    im->root = file_open_dir(im->root_path, false, err);
-    if (im->root < 0)
-        return false;
-    return fstatat(im->root, "seriesData", &st, 0) == 0 ||
-           err_set(err, ERR_NOT_FOUND,
-                   "%s has no folder seriesData: it is no tree of JSON records of pypx (its log folder is)",
-                   im->root_path);
+    im->root = px_tree_find(im->root_path, err);
+    return im->root >= 0;
 }
 
 bool px_tree_import(PxBase *base, const PxImport *wish, PxImported *out, Err *err)

@@ -126,6 +126,13 @@ static bool read_max_assoc(Reading *r, const YamlNode *node)
     return true;
 }
 
+/* For people. */
+static bool read_text(Reading *r, const YamlNode *node)
+{
+    return node->kind == YAML_SCALAR || node->kind == YAML_NULL ||
+           void_entry(r, node, "`description` and `comment` are a text");
+}
+
 static const struct {
     const char *key;
     bool (*read)(Reading *r, const YamlNode *node);
@@ -134,22 +141,22 @@ static const struct {
             {"services", read_services},
             {"read_only", read_read_only},
             {"move_to", read_move_to},
-            {"max_assoc", read_max_assoc}};
+            {"max_assoc", read_max_assoc},
+            {"description", read_text},
+            {"comment", read_text}};
 
-/* A key that nobody knows stood in files before there were any but `ip` and `port`: it is passed over, but not in silence. */
+/* A key that nobody knows may be one that restricts, misspelt. */
 static bool read_key(Reading *r, const YamlNode *node)
 {
-    char what[200];
+    char what[240];
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(node->key, keys[i].key))
             return keys[i].read(r, node);
-    snprintf(
-        what, sizeof what,
-        "`%.40s` is no key of an entry and has no effect; keys are ip, port, services, read_only, move_to, "
-        "max_assoc",
-        node->key);
-    void_entry(r, node, what);
-    return true;
+    snprintf(what, sizeof what,
+             "`%.40s` is no key of an entry, so that the entry of %.16s admits nobody; keys are ip, port, "
+             "services, read_only, move_to, max_assoc, and description and comment for a text",
+             node->key, r->entry->title);
+    return void_entry(r, node, what);
 }
 
 bool peer_entry_read(Arena *arena, const YamlNode *node, PeerEntry *entry, const PeerTold *told)

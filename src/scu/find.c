@@ -4,14 +4,14 @@
 
 #include "dicom/status.h"
 
-/* After our C-CANCEL a peer may still have sent matches; it gets that long to come to an end. */
-enum { CANCEL_GRACE_MS = 30000 };
+/* After our C-CANCEL a peer may still have sent matches; it gets that long to come to an end. Pending responses without a match are no answer: so many of them in
+   a row, or none but them for as long as an answer may take, is the end. */
+enum { CANCEL_GRACE_MS = 30000, EMPTY_MAX = 1000 };
 
-static bool give_up(ScuQuery *query, Err *err)
+static bool give_up(ScuQuery *query, ErrCode code, const char *why, Err *err)
 {
     net_abort(query->association, (NetAbort){NET_ABORT_BY_USER, NET_ABORT_NO_REASON});
-    return err_set(err, ERR_CANCELLED, "cancelled, but %s went on sending; the association was aborted",
-                   query->peer);
+    return err_set(err, code, "%s %s; the association was aborted", query->peer, why);
 }
 
 bool scu_find(ScuQuery *query, DcmLevel level, const DcmDataset *keys, ScuMatch match, void *ctx,
@@ -21,7 +21,8 @@ bool scu_find(ScuQuery *query, DcmLevel level, const DcmDataset *keys, ScuMatch 
     NetCommand request = {.field = NET_C_FIND_RQ};
     if (!scu_request(query, SCU_FIND, level, keys, &request, err))
         return false;
-    Deadline patience = CLOCK_NEVER;
+    Deadline patience = CLOCK_NEVER, answer = deadline_in(query->dimse_ms);
+    size_t empty = 0;
     for (;;) {
         NetCommand response = {0};
         arena_reset(query->arena);
@@ -40,9 +41,13 @@ bool scu_find(ScuQuery *query, DcmLevel level, const DcmDataset *keys, ScuMatch 
         if (!pending)
             return scu_judge(result, NULL, query->peer, "Query/Retrieve", err);
         if (deadline_passed(patience))
-            return give_up(query, err);
+            return give_up(query, ERR_CANCELLED, "went on sending although the query was cancelled", err);
+        if (!data_set && patience == CLOCK_NEVER && (++empty > EMPTY_MAX || deadline_passed(answer)))
+            return give_up(query, ERR_TIMEOUT, "says that matches follow, but sends none", err);
         if (!data_set)
             continue;
+        empty = 0;
+        answer = deadline_in(query->dimse_ms);
         result->matches++;
         if (!match(ctx, data_set)) {
             if (!scu_cancel(query, &request, err))

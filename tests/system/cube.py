@@ -55,6 +55,7 @@ class Cube:
         self.stopping = threading.Event()
         self.port = port
         self.server = None
+        self.scheme = "http"
         self.start()
 
     def start(self):
@@ -96,7 +97,7 @@ class Cube:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}/api/v1/"
+        return f"{self.scheme}://127.0.0.1:{self.port}/api/v1/"
 
     def posts(self):
         """The bodies that were sent, as {name: value}."""
@@ -143,7 +144,7 @@ class Cube:
         handler.wfile.write(body)
 
     def at(self, path):
-        return f"http://{self.other_host or f'127.0.0.1:{self.port}'}/api/v1/{path}"
+        return f"{self.scheme}://{self.other_host or f'127.0.0.1:{self.port}'}/api/v1/{path}"
 
     def judged(self, handler, body):
         try:

@@ -40,7 +40,7 @@ ALL = {"echo", "store", "find", "move", "get"}
     ("", ALL), (", services: [echo, store, find, move, get]", ALL), (", services: [echo, find]", {"echo", "find"}), (", services: [c-store]", {"store"}),
     (", services: echo", {"echo"}), (", read_only: yes", ALL), (", services: []", set()), (", read_only: no", ALL),
     (", services: [ecko]", None), (", services: [find, ecko]", None), (", read_only: perhaps", None), (", max_assoc: 0", None), (", max_assoc: many", None),
-    (", move_to: {a: b}", None), (", move_to: [A_TITLE_THAT_IS_TOO_LONG]", None), (", read_onyl: yes", ALL),
+    (", move_to: {a: b}", None), (", move_to: [A_TITLE_THAT_IS_TOO_LONG]", None), (", read_onyl: yes", None), (", description: 'the CT, room 4'", ALL),
 ])
 def test_services_of_a_peer(archive, rules, expected):
     entry(archive, f"VISITOR: {{ip: 127.0.0.1{rules}}}\n")
@@ -140,6 +140,13 @@ def test_manage_peers_says_who_is_not_admitted(stopped_archive):
     assert done.returncode == 1 and "nobody is admitted at 192.0.2.9" in done.stderr
     done = stopped_archive.manage("peers", "STRANGER", "--json", check=False)
     assert done.returncode == 1 and json.loads(done.stdout) == []
+
+
+def test_manage_peers_says_which_entry_is_void(stopped_archive):
+    entry(stopped_archive, "VISITOR: {ip: 10.1.0.0/16, readonly: yes}\n")
+    done = stopped_archive.manage("peers", "VISITOR", check=False)
+    assert done.returncode == 1 and "visitor.yml:1" in done.stderr
+    assert "`readonly` is no key of an entry, so that the entry of VISITOR admits nobody" in done.stderr
 
 
 def test_manage_peers_knows_services_that_are_off(stopped_archive):

@@ -3,13 +3,15 @@
 import json
 import os
 import sqlite3
+import ssl
+import subprocess
 import threading
 
 import pytest
 from archive import as_program
 from cube import TYPE, Cube
 from make_dicom import make_image
-from programs import free_port, run
+from programs import ENVIRONMENT, free_port, run
 
 STUDY = "1.2.826.0.1.3680043.10.1499.9"
 PASSWORD = "chris1234"
@@ -493,6 +495,47 @@ def test_the_password_goes_to_one_host_only(register, cube):
         assert code == 1 and "links to another address" in message and not with_ours.requests
     finally:
         with_ours.stop()
+
+
+def test_over_tls(register, cube, tmp_path):
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+        "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    cube.server.socket = context.wrap_socket(cube.server.socket, server_side=True)
+    cube.scheme = "https"
+    register.point_to(cube)
+    done = register(check=False)
+    assert done.returncode == 1 and "ertificate" in done.stderr and not cube.files
+    register("--CUBEca", tmp_path / "cert.pem", number=2)
+    register.point_to(cube, ca=str(tmp_path / "cert.pem"))
+    register()
+    assert len(cube.files) == 4
+
+
+def test_others_do_not_see_the_password(register, cube):
+    """In the list of processes, however it was given, and not at all when the environment has it."""
+    chosen = ["--db", register.log, "--swiftServicesPACS", "ORT", "--xcrdir", register.files(2)[0].parent]
+    given = [["--CUBEURL", cube.url, "--CUBEuserpasswd", PASSWORD], ["--CUBEURL", cube.url, f"--CUBEuserpasswd={PASSWORD}"],
+             ["--JSONargs", json.dumps({"CUBEURL": cube.url, "CUBEuserpasswd": PASSWORD, "db": str(register.log), "swiftServicesPACS": "ORT",
+                                        "xcrdir": str(register.files(2)[0].parent)})], ["--CUBEURL", cube.url]]
+    for options in given:
+        asked = threading.Event()
+        go_on = threading.Event()
+        cube.before = lambda number, method, path, asked=asked, go_on=go_on: (asked.set(), go_on.wait(30), None)[2]
+        words = [str(word) for word in [as_program(register.folder, "px-register"), *(chosen if options[0] != "--JSONargs" else []), *options]]
+        program = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env={**ENVIRONMENT, "CUBE_PASSWORD": PASSWORD if options is given[-1] else "wrong"})
+        try:
+            assert asked.wait(30), program.communicate(timeout=30)
+            with open(f"/proc/{program.pid}/cmdline", encoding="utf-8") as file:
+                seen = file.read()
+            assert PASSWORD not in seen and ("***" in seen) == (options is not given[-1]), seen
+        finally:
+            go_on.set()
+            out, err = program.communicate(timeout=60)
+        assert program.returncode == 0, out + err
+        assert PASSWORD not in out + err
 
 
 def test_an_answer_that_was_lost(register, cube):

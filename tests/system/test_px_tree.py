@@ -49,6 +49,19 @@ def test_damage_is_told_and_passed_over(tmp_path):
     assert json.loads(files[f"0001-{SERIES}.1.dcm.json"].read_text())[SERIES]["outputFile"] == f"0001-{SERIES}.1.dcm"
 
 
+def test_a_folder_that_was_mistyped_stays_what_it_is(tmp_path):
+    mount = Mount(tmp_path).adopt("push-key")
+    (tmp_path / "empty").mkdir()
+    for log in (tmp_path / "empty", tmp_path / "nowhere"):
+        done = mount("px-smdb", "--logdir", log, "--action", "import", check=False)
+        assert done.returncode != 0 and str(log) in done.stderr, done.stderr
+        done = mount("px-smdb", "--logdir", log, "--action", "import", "--tree", tmp_path / "missing", check=False)
+        assert done.returncode != 0 and "missing" in done.stderr
+    assert not (tmp_path / "nowhere").exists() and not list((tmp_path / "empty").iterdir())
+    mount("px-smdb", "--logdir", tmp_path / "new/log", "--action", "import", "--tree", mount.log)  # elsewhere may be made
+    assert (tmp_path / "new/log/gantry.sqlite").exists()
+
+
 def test_locks_that_were_left_are_nothing(tmp_path):
     mount = Mount(tmp_path).adopt("register-key")
     for table in ("meta", "retrieve", "pack", "push", "register", "image"):

@@ -237,6 +237,34 @@ static void lenient_commands_pass_over(void **state)
     arena_free(arena);
 }
 
+/* Whoever looks at the words of the process, or into the journal, sees stars. */
+static void secrets_are_overwritten(void **state)
+{
+    static const char *const none = "";
+    static const Option with_secret[] = {{OPT_TEXT, .name = "word", .help = "word", .secret = true},
+                                         {OPT_END}};
+    static const Command secret = {
+        .name = "secret", .options = with_secret, .defaults = &none, .size = sizeof none};
+    char two[] = "--word", three[] = "hush", attached[] = "--word=hush hush";
+    char *const apart[] = {two, three}, *const together[] = {attached};
+    Arena *arena = arena_new(0);
+    Buf out;
+    buf_init(&out, 0);
+    const char *word;
+    bool help;
+    assert_true(options_parse(&secret, 2, apart, arena, &word, &help, &out));
+    assert_string_equal(word, "hush");
+    assert_string_equal(three, "****");
+    assert_string_equal(two, "--word");
+    assert_true(options_parse(&secret, 1, together, arena, &word, &help, &out));
+    assert_string_equal(word, "hush hush");
+    assert_string_equal(attached, "--word=*********");
+    options_describe(&secret, &word, &out);
+    assert_string_equal(buf_cstr(&out), "word = ********\n");
+    buf_free(&out);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +275,7 @@ int main(void)
         cmocka_unit_test(help_wins),
         cmocka_unit_test(completion_has_every_command),
         cmocka_unit_test(lenient_commands_pass_over),
+        cmocka_unit_test(secrets_are_overwritten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,17 +187,26 @@ static void broken_files(void **state)
                "BADPORT: {ip: 10.1.2.3, port: 70000}\n"
                "TOOLONGATITLE1234: {ip: 10.1.2.3}\n"
                "FLAT: 10.1.2.3\n"
-               "GOOD: {ip: 10.1.2.3, port: 104}\n");
+               "GOOD: {ip: 10.1.2.3, port: 104, description: 'room 4, Dr. Who', comment: }\n"
+               "SLIP: {ip: 10.1.2.3, readonly: yes}\n"
+               "NOTE: {ip: 10.1.2.3, comment: [a, b]}\n");
     write_file(f, "3-empty.yml", "");
     write_file(f, "4-backup.yml~", "OLD: {ip: 10.1.2.3}\n");
     write_file(f, ".hidden.yml", "HIDDEN: {ip: 10.1.2.3}\n");
     Peers *peers = open_peers(f);
     assert_true(admitted(peers, "GOOD", "10.1.2.3"));
-    static const char *const out[] = {"ONE", "NOIP", "BADPORT", "TOOLONGATITLE1234", "FLAT", "OLD", "HIDDEN"};
+    static const char *const out[] = {"ONE",    "NOIP", "BADPORT", "TOOLONGATITLE1234", "FLAT", "OLD",
+                                      "HIDDEN", "SLIP", "NOTE"};
     for (size_t i = 0; i < sizeof out / sizeof *out; i++)
         assert_false(admitted(peers, out[i], "10.1.2.3"));
-    static const char *const said[] = {"0-broken.yml:",    "1-list.yml:1:",    "2-entries.yml:1:",
-                                       "2-entries.yml:2:", "2-entries.yml:3:", "2-entries.yml:4:"};
+    static const char *const said[] = {
+        "0-broken.yml:",
+        "1-list.yml:1:",
+        "2-entries.yml:1:",
+        "2-entries.yml:2:",
+        "2-entries.yml:3:",
+        "2-entries.yml:4:",
+        "`readonly` is no key of an entry, so that the entry of SLIP admits nobody"};
     for (size_t i = 0; i < sizeof said / sizeof *said; i++)
         if (!strstr(f->reports, said[i]))
             fail_msg("%s is not in: %s", said[i], f->reports);

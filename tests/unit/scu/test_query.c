@@ -122,6 +122,66 @@ static void find_cancels(void **state)
     arena_free(arena);
 }
 
+/* -- pending responses without a match -- */
+
+typedef struct EmptyScript {
+    size_t count, every_ms;
+    bool match_between;
+} EmptyScript;
+
+static void answer_with_nothing(NetAssociation *a, void *ctx)
+{
+    EmptyScript *script = ctx;
+    NetCommand request;
+    if (!peer_request(a, &request, NULL))
+        return;
+    for (size_t i = 0; i < script->count && net_is_open(a); i++) {
+        NetCommand response = net_response_to(&request, 0xFF00);
+        if (script->match_between && i % 500 == 499)
+            peer_answer(a, &request, 0xFF00, DCM_StudyInstanceUID, "1.2");
+        else
+            net_send(a, &response, NULL, NULL);
+        if (script->every_ms)
+            clock_sleep_ms((int64_t)script->every_ms);
+    }
+    peer_answer(a, &request, 0, 0, NULL);
+}
+
+static bool find_with(EmptyScript *script, int64_t dimse_ms, ScuResult *result, Err *err)
+{
+    Peer peer = {.script = answer_with_nothing, .ctx = script};
+    peer_start(&peer);
+    Arena *arena = arena_new(0);
+    ScuPeer address = peer_address(&peer);
+    address.timeouts.dimse_ms = dimse_ms;
+    ScuQuery *query = scu_query_open(&address, SCU_FIND, SCU_STUDY_ROOT, NULL, 0, result, err);
+    assert_non_null(query);
+    Seen seen = {0};
+    bool ok = scu_find(query, DCM_LEVEL_STUDY, study_keys(arena), on_match, &seen, result, err);
+    scu_query_close(query);
+    peer_stop(&peer);
+    arena_free(arena);
+    return ok;
+}
+
+static void pending_without_matches_comes_to_an_end(void **state)
+{
+    ScuResult result;
+    Err err = {0};
+    EmptyScript many = {.count = 100000}, slow = {.count = 10000, .every_ms = 5}, between = {2000, 0, true};
+    assert_false(find_with(&many, 60000, &result, &err));
+    assert_int_equal(err.code, ERR_TIMEOUT);
+    assert_non_null(strstr(err.text, "PEER"));
+    assert_non_null(strstr(err.text, "sends none"));
+    err = (Err){0};
+    assert_false(find_with(&slow, 100, &result, &err));
+    assert_int_equal(err.code, ERR_TIMEOUT);
+    err = (Err){0};
+    if (!find_with(&between, 60000, &result, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(result.matches, 4);
+}
+
 static void nonsense_data_set(NetAssociation *a, void *ctx)
 {
     NetCommand request;
@@ -375,15 +435,11 @@ static void verb_not_accepted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(find_streams_matches),
-        cmocka_unit_test(find_failure_is_told),
-        cmocka_unit_test(find_cancels),
-        cmocka_unit_test(unreadable_match),
-        cmocka_unit_test(move_reports_counters),
-        cmocka_unit_test(get_receives),
-        cmocka_unit_test(get_refusal_reaches_the_peer),
-        cmocka_unit_test(get_broken_off),
-        cmocka_unit_test(proposals_fit),
+        cmocka_unit_test(find_streams_matches), cmocka_unit_test(find_failure_is_told),
+        cmocka_unit_test(find_cancels),         cmocka_unit_test(pending_without_matches_comes_to_an_end),
+        cmocka_unit_test(unreadable_match),     cmocka_unit_test(move_reports_counters),
+        cmocka_unit_test(get_receives),         cmocka_unit_test(get_refusal_reaches_the_peer),
+        cmocka_unit_test(get_broken_off),       cmocka_unit_test(proposals_fit),
         cmocka_unit_test(verb_not_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
