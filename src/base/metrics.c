@@ -10,14 +10,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { SLOTS = 4096, FULL = 3072, BUCKETS = 16 };
+enum { SLOTS = 4096, FULL = 3072, BUCKETS = 18 };
 
 typedef enum MetricKind { COUNTER, GAUGE, HISTOGRAM } MetricKind;
 
 /* Upper bounds in microseconds; the last bucket has none. */
-static const int64_t bounds[BUCKETS] = {500,     1000,     2500,     5000,    10000,   25000,
-                                        50000,   100000,   250000,   500000,  1000000, 2500000,
-                                        5000000, 10000000, 30000000, 60000000};
+static const int64_t bounds[BUCKETS] = {100,     250,     500,     1000,     2500,     5000,
+                                        10000,   25000,   50000,   100000,   250000,   500000,
+                                        1000000, 2500000, 5000000, 10000000, 30000000, 60000000};
 
 struct Metric {
     const char *name, *help;

@@ -18,7 +18,7 @@ typedef struct Metric Metric;
  */
 Metric *metric_counter(const char *name, const char *help, const char *labels);
 Metric *metric_gauge(const char *name, const char *help, const char *labels);
-/* In seconds; buckets from half a millisecond to a minute. */
+/* In seconds; buckets from a tenth of a millisecond to a minute. */
 Metric *metric_histogram(const char *name, const char *help, const char *labels);
 
 void metric_add(Metric *metric, uint64_t n); /* counter */

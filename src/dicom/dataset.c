@@ -61,6 +61,14 @@ DcmDataset *dcm_dataset_new(Arena *arena)
     return ds;
 }
 
+DcmDataset *dcm_dataset_new_for(Arena *arena, size_t elements)
+{
+    DcmDataset *ds = dcm_dataset_new(arena);
+    ds->elements = arena_alloc(arena, elements * sizeof *ds->elements);
+    ds->capacity = elements;
+    return ds;
+}
+
 /* Building is for values of our own: an arena too small for them is a mistake of ours. */
 static void must(const void *p)
 {

@@ -83,6 +83,8 @@ const DcmCharset *dcm_dataset_charset(const DcmDataset *ds);
 
 /* -- building (values are copied into the arena, padded to even length) -- */
 DcmDataset *dcm_dataset_new(Arena *arena); /* little endian, no parent */
+/* The same, with room for so many elements to begin with: for many small data sets. */
+DcmDataset *dcm_dataset_new_for(Arena *arena, size_t elements);
 /* Replaces an element of the same tag. vr DCM_VR_NONE: from the dictionary. The returned element may move on the next put. */
 DcmElement *dcm_put(DcmDataset *ds, DcmTag tag, DcmVr vr, Span raw);
 /* Text given in UTF-8, encoded into the data set's character set (characters it lacks become '?'). NULL text = empty value. */

@@ -28,9 +28,10 @@ static void convert_text(const DcmCharset *from, const DcmCharset *to, DcmVr vr,
 
 static void copy_value(DcmDataset *to, const DcmDataset *from, const DcmElement *e)
 {
-    const DcmCharset *old = dcm_dataset_charset(from), *new = dcm_dataset_charset(to);
-    if (dcm_vr_info(e->vr)->charset && e->value.n &&
-        strcmp(dcm_charset_terms(old), dcm_charset_terms(new)) != 0) {
+    bool text = dcm_vr_info(e->vr)->charset && e->value.n;
+    const DcmCharset *old = text ? dcm_dataset_charset(from) : NULL,
+                     *new = text ? dcm_dataset_charset(to) : NULL;
+    if (text && strcmp(dcm_charset_terms(old), dcm_charset_terms(new)) != 0) {
         Buf out;
         buf_init(&out, 0);
         convert_text(old, new, e->vr, span_rtrim(e->value), &out);

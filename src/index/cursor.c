@@ -88,7 +88,7 @@ static bool take_level(IdxCursor *c, DbStatement *s, int column, DcmLevel level,
         return true;
     row->id = 0;
     arena_reset(row->arena);
-    row->attributes = idx_row_read(s, column, row->arena, level, true, err);
+    row->attributes = idx_row_read(s, column, row->arena, level, true, c->plan.wanted, err);
     if (!row->attributes)
         return err_wrap(err, "index: damaged attributes of %s %lld", idx_tables[level].name, (long long)id);
     row->id = id;
@@ -103,7 +103,7 @@ static bool match_levels(IdxCursor *c, DbStatement *s, DcmLevel from, DcmLevel t
     for (int level = (int)from; *matches && level <= (int)to; level++) {
         if (!c->plan.decide[level].count)
             continue;
-        if (!take_level(c, s, idx_plan_column(&c->plan, from, (DcmLevel)level), (DcmLevel)level, err))
+        if (!take_level(c, s, c->plan.column[level], (DcmLevel)level, err))
             return false;
         *matches = c->level[level].matches;
     }
@@ -120,7 +120,7 @@ static bool match_children(IdxCursor *c, bool *matches, Err *err)
     c->children = idx_sql_prepare(&plan->children, c->db, DB_LOOK, err);
     if (!c->children)
         return false;
-    db_bind_int(c->children, db_int(c->rows, idx_plan_column(plan, DCM_LEVEL_PATIENT, plan->level)));
+    db_bind_int(c->children, db_int(c->rows, plan->column[plan->level]));
     bool row = true, ok = true;
     *matches = false;
     while (!*matches && (ok = db_step(c->children, &row, err)) && row)
@@ -173,13 +173,22 @@ static void copy_items(DcmDataset *to, const DcmDataset *from, const DcmElement 
     }
 }
 
+/* Rows and answers are both in UTF-8: the bytes of a plain value are the same. */
+static void copy_value(DcmDataset *to, const DcmDataset *from, const DcmElement *found)
+{
+    if (found->items || found->fragments || found->skipped || DCM_TAG_IS_PRIVATE(found->tag))
+        idx_copy(to, from, found);
+    else
+        dcm_put(to, found->tag, found->vr, found->value);
+}
+
 static void copy_asked(DcmDataset *to, const DcmDataset *from, const DcmElement *key)
 {
     const DcmElement *found = from ? dcm_find(from, key->tag) : NULL;
     if (found && found->vr == DCM_VR_SQ && key->vr == DCM_VR_SQ)
         copy_items(to, from, found, key);
     else if (found)
-        idx_copy(to, from, found);
+        copy_value(to, from, found);
     else if (key->vr == DCM_VR_SQ)
         dcm_put_sequence(to, key->tag);
     else
@@ -223,8 +232,9 @@ static void copy_extended(const IdxCursor *c, DcmDataset *to)
 
 static DcmDataset *answer(const IdxCursor *c, Arena *arena)
 {
+    enum { ROOM = 10 }; /* for unique keys, the character set and what a service adds */
     const IdxPlan *plan = &c->plan;
-    DcmDataset *out = dcm_dataset_new(arena);
+    DcmDataset *out = dcm_dataset_new_for(arena, plan->keys->count + ROOM);
     dcm_put(out, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
     for (int level = 0; level <= (int)plan->level; level++) {
         const DcmDataset *from = c->level[level].attributes;
@@ -232,13 +242,13 @@ static DcmDataset *answer(const IdxCursor *c, Arena *arena)
         if (plan->all_attributes)
             copy_all(out, from, plan->attributes, (DcmLevel)level);
         else if (unique)
-            dcm_copy(out, from, unique);
+            copy_value(out, from, unique);
     }
     if (plan->extended_attributes)
         copy_extended(c, out);
     for (size_t i = 0; i < plan->keys->count; i++) {
         const DcmElement *key = &plan->keys->elements[i];
-        const IdxAttribute *a = idx_attribute(plan->attributes, key->tag, plan->level);
+        const IdxAttribute *a = plan->attribute[i];
         if (dcm_match_is_key(key->tag) && DCM_TAG_GROUP(key->tag) > 2)
             copy_asked(out, a && a->level <= plan->level ? c->level[a->level].attributes : NULL, key);
     }
@@ -258,10 +268,9 @@ bool idx_next(IdxCursor *c, Arena *arena, IdxRow *out, Err *err)
         return true;
     c->given++;
     for (int level = 0; level <= (int)c->plan.level; level++)
-        if (!take_level(c, c->rows, idx_plan_column(&c->plan, DCM_LEVEL_PATIENT, (DcmLevel)level),
-                        (DcmLevel)level, err))
+        if (!take_level(c, c->rows, c->plan.column[level], (DcmLevel)level, err))
             return false;
-    int charset = idx_plan_column(&c->plan, DCM_LEVEL_PATIENT, c->plan.level) + 1;
+    int charset = c->plan.column[c->plan.level] + 1;
     out->attributes = answer(c, arena);
     out->stored_charset = arena_span_cstr(arena, db_text(c->rows, charset));
     return true;

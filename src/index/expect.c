@@ -195,7 +195,7 @@ static bool read_parents(IdxExpected *expected, Db *db, const Wanted *wanted, Er
     IdxSql sql;
     idx_sql_init(&sql, db_dialect(db), expected->arena);
     buf_append_cstr(&sql.text, "SELECT ");
-    idx_sql_columns(&sql.text, db_attributes(db), wanted->level);
+    idx_sql_columns(&sql.text, db_attributes(db), wanted->level, NULL);
     buf_printf(&sql.text, ", %s.%s, %s FROM %s %s WHERE ", table->alias, table->uid, above[wanted->level],
                table->name, table->alias);
     bool ok = idx_sql_among(&sql, arena_printf(expected->arena, "%s.%s", table->alias, table->uid),
@@ -203,7 +203,7 @@ static bool read_parents(IdxExpected *expected, Db *db, const Wanted *wanted, Er
     DbStatement *s = ok ? idx_sql_prepare(&sql, db, DB_LOOK, err) : NULL;
     ok = s != NULL;
     while (ok && (ok = db_step(s, &row, err)) && row) {
-        const DcmDataset *attributes = idx_row_read(s, 0, expected->arena, wanted->level, false, err);
+        const DcmDataset *attributes = idx_row_read(s, 0, expected->arena, wanted->level, false, NULL, err);
         IdxExpectedParent *p =
             idx_expected_parent(expected, wanted->level, db_int(s, columns + 1), db_text(s, columns));
         ok = attributes != NULL;

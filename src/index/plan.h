@@ -17,7 +17,9 @@ typedef struct IdxPlan {
     const IdxAttributes *attributes;
     DcmLevel level;
     DcmMatchOptions match;
-    const DcmDataset *keys; /* the query's, in UTF-8 */
+    const DcmDataset *keys;         /* the query's, in UTF-8 */
+    const IdxAttribute **attribute; /* of each of them: who decides about it, NULL = nobody */
+    const bool *wanted; /* by row of the attribute table: what answers and matching need; NULL = all */
     IdxKeyList decide
         [DCM_LEVEL_COUNT]; /* keys with a value, by the level whose row decides; those below `level` by a child */
     DcmLevel deepest;      /* the lowest level that has keys to decide; `level` when there are none below */
@@ -25,14 +27,13 @@ typedef struct IdxPlan {
     bool first_matters; /* rows come in the order of an index, few are passed over */
     uint64_t limit, offset;
     int64_t newest;
-    IdxSql rows;     /* `level` and above: idx_sql_columns of each, from PATIENT down */
-    IdxSql children; /* the levels below, down to `deepest`; last parameter: id of the row */
+    int column[DCM_LEVEL_COUNT]; /* where those of a level begin in `rows`, or in `children` */
+    IdxSql rows;                 /* `level` and above: idx_sql_columns of each, from PATIENT down */
+    IdxSql children;             /* the levels below, down to `deepest`; last parameter: id of the row */
 } IdxPlan;
 
 /* The keys sorted out; everything lives in the arena. Free with idx_plan_done. */
 bool idx_plan_make(IdxPlan *plan, Arena *arena, Db *db, const IdxQuery *query, Err *err);
 void idx_plan_done(IdxPlan *plan);
-/* Position of the first column of a level in a row of `rows` (from = PATIENT) or `children` (from = level + 1). */
-int idx_plan_column(const IdxPlan *plan, DcmLevel from, DcmLevel level);
 
 #endif

@@ -37,11 +37,13 @@ static bool has_value(const IdxPlan *plan, const DcmElement *key)
 
 static void sort_keys(IdxPlan *plan)
 {
+    plan->attribute = arena_alloc(plan->arena, (plan->keys->count + 1) * sizeof(IdxAttribute *));
     for (size_t i = 0; i < plan->keys->count; i++) {
         const DcmElement *key = &plan->keys->elements[i];
+        const IdxAttribute *a = idx_attribute(plan->attributes, key->tag, plan->level);
+        plan->attribute[i] = a;
         if (!has_value(plan, key))
             continue;
-        const IdxAttribute *a = idx_attribute(plan->attributes, key->tag, plan->level);
         if (a)
             add_key(plan, a->level, key);
         else
@@ -49,21 +51,55 @@ static void sort_keys(IdxPlan *plan)
     }
 }
 
-int idx_plan_column(const IdxPlan *plan, DcmLevel from, DcmLevel level)
+/* Attributes that others have a part in: nested ones and their sequences, private ones and their creators. */
+static bool is_entangled(const IdxAttribute *a)
+{
+    return a->parents || a->has_nested || DCM_TAG_IS_PRIVATE(a->tag);
+}
+
+static bool want(const IdxPlan *plan, bool *wanted, const IdxAttribute *a)
+{
+    if (a)
+        wanted[a - plan->attributes->rows] = true;
+    return !a || !is_entangled(a);
+}
+
+/* What is asked for or matched, and what every answer has. Where that is not plain, everything is wanted. */
+static void choose_wanted(IdxPlan *plan)
+{
+    static const DcmTag shift_of_times = DCM_TAG(0x0008, 0x0201);
+    const IdxAttributes *set = plan->attributes;
+    if (plan->all_attributes || plan->extended_attributes)
+        return;
+    bool *wanted = arena_alloc(plan->arena, set->count * sizeof *wanted), plain = true;
+    for (size_t i = 0; i < plan->keys->count; i++)
+        plain = want(plan, wanted, plan->attribute[i]) && plain;
+    for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
+        want(plan, wanted, idx_attribute_at(set, dcm_level_unique_key((DcmLevel)level), (DcmLevel)level));
+        plain = want(plan, wanted, idx_attribute_at(set, shift_of_times, (DcmLevel)level)) && plain;
+    }
+    if (plain)
+        plan->wanted = wanted;
+}
+
+static void place_columns(IdxPlan *plan)
 {
     int column = 0;
-    for (int l = (int)from; l < (int)level; l++)
-        column += idx_sql_column_count(plan->attributes, (DcmLevel)l);
-    return column;
+    for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
+        if (level == (int)plan->level + 1)
+            column = 0;
+        plan->column[level] = column;
+        column += idx_sql_column_count(plan->attributes, (DcmLevel)level);
+    }
 }
 
 /* SELECT the columns of the levels `from` to `to`. */
-static void select_levels(Buf *sql, const IdxAttributes *set, DcmLevel from, DcmLevel to)
+static void select_levels(Buf *sql, const IdxPlan *plan, DcmLevel from, DcmLevel to)
 {
     buf_append_cstr(sql, "SELECT ");
     for (int l = (int)from; l <= (int)to; l++) {
         buf_append_cstr(sql, l > (int)from ? ", " : "");
-        idx_sql_columns(sql, set, (DcmLevel)l);
+        idx_sql_columns(sql, plan->attributes, (DcmLevel)l, plan->wanted);
     }
 }
 
@@ -174,7 +210,7 @@ static bool make_rows(IdxPlan *plan, Db *db, Err *err)
     plan->first_matters = !sql->selective;
     Buf conditions = sql->text;
     buf_init(&sql->text, 0);
-    select_levels(&sql->text, plan->attributes, DCM_LEVEL_PATIENT, plan->level);
+    select_levels(&sql->text, plan, DCM_LEVEL_PATIENT, plan->level);
     if (sql->selective || plan->level == DCM_LEVEL_PATIENT)
         join_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
     else
@@ -197,7 +233,7 @@ static bool make_children(IdxPlan *plan, Db *db, Err *err)
     IdxSql *sql = &plan->children;
     DcmLevel first = (DcmLevel)(plan->level + 1);
     const IdxTable *parent = &idx_tables[plan->level];
-    select_levels(&sql->text, plan->attributes, first, plan->deepest);
+    select_levels(&sql->text, plan, first, plan->deepest);
     join_levels(&sql->text, first, plan->deepest);
     for (int level = (int)first; level <= (int)plan->deepest; level++) {
         const IdxKeyList *list = &plan->decide[level];
@@ -230,6 +266,8 @@ bool idx_plan_make(IdxPlan *plan, Arena *arena, Db *db, const IdxQuery *query, E
     idx_sql_init(&plan->rows, db_dialect(db), arena);
     idx_sql_init(&plan->children, db_dialect(db), arena);
     sort_keys(plan);
+    choose_wanted(plan);
+    place_columns(plan);
     if (!make_rows(plan, db, err))
         return false;
     return plan->deepest == plan->level || make_children(plan, db, err);

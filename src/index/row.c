@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Columns hold text joined by backslash and cut to their size, dates as YYYYMMDD, numbers as integers. Where that is not exactly what the
+ * Objects to rows (row_read.c goes the other way). Columns hold text joined by backslash and cut to their size, dates as YYYYMMDD, numbers as integers. Where that is not exactly what the
  * object says, `attributes` has the element too, and wins when the row is read.
  */
 #include "index/row.h"
@@ -17,8 +17,6 @@
 #include <string.h>
 #include <utf8proc.h>
 #include <xxhash.h>
-
-#define UNKNOWN "Unknown"
 
 enum { KEY_CHARS = 64, KEY_HEAD_CHARS = 47, NESTING_MAX = 16 };
 
@@ -97,11 +95,6 @@ bool idx_day(Span text, char out[9])
     return true;
 }
 
-static bool is_kept_by_ingest(const IdxAttribute *a)
-{
-    return a->kind == IDX_LIST || a->kind == IDX_COUNT;
-}
-
 /* Bytes an element would take, at most `limit` + something. */
 static uint64_t weight(const DcmElement *e, uint64_t limit, int depth)
 {
@@ -158,7 +151,7 @@ DcmDataset *idx_row_of_object(Arena *arena, const IdxAttributes *set, const DcmD
     dcm_put(row, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++) {
-        if (is_kept_by_ingest(&a[i]) || a[i].parents)
+        if (idx_is_kept_by_ingest(&a[i]) || a[i].parents)
             continue;
         const DcmElement *e = dcm_find(object, a[i].tag);
         DcmDataset *piece = NULL;
@@ -198,7 +191,8 @@ void idx_row_bytes(const IdxAttributes *set, const DcmDataset *object, DcmLevel 
     if (charset)
         add_bytes(charset, 0, out);
     for (size_t i = 0; i < n; i++) {
-        const DcmElement *e = is_kept_by_ingest(&a[i]) || a[i].parents ? NULL : dcm_find(object, a[i].tag);
+        const DcmElement *e =
+            idx_is_kept_by_ingest(&a[i]) || a[i].parents ? NULL : dcm_find(object, a[i].tag);
         if (e && (a[i].has_nested || is_indexable(e)))
             add_bytes(e, 0, out);
     }
@@ -231,7 +225,7 @@ static Cell text_cell(Arena *arena, const IdxAttribute *a, const DcmElement *e, 
         cut = span_cstr(arena_printf(arena, "%.*s\\", SPAN_FMT(idx_cut(text, chars - 1))));
         exact = false;
     }
-    if (a->kind == IDX_MODALITY && span_eq_cstr(cut, UNKNOWN))
+    if (a->kind == IDX_MODALITY && span_eq_cstr(cut, IDX_UNKNOWN))
         exact = false;
     return (Cell){CELL_TEXT, cut, 0, exact};
 }
@@ -254,7 +248,7 @@ static Cell integer_cell(const DcmDataset *row, const IdxAttribute *a, Span text
     return (Cell){CELL_INTEGER, {NULL, 0}, number, span_eq_cstr(text, back)};
 }
 
-static bool is_integer(DcmVr vr)
+bool idx_is_integer(DcmVr vr)
 {
     return vr == DCM_VR_US || vr == DCM_VR_SS || vr == DCM_VR_UL || vr == DCM_VR_SL || vr == DCM_VR_UV ||
            vr == DCM_VR_SV;
@@ -288,7 +282,7 @@ static Cell users_cell(Arena *arena, const DcmDataset *ds, const IdxAttribute *a
     if (!text.n)
         text = hexadecimal(arena, a, e->value);
     Span cut = idx_cut(text, a->chars ? a->chars : INT_MAX);
-    exact = exact && cut.n == text.n && (is_integer(e->vr) || !e->value.n);
+    exact = exact && cut.n == text.n && (idx_is_integer(e->vr) || !e->value.n);
     return (Cell){CELL_TEXT, cut, 0, exact};
 }
 
@@ -297,7 +291,7 @@ static Cell cell_of(Arena *arena, const DcmDataset *row, const IdxAttribute *a, 
     const DcmDataset *holder = row;
     const DcmElement *e = a->parents ? idx_nested_find(row, a, &holder) : dcm_find(row, a->tag);
     if (!e && a->kind == IDX_MODALITY)
-        return (Cell){CELL_TEXT, SPAN(UNKNOWN), 0, true};
+        return (Cell){CELL_TEXT, SPAN(IDX_UNKNOWN), 0, true};
     if (a->kind == IDX_KEY && !e)
         return (Cell){CELL_TEXT, key, 0, true};
     if (!e)
@@ -331,7 +325,7 @@ static bool keep_rest(Arena *arena, const IdxAttributes *set, const DcmDataset *
     DcmDataset *rest = dcm_dataset_new(arena);
     dcm_put(rest, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
     for (size_t i = 0; i < n; i++) {
-        const DcmElement *e = is_kept_by_ingest(&a[i]) || a[i].parents ? NULL : dcm_find(row, a[i].tag);
+        const DcmElement *e = idx_is_kept_by_ingest(&a[i]) || a[i].parents ? NULL : dcm_find(row, a[i].tag);
         if (e && (!a[i].column || !cells[i].exact) && (e->value.n || e->item_count))
             idx_copy(rest, row, e);
     }
@@ -366,138 +360,15 @@ bool idx_row_bind(DbStatement *statement, Arena *arena, const DcmDataset *row, D
     Cell *cells = arena_alloc(arena, n * sizeof *cells);
     Span rest;
     for (size_t i = 0; i < n; i++)
-        if (a[i].column && !is_kept_by_ingest(&a[i]))
+        if (a[i].column && !idx_is_kept_by_ingest(&a[i]))
             cells[i] = cell_of(arena, row, &a[i], key);
     if (!keep_rest(arena, set, row, level, cells, &rest, err))
         return false;
     db_bind_blob(statement, rest);
     for (size_t i = 0; i < n; i++)
-        if (a[i].column && !is_kept_by_ingest(&a[i]))
+        if (a[i].column && !idx_is_kept_by_ingest(&a[i]))
             bind(statement, &cells[i]);
     return true;
-}
-
-/* -- row to data set -- */
-
-/* "12\-7" as a binary value. Nothing when a part is no such number. */
-static void put_numbers(DcmDataset *out, const IdxAttribute *a, Span text)
-{
-    unsigned unit = dcm_vr_info(a->vr)->unit;
-    bool more = text.n > 0, ok = is_integer(a->vr) || a->vr == DCM_VR_FL || a->vr == DCM_VR_FD;
-    Span one;
-    Buf bytes;
-    buf_init(&bytes, 0);
-    while (ok && more && span_split(&text, '\\', &one, &more)) {
-        int64_t number = 0;
-        double real = 0;
-        if (is_integer(a->vr)) {
-            ok = span_to_i64(one, INT64_MIN, INT64_MAX, &number);
-        } else if ((ok = span_to_double(one, &real))) {
-            float single = (float)real;
-            if (a->vr == DCM_VR_FD)
-                memcpy(&number, &real, sizeof real);
-            else
-                memcpy(&number, &single, sizeof single);
-        }
-        for (unsigned i = 0; i < unit; i++)
-            buf_u8(&bytes, (uint8_t)((uint64_t)number >> 8 * i));
-    }
-    if (ok)
-        dcm_put(out, a->tag, a->vr, buf_span(&bytes));
-    buf_free(&bytes);
-}
-
-static void put_users_column(DcmDataset *row, const IdxAttribute *a, Span text)
-{
-    DcmDataset *out = a->parents ? idx_nested_holder(row, a) : row;
-    if (!dcm_vr_info(a->vr)->text)
-        put_numbers(out, a, text);
-    else
-        dcm_put(out, a->tag, a->vr, text);
-}
-
-static void put_column(DcmDataset *out, DbStatement *statement, int column, const IdxAttribute *a)
-{
-    if (db_is_null(statement, column) && !is_kept_by_ingest(a))
-        return;
-    if (a->kind == IDX_INTEGER || a->kind == IDX_COUNT) {
-        dcm_put_printf(out, a->tag, "%lld", (long long)db_int(statement, column));
-        return;
-    }
-    Span text = db_text(statement, column);
-    if (a->vr != DCM_VR_NONE) {
-        put_users_column(out, a, text);
-        return;
-    }
-    if (a->kind == IDX_MODALITY && span_eq_cstr(text, UNKNOWN))
-        return;
-    dcm_put(out, a->tag, DCM_VR_NONE, text);
-}
-
-static bool is_there(const DcmDataset *out, const IdxAttribute *a)
-{
-    const DcmDataset *holder;
-    return (a->parents ? idx_nested_find(out, a, &holder) : dcm_find(out, a->tag)) != NULL;
-}
-
-/* Keys at the top find nested attributes there. */
-static void show_nested(DcmDataset *out, const IdxAttribute *a, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const DcmDataset *holder;
-        const DcmElement *e = a[i].parents ? idx_nested_find(out, &a[i], &holder) : NULL;
-        if (e && !dcm_find(out, a[i].tag) && (i == 0 || a[i - 1].tag != a[i].tag))
-            idx_copy(out, holder, e);
-    }
-}
-
-DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLevel level, bool counts,
-                         Err *err)
-{
-    size_t n;
-    const IdxAttribute *a = idx_attributes(db_attributes(statement->db), level, &n);
-    Span rest = db_blob(statement, first + 2);
-    DcmDataset *out =
-        rest.n ? dcm_dataset_parse(arena, arena_span(arena, rest), NULL, NULL, err) : dcm_dataset_new(arena);
-    if (!out)
-        return NULL;
-    out->parent = NULL;
-    if (!rest.n)
-        dcm_put(out, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
-    int column = first + 3;
-    for (size_t i = 0; i < n; i++) {
-        if (!a[i].column)
-            continue;
-        if ((counts || !is_kept_by_ingest(&a[i])) && !is_there(out, &a[i]))
-            put_column(out, statement, column, &a[i]);
-        column++;
-    }
-    if (counts)
-        show_nested(out, a, n);
-    return out;
-}
-
-DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *err)
-{
-    const IdxTable *table = &idx_tables[level];
-    Buf sql;
-    buf_init(&sql, 0);
-    buf_append_cstr(&sql, "SELECT ");
-    idx_sql_columns(&sql, db_attributes(db), level);
-    buf_printf(&sql, " FROM %s %s WHERE %s = ?", table->name, table->alias, table->id);
-    DbStatement *s = db_prepare(db, buf_cstr(&sql), err);
-    buf_free(&sql);
-    if (!s)
-        return NULL;
-    bool found = false;
-    DcmDataset *row = NULL;
-    db_bind_int(s, id);
-    if (db_step(s, &found, err) && found)
-        row = idx_row_read(s, 0, arena, level, false, err);
-    else if (!found)
-        err_set(err, ERR_NOT_FOUND, "index: no row %lld in %s", (long long)id, table->name);
-    db_done(s);
-    return row;
 }
 
 DcmDataset *idx_row_copy(Arena *arena, const DcmDataset *row)

@@ -27,13 +27,22 @@ void idx_row_bytes(const IdxAttributes *set, const DcmDataset *object, DcmLevel 
 bool idx_row_bind(DbStatement *statement, Arena *arena, const DcmDataset *row, DcmLevel level, Span key,
                   Err *err);
 /* The data set of a row that idx_sql_columns selected, its first column at `first`. `counts` = with lists and counts, and with nested
-   attributes at the top as well, where keys look for them. */
+   attributes at the top as well, where keys look for them. `wanted` as it was given to idx_sql_columns: the data set has at least those. */
 DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLevel level, bool counts,
-                         Err *err);
+                         const bool *wanted, Err *err);
 
 /* The same by id; NULL and err when there is no such row. Without lists and counts. */
 DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *err);
 DcmDataset *idx_row_copy(Arena *arena, const DcmDataset *row);
+/* Lists and counts. */
+static inline bool idx_is_kept_by_ingest(const IdxAttribute *a)
+{
+    return a->kind == IDX_LIST || a->kind == IDX_COUNT;
+}
+/* Binary whole numbers. */
+bool idx_is_integer(DcmVr vr);
+#define IDX_UNKNOWN "Unknown" /* the modality of what has none */
+
 /* Do two elements say the same? */
 bool idx_row_same(const DcmElement *a, const DcmElement *b);
 

@@ -395,16 +395,26 @@ static bool is_given(const IdxAttribute *a)
     return a->column && a->kind != IDX_LIST && a->kind != IDX_COUNT;
 }
 
-void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level)
+void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level, const bool *wanted)
 {
     const IdxTable *table = &idx_tables[level];
     size_t n;
     const IdxAttribute *a = idx_attributes(set, level, &n);
     buf_printf(sql, "%s.%s, %s.specific_character_set, %s.attributes", table->alias, table->id, table->alias,
                table->alias);
-    for (size_t i = 0; i < n; i++)
-        if (a[i].column)
-            buf_printf(sql, ", %s.\"%s\"", table->alias, a[i].column);
+    for (size_t i = 0; i < n; i++) {
+        if (!a[i].column)
+            continue;
+        if (wanted && !wanted[&a[i] - set->rows]) {
+            buf_append_cstr(sql, ", NULL");
+            continue;
+        }
+        buf_append_cstr(sql, ", ");
+        buf_append_cstr(sql, table->alias);
+        buf_append_cstr(sql, ".\"");
+        buf_append_cstr(sql, a[i].column);
+        buf_append_cstr(sql, "\"");
+    }
 }
 
 int idx_sql_column_count(const IdxAttributes *set, DcmLevel level)

@@ -42,8 +42,9 @@ bool idx_schema_write_list_terms(Db *db, Err *err);
 /* Takes away our tables and views inside a transaction; what else is in the database stays. */
 bool idx_schema_drop(Db *db, Err *err);
 
-/* The columns of a level's row, for idx_row_read: id, specific_character_set, attributes, then every column of the attribute table in its order. */
-void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level);
+/* The columns of a level's row, for idx_row_read: id, specific_character_set, attributes, then every column of the attribute table in its order.
+   `wanted` (NULL = all) says of each row of the attribute table whether it is; columns that are not come as NULL. */
+void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level, const bool *wanted);
 /* How many idx_sql_columns lists. */
 int idx_sql_column_count(const IdxAttributes *set, DcmLevel level);
 /* Is this the name, in any case, of a column of the level's table that no attribute has? */

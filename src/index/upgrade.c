@@ -17,13 +17,13 @@ bool idx_schema_write_terms(Db *db, DcmLevel level, Err *err)
     Buf sql;
     buf_init(&sql, 0);
     buf_append_cstr(&sql, "SELECT ");
-    idx_sql_columns(&sql, db_attributes(db), level);
+    idx_sql_columns(&sql, db_attributes(db), level, NULL);
     buf_printf(&sql, " FROM %s %s", table->name, table->alias);
     DbStatement *s = db_prepare_for(db, buf_cstr(&sql), DB_ROWS, err);
     bool ok = s != NULL;
     while (ok && (ok = db_step(s, &row, err)) && row) {
         arena_reset(arena);
-        const DcmDataset *attributes = idx_row_read(s, 0, arena, level, false, err);
+        const DcmDataset *attributes = idx_row_read(s, 0, arena, level, false, NULL, err);
         ok = attributes && idx_terms_write(db, attributes, level, db_int(s, 0), err);
     }
     db_done(s);

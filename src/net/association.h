@@ -153,6 +153,12 @@ bool net_cancelled(NetAssociation *a, uint16_t message_id, bool *ended);
 
 /* Sends a command and, if data_set is not NULL, its data set (already encoded in the context's syntax), in as few writes as can be. */
 bool net_send(NetAssociation *a, const NetCommand *command, const Span *data_set, Err *err);
+/* The same for one of many short messages, such as answers: it may wait for those behind it and leave in one write with them, at the latest with
+   the next net_send or net_send_held. */
+bool net_send_later(NetAssociation *a, const NetCommand *command, const Span *data_set, Err *err);
+bool net_send_held(NetAssociation *a, Err *err);
+/* Bytes that wait. */
+size_t net_held(const NetAssociation *a);
 
 /* A source of bytes: fills up to n bytes at p; returns how many, 0 at the end, -1 on failure with err. */
 typedef ssize_t (*NetSource)(void *ctx, uint8_t *p, size_t n, Err *err);

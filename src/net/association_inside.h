@@ -79,6 +79,7 @@ struct NetAssociation {
 
     /* out */
     Buf out_command;
+    Buf held;     /* messages that wait for others to leave with */
     uint8_t *out; /* net_send_stream's pieces */
     size_t out_capacity;
     uint16_t last_message_id;

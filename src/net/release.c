@@ -113,6 +113,7 @@ void net_association_free(NetAssociation *a)
     arena_free(a->message);
     buf_free(&a->in.command);
     buf_free(&a->out_command);
+    buf_free(&a->held);
     free(a->in.p);
     free(a->out);
     free(a);

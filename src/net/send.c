@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Messages out, PS3.7 §6.3 and PS3.8 E: a command in one PDV, a data set in as many as the peer's maximum length asks for, each PDV in a
- * P-DATA-TF of its own. Headers and data of many PDUs leave in one writev; nothing is copied and nothing allocated per PDU.
+ * P-DATA-TF of its own. Headers and data of many PDUs leave in one writev; nothing is copied and nothing allocated per PDU. Small messages that may
+ * wait for others are copied, and leave together with them.
  */
 #include "net/association_inside.h"
 
@@ -9,9 +10,10 @@
 #include <string.h>
 
 enum {
-    BATCH_PDUS = 48,          /* per writev: two parts each */
-    BATCH_BYTES = 2 << 20,    /* of data, so that a deadline covers a bounded amount */
-    STREAM_BYTES = 256 * 1024 /* a source is read in pieces of about this */
+    BATCH_PDUS = 48,           /* per writev: two parts each */
+    BATCH_BYTES = 2 << 20,     /* of data, so that a deadline covers a bounded amount */
+    STREAM_BYTES = 256 * 1024, /* a source is read in pieces of about this */
+    HELD_BYTES = 32 * 1024     /* messages wait until they are as long as this together */
 };
 
 typedef struct Batch {
@@ -20,6 +22,7 @@ typedef struct Batch {
     uint8_t headers[BATCH_PDUS][12];
     int pdus;
     size_t bytes;
+    bool later; /* may wait */
 } Batch;
 
 /* Data bytes per PDV: what the peer takes less the PDV header, even (PS3.8 E.2 wants even fragments). */
@@ -48,14 +51,42 @@ static bool write_failed(NetAssociation *a, Err *err)
     return net_lost(a, err);
 }
 
+static bool write_held(NetAssociation *a, Err *err)
+{
+    if (!a->held.n)
+        return true;
+    struct iovec all = {a->held.p, a->held.n};
+    bool sent = net_stream_writev(a->stream, &all, 1, net_piece_deadline(a), err);
+    buf_clear(&a->held);
+    return sent ? true : write_failed(a, err);
+}
+
+static bool write_parts(const Batch *b, Err *err)
+{
+    bool sent = net_stream_writev(b->a->stream, b->parts, 2 * b->pdus, net_piece_deadline(b->a), err);
+    return sent ? true : write_failed(b->a, err);
+}
+
+/* Joins what waits already. */
+static void hold(const Batch *b)
+{
+    for (int i = 0; i < 2 * b->pdus; i++)
+        buf_append(&b->a->held, b->parts[i].iov_base, b->parts[i].iov_len);
+}
+
 static bool flush(Batch *b, Err *err)
 {
-    if (b->pdus == 0)
-        return true;
-    bool sent = net_stream_writev(b->a->stream, b->parts, 2 * b->pdus, net_piece_deadline(b->a), err);
+    NetAssociation *a = b->a;
+    bool sent = true;
+    if (b->pdus && b->bytes < HELD_BYTES && (b->later || a->held.n)) {
+        hold(b);
+        sent = (b->later && a->held.n < HELD_BYTES) || write_held(a, err);
+    } else if (b->pdus) {
+        sent = write_held(a, err) && write_parts(b, err);
+    }
     b->pdus = 0;
     b->bytes = 0;
-    return sent ? true : write_failed(b->a, err);
+    return sent;
 }
 
 static bool put_pdv(Batch *b, uint8_t context_id, bool command, bool last, Span data, Err *err)
@@ -100,7 +131,8 @@ static bool begin(Batch *b, const NetCommand *command, bool has_data_set, Err *e
     return put_all(b, command->context_id, true, true, buf_span(&a->out_command), err);
 }
 
-bool net_send(NetAssociation *a, const NetCommand *command, const Span *data_set, Err *err)
+static bool send_message(NetAssociation *a, const NetCommand *command, const Span *data_set, bool later,
+                         Err *err)
 {
     Err own = {.code = ERR_NONE};
     err = err ? err : &own;
@@ -108,8 +140,31 @@ bool net_send(NetAssociation *a, const NetCommand *command, const Span *data_set
     b.a = a;
     b.pdus = 0;
     b.bytes = 0;
+    b.later = later;
     return begin(&b, command, data_set != NULL, err) &&
            (!data_set || put_all(&b, command->context_id, false, true, *data_set, err)) && flush(&b, err);
+}
+
+bool net_send(NetAssociation *a, const NetCommand *command, const Span *data_set, Err *err)
+{
+    return send_message(a, command, data_set, false, err);
+}
+
+bool net_send_later(NetAssociation *a, const NetCommand *command, const Span *data_set, Err *err)
+{
+    return send_message(a, command, data_set, true, err);
+}
+
+bool net_send_held(NetAssociation *a, Err *err)
+{
+    Err own = {.code = ERR_NONE};
+    err = err ? err : &own;
+    return net_is_open(a) ? write_held(a, err) : net_is_over(a, err);
+}
+
+size_t net_held(const NetAssociation *a)
+{
+    return a->held.n;
 }
 
 /* -- streamed -- */
@@ -184,6 +239,7 @@ bool net_send_stream(NetAssociation *a, const NetCommand *command, NetSource sou
     b.a = a;
     b.pdus = 0;
     b.bytes = 0;
+    b.later = false;
     return begin(&b, command, true, err) && put_source(&b, command->context_id, source, ctx, err);
 }
 

@@ -38,6 +38,7 @@ NetAssociation *net_association_new(NetStream *stream, bool requestor, const Net
     a->message = arena_new(0);
     buf_init(&a->in.command, NET_MAX_COMMAND);
     buf_init(&a->out_command, NET_MAX_COMMAND + 64);
+    buf_init(&a->held, 0);
     return a;
 }
 

@@ -44,7 +44,18 @@ static bool all_fits(const DcmCharset *charset, const DcmDataset *ds, Buf *scrat
     return true;
 }
 
-static const DcmCharset *choose_charset(const DcmDataset *keys, const IdxRow *row)
+static bool is_all_common(const DcmDataset *ds)
+{
+    for (size_t i = 0; i < ds->count; i++) {
+        const DcmElement *e = &ds->elements[i];
+        if (e->vr == DCM_VR_SQ || (dcm_vr_info(e->vr)->charset && !is_common(e->value)))
+            return false;
+    }
+    return true;
+}
+
+/* `common`: every character set will do. */
+static const DcmCharset *choose_charset(const DcmDataset *keys, const IdxRow *row, bool common)
 {
     const DcmElement *asked = dcm_find(keys, DCM_SpecificCharacterSet);
     const Span terms[] = {asked ? asked->value : (Span){0}, span_cstr(row->stored_charset),
@@ -55,7 +66,7 @@ static const DcmCharset *choose_charset(const DcmDataset *keys, const IdxRow *ro
     for (size_t i = 0; !chosen && i < sizeof terms / sizeof *terms; i++) {
         bool known = true;
         const DcmCharset *charset = dcm_charset(terms[i], &known);
-        if (known && *dcm_charset_terms(charset) && all_fits(charset, row->attributes, &scratch))
+        if (known && *dcm_charset_terms(charset) && (common || all_fits(charset, row->attributes, &scratch)))
             chosen = charset;
     }
     buf_free(&scratch);
@@ -70,13 +81,14 @@ static bool is_ours(DcmTag tag)
 
 DcmDataset *scp_answer(Arena *arena, const ScpIdentifier *identifier, const IdxRow *row, const char *ae_title)
 {
-    const DcmCharset *charset = choose_charset(identifier->keys, row);
-    DcmDataset *answer = dcm_dataset_new(arena);
+    bool common = is_all_common(row->attributes);
+    const DcmCharset *charset = choose_charset(identifier->keys, row, common);
+    DcmDataset *answer = common ? row->attributes : dcm_dataset_new(arena);
     dcm_put(answer, DCM_SpecificCharacterSet, DCM_VR_CS, span_cstr(dcm_charset_terms(charset)));
     dcm_put(answer, DCM_QueryRetrieveLevel, DCM_VR_CS, span_cstr(dcm_level_name(identifier->level)));
     dcm_put(answer, DCM_RetrieveAETitle, DCM_VR_AE, span_cstr(ae_title));
     dcm_put(answer, DCM_InstanceAvailability, DCM_VR_CS, SPAN("ONLINE"));
-    for (size_t i = 0; i < row->attributes->count; i++)
+    for (size_t i = 0; !common && i < row->attributes->count; i++)
         if (!is_ours(row->attributes->elements[i].tag))
             dcm_copy(answer, row->attributes, &row->attributes->elements[i]);
     return answer;

@@ -292,6 +292,62 @@ static void a_peer_that_aborts_meanwhile(void **unused)
     net_association_free(t.a);
 }
 
+static size_t waiting_bytes(int fd)
+{
+    uint8_t room[1 << 18];
+    ssize_t n = recv(fd, room, sizeof room, MSG_PEEK | MSG_DONTWAIT);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static bool next_message_has(int fd, uint8_t context, size_t data_bytes)
+{
+    uint8_t header[12], room[1 << 16];
+    for (int command = 1; command >= 0; command--) {
+        assert_true(raw_read(fd, header, sizeof header));
+        size_t n = (size_t)header[8] << 8 | header[9];
+        if (header[0] != NET_P_DATA_TF || header[10] != context || (header[11] & 1) != command ||
+            (!command && n - 2 != data_bytes))
+            return false;
+        assert_true(raw_read(fd, room, n - 2));
+    }
+    return true;
+}
+
+/* Short messages wait for each other, but not for ever, and never for one that does not wait or is long. */
+static void messages_that_wait(void **unused)
+{
+    enum { SHORT = 1000, LONG = 40000 };
+    static const uint8_t bytes[LONG];
+    Err err = {0};
+    Requestor t = requestor(0, 2000, &err);
+    assert_non_null(t.a);
+    NetCommand rq = store_request(t.a);
+    Span some = span_of(bytes, SHORT), many = span_of(bytes, LONG);
+    assert_true(net_send_held(t.a, &err));
+    assert_true(net_send_later(t.a, &rq, &some, &err) && net_send_later(t.a, &rq, &some, &err));
+    assert_int_equal(waiting_bytes(t.fd), 0);
+    assert_true(net_held(t.a) > 2 * SHORT);
+    assert_true(net_send_held(t.a, &err));
+    assert_int_equal(net_held(t.a), 0);
+    assert_true(next_message_has(t.fd, CT_ID, SHORT) && next_message_has(t.fd, CT_ID, SHORT));
+    assert_true(net_send_later(t.a, &rq, &some, &err) && net_send(t.a, &rq, &many, &err));
+    assert_true(next_message_has(t.fd, CT_ID, SHORT) && next_message_has(t.fd, CT_ID, LONG));
+    assert_true(net_send_later(t.a, &rq, &many, &err));
+    assert_true(next_message_has(t.fd, CT_ID, LONG));
+    int sent = 0;
+    for (; sent == 0 || net_held(t.a); sent++)
+        assert_true(sent < LONG / SHORT && net_send_later(t.a, &rq, &some, &err));
+    assert_true(sent > 20);
+    while (sent--)
+        assert_true(next_message_has(t.fd, CT_ID, SHORT));
+    assert_int_equal(waiting_bytes(t.fd), 0);
+    assert_true(net_send_later(t.a, &rq, &some, &err));
+    net_abort(t.a, (NetAbort){NET_ABORT_BY_USER, NET_ABORT_NO_REASON});
+    assert_false(net_send_held(t.a, &err));
+    close(t.fd);
+    net_association_free(t.a);
+}
+
 static void message_ids(void **unused)
 {
     Err err = {0};
@@ -316,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_source_that_fails),
         cmocka_unit_test(a_peer_that_stops_reading),
         cmocka_unit_test(a_peer_that_aborts_meanwhile),
+        cmocka_unit_test(messages_that_wait),
         cmocka_unit_test(message_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
