@@ -17,6 +17,7 @@ enum { HEAD = 4096, LOOK_MS = 20 };
 /* Clocks are set back now and then; looking at an hour more costs little. */
 #define CLOCK_SLACK_US INT64_C(3600000000)
 #define MTIME_SLACK_US INT64_C(2000000)
+#define SECOND_US      INT64_C(1000000)
 
 struct Adoption {
     Archive *archive;
@@ -43,11 +44,12 @@ bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *insp
     return ok;
 }
 
+/* What replaces a file is younger than its row says, be it by a microsecond (commit_names.c). Times of whole seconds come from where none finer are known. */
 bool adoption_fits(const IdxFile *row, const char *path, const struct stat *st)
 {
     int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
     return strcmp(row->path, path) == 0 && row->size == (uint64_t)st->st_size &&
-           mtime <= row->end_us + MTIME_SLACK_US;
+           mtime <= row->end_us + (row->end_us % SECOND_US ? 0 : MTIME_SLACK_US);
 }
 
 bool adoption_read_meta(const char *path, DcmFileMeta *meta)

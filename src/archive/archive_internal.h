@@ -114,6 +114,9 @@ typedef struct Job {
     uint64_t hash;           /* of the SOP Instance UID */
     bool looked;             /* for what the index has of it, with others of the group: */
     const IdxFile *seen;     /* NULL = nothing */
+    int64_t
+        older_us; /* when the other content was written that the index has of it; 0 = none, or not asked */
+    bool stamped; /* its file has the time file.end_us, to the microsecond */
 
     pthread_mutex_t lock; /* guards the two below */
     pthread_cond_t changed;
@@ -141,8 +144,8 @@ void job_fail(Job *job, const Err *err);
 bool job_same_content(const IdxFile *a, const IdxFile *b);
 /* The database did not answer before the job was in it, or nobody knows whether it is: the spool sees to it. */
 void job_must_wait(Job *job);
-/* Is this object in the archive already, byte for byte? */
-bool job_is_same(Archive *archive, const Job *job);
+/* Is this object in the archive already, byte for byte? Else job->older_us tells of other content. */
+bool job_is_same(Archive *archive, Job *job);
 
 /* -- quarantine.c -- */
 typedef struct Quarantine Quarantine;

@@ -118,6 +118,18 @@ static bool replaces(const Archive *archive, const Job *job)
            (job->outcome == ARC_REPLACED && !(job->obsolete && archive_names_are_foreign(archive)));
 }
 
+/* A file that takes over another's name has a later time than the other's row says: so a start after a power cut sees that this is not the row's file (adoption_fits). The
+   sender's thread has seen to that, unless others replaced it meanwhile, or the clock was set back. */
+static bool make_younger(Job *job)
+{
+    int64_t now = clock_wall_us();
+    if (job->stamped && job->file.end_us > job->older_us)
+        return true;
+    job->file.end_us = now > job->older_us ? now : job->older_us + 1;
+    job->stamped = store_put_stamp(job->put, job->file.end_us, &job->err);
+    return job->stamped;
+}
+
 static void publish(CommitNames *c, Job **group, size_t n)
 {
     size_t count = 0;
@@ -125,16 +137,13 @@ static void publish(CommitNames *c, Job **group, size_t n)
         Job *job = group[i];
         if (job->plan != PLAN_PUBLISH && job->plan != PLAN_VARIANT)
             continue;
-        if (!set_path(c->archive, job)) {
+        bool replace = replaces(c->archive, job);
+        if (!set_path(c->archive, job) || (replace && !make_younger(job))) {
             job->plan = PLAN_NONE;
             continue;
         }
         c->published[count] = job;
-        c->publish[count++] = (StorePublish){
-            .put = job->put,
-            .name = job->name,
-            .replace = replaces(c->archive, job),
-        };
+        c->publish[count++] = (StorePublish){.put = job->put, .name = job->name, .replace = replace};
     }
     int64_t began = clock_ns();
     if (count) {

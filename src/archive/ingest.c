@@ -265,6 +265,9 @@ static void fill_stored(const ArcIngest *ingest, ArcOutcome outcome, ArcStored *
 static bool sync_data(ArcIngest *ingest, Err *err)
 {
     int64_t began = clock_ns();
+    Job *job = &ingest->job;
+    if (job->older_us)
+        job->stamped = store_put_stamp(ingest->put, job->file.end_us, NULL);
     bool ok = store_put_sync(ingest->put, err);
     figures_stage("sync", began);
     return ok;

@@ -21,14 +21,16 @@ bool job_same_content(const IdxFile *a, const IdxFile *b)
            strcmp(a->transfer_syntax, b->transfer_syntax) == 0;
 }
 
-bool job_is_same(Archive *archive, const Job *job)
+bool job_is_same(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
     if (spool_is_away(archive->spool, NULL))
         return false;
-    if (idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err))
+    if (idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err)) {
+        job->older_us = found.end_us;
         return job_same_content(&found, &job->file) && is_there(&found);
+    }
     spool_takes(archive->spool, &err); /* the committer need not find out by itself */
     return false;
 }
@@ -119,6 +121,7 @@ static void plan_ingest(Archive *archive, Job *job)
             return;
         }
     } else if (is_there(&found)) {
+        job->older_us = found.end_us;
         if (job_same_content(&found, &job->file))
             job_settle(job, ARC_SAME);
         else

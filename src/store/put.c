@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUFFER = 256 << 10 };
@@ -185,13 +186,24 @@ void put_start_sync(StorePut *put)
         sync_file_range(put->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+bool store_put_stamp(StorePut *put, int64_t time_us, Err *err)
+{
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+                                {time_us / 1000000, (long)(time_us % 1000000) * 1000}};
+    if (futimens(put->fd, times) != 0)
+        return err_errno(err, errno, "cannot set the time of %s", put->path);
+    put->stamped = true;
+    put->synced = false;
+    return true;
+}
+
 bool store_put_sync(StorePut *put, Err *err)
 {
     if (put->synced)
         return true;
     if (!put->ended || put->failed)
         return err_set(err, ERR_INTERNAL, "%s is not complete", put->path);
-    while (fdatasync(put->fd) != 0)
+    while ((put->stamped ? fsync(put->fd) : fdatasync(put->fd)) != 0)
         if (errno != EINTR)
             return write_failed(put, errno, err);
     put->synced = true;

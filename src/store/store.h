@@ -41,6 +41,8 @@ void store_put_mark_content(StorePut *put);
 bool store_put_end(StorePut *put, StoreDigest *digest, Err *err);
 /* Removes what was written. NULL is fine. */
 void store_put_abandon(StorePut *put);
+/* Sets the modification time of an object that has ended. It becomes durable with the bytes. */
+bool store_put_stamp(StorePut *put, int64_t time_us, Err *err);
 /* Path of the temporary file, for reading it back. */
 const char *store_put_path(const StorePut *put);
 /* Makes the bytes durable now, in the caller's thread: many writers sync in parallel what store_publish would sync one after

@@ -56,6 +56,7 @@ struct StorePut {
     XXH3_state_t *content;
     StoreDigest digest;
     bool ended, synced, failed;
+    bool stamped; /* its time is to be synced, too */
 };
 
 /* -- session.c -- */

@@ -21,7 +21,7 @@ class Archive:
     def __init__(self, folder, aet="GANTRY"):
         self.folder, self.aet, self.port = pathlib.Path(folder) / "archive", aet, free_port()
         self.bin = pathlib.Path(folder)
-        self.server = None
+        self.server, self.environment = None, {}
         run(as_program(folder, "sphere-admin"), self.folder)
         self.set("port", self.port)
         self.set("AET", aet)
@@ -57,7 +57,7 @@ class Archive:
 
     def start(self):
         assert self.server is None
-        self.server = Server([self.folder / "manage", "runserver"], self.port, self.folder / "server.out", cwd="/")
+        self.server = Server([self.folder / "manage", "runserver"], self.port, self.folder / "server.out", cwd="/", env=self.environment)
         return self
 
     def stop(self):
@@ -74,7 +74,7 @@ class Archive:
     # -- the command line --
 
     def manage(self, *arguments, **options):
-        return run(self.folder / "manage", *arguments, **options)
+        return run(self.folder / "manage", *arguments, **{"env": self.environment, **options})
 
     # -- what is in it --
 

@@ -17,9 +17,9 @@ AVAILABLE = (BIN / "initdb").exists()
 
 
 class Postgres:
-    def __init__(self, fsync="off"):
-        self.fsync = fsync
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="gantry-pg-"))
+    def __init__(self, fsync="off", folder=None):
+        self.fsync, self.environment = fsync, {}
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="gantry-pg-", dir=folder))
         self.port = free_port()
         # It refuses to run as root.
         self.user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
@@ -42,7 +42,8 @@ class Postgres:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [str(BIN / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-k",
-                 str(self.folder), "-c", f"fsync={self.fsync}"], stdout=log, stderr=log, cwd="/", env=ENVIRONMENT, **self.as_user)
+                 str(self.folder), "-c", f"fsync={self.fsync}"], stdout=log, stderr=log, cwd="/", env={**ENVIRONMENT, **self.environment},
+                **self.as_user)
         wait_until(lambda: listening(self.port) and self.answers(), 30, "PostgreSQL answers")
 
     def answers(self):

@@ -139,6 +139,26 @@ static void test_no_space(void **state)
     free(bytes);
 }
 
+/* To the microsecond, also when it was synced before; and it is that of the file under its name. */
+static void test_stamp(void **state)
+{
+    enum { MICROSECONDS = 234567 };
+    Err err = {0};
+    struct stat st;
+    StorePut *put = store_put_begin(store, &err);
+    assert_true(store_put_write(put, SPAN("abc"), &err));
+    assert_true(store_put_end(put, NULL, &err));
+    assert_true(store_put_sync(put, &err));
+    assert_true(store_put_stamp(put, INT64_C(1000000000) * 1000000 + MICROSECONDS, &err));
+    StorePublish one = {.put = put, .name = "a/b"};
+    assert_true(store_publish(store, &one, 1));
+    char *path = store_path(store, "a/b");
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mtim.tv_sec, 1000000000);
+    assert_int_equal(st.st_mtim.tv_nsec, MICROSECONDS * 1000);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_content_digest, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_abandon_leaves_nothing, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_order_of_calls, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_stamp, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_no_space, make_store, drop_store),
     };
     return cmocka_run_group_tests_name("put", tests, NULL, NULL);
