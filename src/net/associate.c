@@ -212,7 +212,9 @@ static bool send_request(NetAssociation *a, const NetRequest *request, Arena *ar
 /* Something took the connection; whether it speaks DICOM at all is what people want to know. */
 static void unanswered(const NetAssociation *a, Err *err)
 {
-    static const char hint[] = "is a DICOM server listening there, and this port not one of TLS?";
+    const char *hint = net_stream_is_tls(a->stream)
+                           ? "is a DICOM server listening there?"
+                           : "is a DICOM server listening there, and this port not one of TLS?";
     if (err->code == ERR_TIMEOUT)
         err_set(err, ERR_TIMEOUT,
                 "the connection was taken, but the association request not answered within %lld s; %s",

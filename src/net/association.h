@@ -102,6 +102,9 @@ NetAssociation *net_accept(NetStream *stream, const NetPolicy *policy, Err *err)
 const char *net_calling_ae(const NetAssociation *a);
 const char *net_called_ae(const NetAssociation *a);
 NetAddress net_association_peer(const NetAssociation *a);
+bool net_association_is_tls(const NetAssociation *a);
+/* As net_stream_certificate; NULL as well when the association is over. */
+const NetCertificate *net_association_certificate(const NetAssociation *a);
 const char *net_peer_implementation_class(const NetAssociation *a);
 const char *net_peer_implementation_version(const NetAssociation *a);
 /* Largest PDU body we may send; 0 = unlimited by the peer. */

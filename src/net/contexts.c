@@ -63,6 +63,16 @@ NetAddress net_association_peer(const NetAssociation *a)
     return net_stream_peer(a->stream);
 }
 
+bool net_association_is_tls(const NetAssociation *a)
+{
+    return net_stream_is_tls(a->stream);
+}
+
+const NetCertificate *net_association_certificate(const NetAssociation *a)
+{
+    return net_stream_certificate(a->stream);
+}
+
 const char *net_peer_implementation_class(const NetAssociation *a)
 {
     return a->implementation_class;

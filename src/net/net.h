@@ -16,5 +16,6 @@
 #include "net/machine.h"
 #include "net/pdu.h"
 #include "net/stream.h"
+#include "net/tls.h"
 
 #endif

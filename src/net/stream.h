@@ -14,7 +14,8 @@
 #include <sys/uio.h>
 
 typedef struct NetStream NetStream;
-typedef struct NetTls NetTls; /* a TLS configuration, shared and immutable; see net/tls.h */
+typedef struct NetTls NetTls;                 /* a TLS configuration, shared and immutable; see net/tls.h */
+typedef struct NetCertificate NetCertificate; /* see net/certificate.h */
 
 typedef struct NetAddress {
     char host[64]; /* numeric */
@@ -46,6 +47,9 @@ bool net_stream_readable(NetStream *stream);
 void net_stream_interrupt(NetStream *stream);
 
 NetAddress net_stream_peer(const NetStream *stream);
+bool net_stream_is_tls(const NetStream *stream);
+/* The peer's certificate, which was checked; NULL when it showed none, or nobody checks. Lives as long as the stream is open. */
+const NetCertificate *net_stream_certificate(const NetStream *stream);
 /* Who is at the other end of a connected socket. */
 NetAddress net_address_of_peer(int fd);
 

@@ -22,7 +22,7 @@ struct NetStream {
     atomic_bool interrupted;
     const atomic_bool *cancelled; /* NULL = nobody cancels */
     bool tcp;
-    void *tls;   /* SSL * */
+    void *tls;   /* TlsSession *, or NULL */
     Span memory; /* what is left to read of a memory stream */
     NetAddress peer;
 };

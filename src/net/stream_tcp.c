@@ -204,10 +204,27 @@ NetStream *net_stream_connect_unless(const atomic_bool *cancelled, const char *h
     return stream;
 }
 
+/* Closing a socket with bytes that were not read resets the connection, and the peer would not hear why it was refused. */
+static void let_peer_read(int fd)
+{
+    enum { LINGER_MS = 500 };
+    char dropped[4096];
+    Deadline deadline = deadline_in(LINGER_MS);
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    shutdown(fd, SHUT_WR);
+    while (!deadline_passed(deadline) && poll(&one, 1, deadline_poll_ms(deadline)) > 0 &&
+           recv(fd, dropped, sizeof dropped, MSG_DONTWAIT) > 0)
+        ;
+}
+
 NetStream *net_stream_accept(int fd, NetTls *tls, Deadline deadline, Err *err)
 {
+    Err own = {.code = ERR_NONE};
+    err = err ? err : &own;
     NetStream *stream = tcp_stream(fd, err);
     if (stream && tls && !net_tls_start(stream, tls, NULL, deadline, err)) {
+        if (err->code == ERR_REFUSED || err->code == ERR_FORMAT)
+            let_peer_read(fd);
         err_wrap(err, "TLS with %s", stream->peer.host);
         net_stream_close(stream);
         return NULL;

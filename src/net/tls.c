@@ -1,118 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * TLS over OpenSSL, PS3.15 B.12 (BCP 195): TLS 1.2 with ephemeral keys and AEAD, and TLS 1.3; no renegotiation, no compression.
- *
- * OpenSSL reads and writes the socket through a BIO of ours, because its own writes with write(2), and a peer that went away would then
- * end the process by SIGPIPE. A configuration is immutable after net_tls_new; each stream holds a reference through its SSL.
+ * Streams over TLS. OpenSSL reads and writes the socket through a BIO of ours, because its own writes with write(2), and a peer that went away would then
+ * end the process by SIGPIPE. Each stream holds its configuration through its SSL.
  */
-#include "net/tls.h"
-
-#include "net/stream_inside.h"
+#include "net/tls_inside.h"
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-struct NetTls {
-    SSL_CTX *context;
-    bool server, verify, any_name;
-};
-
-/* -- configuration -- */
-
-/* The oldest error in OpenSSL's queue; empties the queue. Text is NULL where the operating system has the words (*number is its errno). */
-static const char *why(int *number)
-{
-    unsigned long code = ERR_get_error();
-    ERR_clear_error();
-    *number = code && ERR_SYSTEM_ERROR(code) ? (int)ERR_GET_REASON(code) : 0;
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    return *number ? NULL : reason ? reason : "the connection was closed";
-}
-
-static bool refuse(Err *err, const char *what, const char *path)
-{
-    int number;
-    const char *text = why(&number);
-    if (!text) {
-        err_errno(err, number, "TLS: %s %s", what, path);
-        if (err)
-            err->code = ERR_USAGE;
-        return false;
-    }
-    return err_set(err, ERR_USAGE, "TLS: %s %s: %s", what, path, text);
-}
-
-static bool load_identity(SSL_CTX *context, const NetTlsSettings *settings, Err *err)
-{
-    if (!settings->certificate)
-        return settings->server ? err_set(err, ERR_USAGE, "TLS: a server needs a certificate") : true;
-    if (!settings->key)
-        return err_set(err, ERR_USAGE, "TLS: certificate %s has no key beside it in the settings",
-                       settings->certificate);
-    if (SSL_CTX_use_certificate_chain_file(context, settings->certificate) != 1)
-        return refuse(err, "certificate", settings->certificate);
-    if (SSL_CTX_use_PrivateKey_file(context, settings->key, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(context) != 1)
-        return refuse(err, "key", settings->key);
-    return true;
-}
-
-static bool load_authorities(SSL_CTX *context, const NetTlsSettings *settings, Err *err)
-{
-    if (settings->ca) {
-        if (SSL_CTX_load_verify_locations(context, settings->ca, NULL) != 1)
-            return refuse(err, "authorities", settings->ca);
-        if (settings->server)
-            SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(settings->ca));
-    } else if (settings->server && settings->verify_peer) {
-        return err_set(err, ERR_USAGE, "TLS: to check clients, name the authorities they are trusted by");
-    } else if (!settings->server) {
-        SSL_CTX_set_default_verify_paths(context);
-    }
-    int mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(context, settings->verify_peer ? mode : SSL_VERIFY_NONE, NULL);
-    return true;
-}
-
-static void choose_profile(SSL_CTX *context)
-{
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM");
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_session_id_context(context, (const unsigned char *)"gantry", 6);
-}
-
-NetTls *net_tls_new(const NetTlsSettings *settings, Err *err)
-{
-    SSL_CTX *context = SSL_CTX_new(settings->server ? TLS_server_method() : TLS_client_method());
-    NetTls *tls = calloc(1, sizeof *tls);
-    if (!context || !tls)
-        abort();
-    *tls = (NetTls){context, settings->server, settings->verify_peer, settings->any_name};
-    choose_profile(context);
-    if (load_identity(context, settings, err) && load_authorities(context, settings, err))
-        return tls;
-    net_tls_free(tls);
-    return NULL;
-}
-
-void net_tls_free(NetTls *tls)
-{
-    if (!tls)
-        return;
-    SSL_CTX_free(tls->context);
-    free(tls);
-}
 
 /* -- the BIO -- */
 
@@ -167,21 +68,10 @@ static BIO *bio_over(NetStream *stream)
 
 /* -- stream operations -- */
 
-static void tls_failed(SSL *ssl, Err *err)
-{
-    int number;
-    long verify = SSL_get_verify_result(ssl);
-    const char *text = why(&number);
-    if (SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && verify != X509_V_OK)
-        err_set(err, ERR_REFUSED, "the peer's certificate: %s", X509_verify_cert_error_string(verify));
-    else
-        err_set(err, ERR_CLOSED, "%s", text ? text : "the peer closed the connection");
-}
-
 /* What a call that returned `result` <= 0 means: STREAM_WAIT, 0 for the end, or -1 with err. */
-static ssize_t outcome(SSL *ssl, int result, short *events, Err *err)
+static ssize_t outcome(const TlsSession *s, int result, short *events, Err *err)
 {
-    switch (SSL_get_error(ssl, result)) {
+    switch (SSL_get_error(s->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         *events = POLLIN;
         return STREAM_WAIT;
@@ -191,7 +81,7 @@ static ssize_t outcome(SSL *ssl, int result, short *events, Err *err)
     case SSL_ERROR_ZERO_RETURN:
         return 0;
     default:
-        tls_failed(ssl, err);
+        tls_explain(s, tls_take_error(), err);
         return -1;
     }
 }
@@ -199,15 +89,28 @@ static ssize_t outcome(SSL *ssl, int result, short *events, Err *err)
 static ssize_t tls_read(NetStream *stream, void *p, size_t n, short *events, Err *err)
 {
     size_t got = 0;
+    const TlsSession *s = stream->tls;
     ERR_clear_error();
-    int result = SSL_read_ex(stream->tls, p, n, &got);
+    int result = SSL_read_ex(s->ssl, p, n, &got);
     if (result <= 0)
-        return outcome(stream->tls, result, events, err);
+        return outcome(s, result, events, err);
     /* A record holds 16 KiB; take those that have come too, so that a large read stays a large read. */
-    for (size_t more; got < n && SSL_has_pending(stream->tls); got += more)
-        if (SSL_read_ex(stream->tls, (uint8_t *)p + got, n - got, &more) <= 0)
+    for (size_t more; got < n && SSL_has_pending(s->ssl); got += more)
+        if (SSL_read_ex(s->ssl, (uint8_t *)p + got, n - got, &more) <= 0)
             break;
     return (ssize_t)got;
+}
+
+/* A server that breaks off says why, and closes: who was writing meanwhile finds the connection gone, and the reason behind what it has not read. */
+static void hear_alert(const TlsSession *s, Err *err)
+{
+    uint8_t dropped;
+    size_t got;
+    ERR_clear_error();
+    SSL_peek_ex(s->ssl, &dropped, 1, &got);
+    unsigned long code = tls_take_error();
+    if (code && !ERR_SYSTEM_ERROR(code))
+        tls_explain(s, code, err);
 }
 
 /* Small parts go out together in one record: a command and its headers should not cost a record each. */
@@ -228,11 +131,14 @@ static ssize_t tls_write(NetStream *stream, const struct iovec *parts, int count
     }
     if (n == 0)
         return 0;
+    const TlsSession *s = stream->tls;
     ERR_clear_error();
-    int result = SSL_write_ex(stream->tls, p, n, &sent);
+    int result = SSL_write_ex(s->ssl, p, n, &sent);
     if (result > 0)
         return (ssize_t)sent;
-    ssize_t what = outcome(stream->tls, result, events, err);
+    ssize_t what = outcome(s, result, events, err);
+    if (what == -1 && (!err || err->code == ERR_CLOSED))
+        hear_alert(s, err);
     if (what == 0)
         err_set(err, ERR_CLOSED, "the peer closed the TLS session");
     return what == STREAM_WAIT ? STREAM_WAIT : -1;
@@ -240,9 +146,12 @@ static ssize_t tls_write(NetStream *stream, const struct iovec *parts, int count
 
 static void tls_close(NetStream *stream)
 {
-    SSL_shutdown(stream->tls);
+    TlsSession *s = stream->tls;
+    SSL_shutdown(s->ssl);
     ERR_clear_error();
-    SSL_free(stream->tls);
+    SSL_free(s->ssl);
+    net_certificate_free(s->certificate);
+    free(s);
     stream->tls = NULL;
 }
 
@@ -250,8 +159,20 @@ static const StreamOps over_tls = {tls_read, tls_write, tls_close};
 
 bool net_tls_pending(NetStream *stream)
 {
-    return SSL_has_pending(stream->tls) != 0;
+    return SSL_has_pending(((TlsSession *)stream->tls)->ssl) != 0;
 }
+
+bool net_stream_is_tls(const NetStream *stream)
+{
+    return stream->tls != NULL;
+}
+
+const NetCertificate *net_stream_certificate(const NetStream *stream)
+{
+    return stream->tls ? ((const TlsSession *)stream->tls)->certificate : NULL;
+}
+
+/* -- the handshake -- */
 
 static void name_host(SSL *ssl, const NetTls *tls, const char *host)
 {
@@ -259,7 +180,7 @@ static void name_host(SSL *ssl, const NetTls *tls, const char *host)
     bool is_number = X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
     if (!is_number)
         SSL_set_tlsext_host_name(ssl, host);
-    if (!tls->verify || tls->any_name) {
+    if (!tls->verify || tls->any_name || tls->rules) {
         X509_VERIFY_PARAM_set1_ip(param, NULL, 0);
         return;
     }
@@ -269,25 +190,49 @@ static void name_host(SSL *ssl, const NetTls *tls, const char *host)
 
 static bool shake_hands(NetStream *stream, Deadline deadline, Err *err)
 {
+    const TlsSession *s = stream->tls;
     for (;;) {
         short events = POLLIN;
         ERR_clear_error();
-        int result = SSL_do_handshake(stream->tls);
+        int result = SSL_do_handshake(s->ssl);
         if (result == 1)
             return true;
-        ssize_t what = outcome(stream->tls, result, &events, err);
+        ssize_t what = outcome(s, result, &events, err);
         if (what == 0)
             return err_set(err, ERR_CLOSED, "the peer closed the connection during the handshake");
-        if (what != STREAM_WAIT || !net_stream_wait(stream, events, deadline, err))
+        if (what != STREAM_WAIT)
             return false;
+        if (!net_stream_wait(stream, events, deadline, err))
+            return err && err->code == ERR_TIMEOUT
+                       ? err_set(err, ERR_TIMEOUT, "%s did not finish the handshake in time", s->peer)
+                       : false;
     }
+}
+
+/* Whose certificate it is; one that nobody checked says nothing. */
+static bool identify(TlsSession *s, const NetTls *tls, Err *err)
+{
+    const X509 *shown = tls->verify ? SSL_get0_peer_certificate(s->ssl) : NULL;
+    if (shown)
+        s->certificate = net_certificate_of(shown);
+    if (!tls->verify || !tls->rules || (shown && net_certificate_meets(s->certificate, tls->rules)))
+        return true;
+    return err_set(err, ERR_REFUSED,
+                   "the certificate of %s is for %.150s (sha256:%s), which is not the one it must have",
+                   s->peer, shown ? net_certificate_names(s->certificate) : "nobody",
+                   shown ? net_certificate_sha256(s->certificate) : "");
 }
 
 bool net_tls_start(NetStream *stream, NetTls *tls, const char *host, Deadline deadline, Err *err)
 {
+    TlsSession *s = calloc(1, sizeof *s);
     SSL *ssl = SSL_new(tls->context);
-    if (!ssl)
+    if (!ssl || !s)
         abort();
+    s->ssl = ssl;
+    s->server = tls->server;
+    snprintf(s->peer, sizeof s->peer, "%s", host ? host : "the peer");
+    SSL_set_app_data(ssl, s);
     BIO *bio = bio_over(stream);
     SSL_set_bio(ssl, bio, bio);
     if (host)
@@ -296,7 +241,7 @@ bool net_tls_start(NetStream *stream, NetTls *tls, const char *host, Deadline de
         SSL_set_accept_state(ssl);
     else
         SSL_set_connect_state(ssl);
-    stream->tls = ssl;
+    stream->tls = s;
     stream->ops = &over_tls;
-    return shake_hands(stream, deadline, err);
+    return shake_hands(stream, deadline, err) && identify(s, tls, err);
 }

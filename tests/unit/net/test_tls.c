@@ -7,10 +7,11 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/stat.h>
 
 static char folder[] = "/tmp/gantry-tls-XXXXXX";
 static char ca_pem[64], server_pem[64], server_key[64], client_pem[64], client_key[64], other_pem[64],
-    other_key[64];
+    other_key[64], old_pem[64], old_key[64], early_pem[64], early_key[64];
 
 /* -- a small authority -- */
 
@@ -29,14 +30,16 @@ static void add_extension(X509 *certificate, X509 *issuer, int nid, const char *
     X509_EXTENSION_free(extension);
 }
 
+static long from_s = -60, to_s = 3600; /* of the next certificate, from now */
+
 static Made make(const char *name, const char *alternative, const Made *issuer)
 {
     static long serial = 1;
     Made m = {X509_new(), EVP_EC_gen("P-256")};
     X509_set_version(m.certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(m.certificate), serial++);
-    X509_gmtime_adj(X509_getm_notBefore(m.certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(m.certificate), 3600);
+    X509_gmtime_adj(X509_getm_notBefore(m.certificate), from_s);
+    X509_gmtime_adj(X509_getm_notAfter(m.certificate), to_s);
     X509_set_pubkey(m.certificate, m.key);
     X509_NAME *subject = X509_get_subject_name(m.certificate);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
@@ -63,6 +66,7 @@ static void save(const Made *m, const char *name, char *pem, char *key)
     f = fopen(key, "w");
     assert_non_null(f);
     PEM_write_PrivateKey(f, m->key, NULL, NULL, 0, NULL, NULL);
+    fchmod(fileno(f), 0600);
     fclose(f);
 }
 
@@ -79,6 +83,16 @@ static int make_certificates(void **unused)
     Made server = make("server", "IP:127.0.0.1", &ca);
     Made client = make("client", NULL, &ca);
     Made other = make("elsewhere", "DNS:elsewhere.example", &ca);
+    from_s = -3 * 86400;
+    to_s = -86400;
+    Made old = make("old", "IP:127.0.0.1", &ca);
+    from_s = 86400;
+    to_s = 2 * 86400;
+    Made early = make("early", "IP:127.0.0.1", &ca);
+    save(&old, "old", old_pem, old_key);
+    save(&early, "early", early_pem, early_key);
+    drop(&old);
+    drop(&early);
     save(&ca, "ca", ca_pem, NULL);
     save(&server, "server", server_pem, server_key);
     save(&client, "client", client_pem, client_key);
@@ -92,8 +106,8 @@ static int make_certificates(void **unused)
 
 static int remove_certificates(void **unused)
 {
-    const char *const files[] = {ca_pem,     server_pem, server_key, client_pem,
-                                 client_key, other_pem,  other_key};
+    const char *const files[] = {ca_pem,    server_pem, server_key, client_pem, client_key, other_pem,
+                                 other_key, old_pem,    old_key,    early_pem,  early_key};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         unlink(files[i]);
     return rmdir(folder);
@@ -185,7 +199,7 @@ static void trust_refused(void **unused)
     NetTlsSettings client = {.ca = ca_pem, .verify_peer = true};
     assert_null(associate(&s, server, client, &err));
     assert_int_equal(err.code, ERR_REFUSED);
-    assert_non_null(strstr(err.text, "IP address mismatch"));
+    assert_non_null(strstr(err.text, "is for elsewhere, elsewhere.example; call it by that name"));
     finish(&s);
     assert_false(s.associated);
     /* Any host's will do. */
@@ -198,7 +212,9 @@ static void trust_refused(void **unused)
     client = (NetTlsSettings){.ca = client_pem, .verify_peer = true};
     assert_null(associate(&s, server, client, &err));
     assert_int_equal(err.code, ERR_REFUSED);
+    assert_non_null(strstr(err.text, "was issued by Test Authority, which is not trusted here"));
     finish(&s);
+    assert_non_null(strstr(s.err.text, "does not trust our certificate"));
     /* Not checked at all. */
     client = (NetTlsSettings){.verify_peer = false};
     a = associate(&s, server, client, &err);
@@ -207,17 +223,230 @@ static void trust_refused(void **unused)
     finish(&s);
 }
 
+static void days_of_certificates(void **unused)
+{
+    const struct {
+        const char *pem, *key, *says;
+    } cases[] = {{old_pem, old_key, "the certificate of 127.0.0.1 expired on 20"},
+                 {early_pem, early_key, "the certificate of 127.0.0.1 is not valid before 20"}};
+    for (size_t i = 0; i < 2; i++) {
+        Service s;
+        Err err = {0};
+        assert_null(
+            associate(&s, (NetTlsSettings){.server = true, .certificate = cases[i].pem, .key = cases[i].key},
+                      (NetTlsSettings){.ca = ca_pem, .verify_peer = true}, &err));
+        if (!strstr(err.text, cases[i].says))
+            fail_msg("%s", err.text);
+        finish(&s);
+    }
+}
+
 static void a_client_without_certificate(void **unused)
 {
-    Service s;
+    for (int optional = 0; optional < 2; optional++) {
+        Service s;
+        Err err = {0};
+        NetTlsSettings server = {.server = true,
+                                 .certificate = server_pem,
+                                 .key = server_key,
+                                 .ca = ca_pem,
+                                 .verify_peer = true,
+                                 .optional = optional};
+        NetTlsSettings client = {.ca = ca_pem, .verify_peer = true};
+        NetAssociation *a = associate(&s, server, client, &err);
+        assert_int_equal(a != NULL, optional);
+        if (a) {
+            release_and_free(a);
+        } else {
+            assert_int_equal(err.code, ERR_REFUSED);
+            if (!strstr(err.text, "wants a client certificate; give one"))
+                fail_msg("%s", err.text);
+        }
+        finish(&s);
+        assert_int_equal(s.associated, optional);
+        if (!optional)
+            assert_non_null(strstr(s.err.text, "the peer showed no certificate"));
+    }
+}
+
+static void a_client_with_a_bad_certificate(void **unused)
+{
+    for (int optional = 0; optional < 2; optional++) {
+        Service s;
+        Err err = {0};
+        NetTlsSettings server = {.server = true,
+                                 .certificate = server_pem,
+                                 .key = server_key,
+                                 .ca = ca_pem,
+                                 .verify_peer = true,
+                                 .optional = optional};
+        NetTlsSettings client = {.ca = ca_pem, .verify_peer = true, .certificate = old_pem, .key = old_key};
+        assert_null(associate(&s, server, client, &err));
+        assert_non_null(strstr(err.text, "says that our certificate has expired"));
+        finish(&s);
+        assert_non_null(strstr(s.err.text, "the certificate of the peer expired on 20"));
+    }
+}
+
+/* -- who it is -- */
+
+static char shown[200];
+
+static void talk_of_certificate(Service *s, NetAssociation *a)
+{
+    const NetCertificate *c = net_association_certificate(a);
+    snprintf(shown, sizeof shown, "%d %s", net_association_is_tls(a), c ? net_certificate_names(c) : "none");
+    service_answer_all(s, a);
+}
+
+static void the_client_is_known(void **unused)
+{
+    for (int checks = 0; checks < 2; checks++) {
+        Err err = {0};
+        Service s = {.listening = true,
+                     .fd = net_listen("127.0.0.1", 0, &err),
+                     .talk = talk_of_certificate,
+                     .tls = configure((NetTlsSettings){.server = true,
+                                                       .certificate = server_pem,
+                                                       .key = server_key,
+                                                       .ca = ca_pem,
+                                                       .verify_peer = checks})};
+        service_start(&s);
+        NetRequest request = simple_request();
+        request.port = net_listen_port(s.fd);
+        request.tls = configure((NetTlsSettings){
+            .ca = ca_pem, .verify_peer = true, .certificate = client_pem, .key = client_key});
+        NetAssociation *a = net_associate(&request, NULL, &err);
+        assert_non_null(a);
+        assert_string_equal(net_certificate_names(net_association_certificate(a)), "server, 127.0.0.1");
+        release_and_free(a);
+        net_tls_free(request.tls);
+        finish(&s);
+        assert_string_equal(shown, checks ? "1 client" : "1 none");
+    }
+}
+
+static void rules_of_certificates(void **unused)
+{
+    Arena *arena = arena_new(0);
+    const struct {
+        const char *rule;
+        bool good;
+    } cases[] = {{"elsewhere", true},   {"ELSEWHERE.example", true}, {"server", false}, {"else", false},
+                 {"elsewhere*", false}, {"sha256:00", false},        {"", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Service s;
+        Err err = {0};
+        NetTls *any = configure((NetTlsSettings){.ca = ca_pem, .verify_peer = true});
+        const char *rule = net_certificate_rule(arena, cases[i].rule);
+        if (i >= 5) {
+            assert_null(rule);
+            net_tls_free(any);
+            continue;
+        }
+        s = (Service){
+            .listening = true,
+            .fd = net_listen("127.0.0.1", 0, &err),
+            .tls = configure((NetTlsSettings){.server = true, .certificate = other_pem, .key = other_key})};
+        service_start(&s);
+        NetRequest request = simple_request();
+        request.port = net_listen_port(s.fd);
+        request.tls = net_tls_for(any, arena_printf(arena, "nobody\n%s", rule));
+        net_tls_free(any);
+        NetAssociation *a = net_associate(&request, NULL, &err);
+        assert_int_equal(a != NULL, cases[i].good);
+        if (a) {
+            /* By its digest, in capitals and with colons, as openssl prints it. */
+            const char *hex = net_certificate_sha256(net_association_certificate(a));
+            char typed[200] = "SHA256:";
+            for (size_t k = 0; k < 64; k++)
+                snprintf(typed + strlen(typed), 3, "%s%c", k && k % 2 == 0 ? ":" : "",
+                         hex[k] >= 'a' ? hex[k] - 'a' + 'A' : hex[k]);
+            assert_true(
+                net_certificate_meets(net_association_certificate(a), net_certificate_rule(arena, typed)));
+            typed[9] = typed[9] == '0' ? '1' : '0';
+            assert_false(
+                net_certificate_meets(net_association_certificate(a), net_certificate_rule(arena, typed)));
+            release_and_free(a);
+        } else {
+            assert_non_null(strstr(err.text, "is for elsewhere, elsewhere.example (sha256:"));
+        }
+        net_tls_free(request.tls);
+        finish(&s);
+    }
+    arena_free(arena);
+}
+
+/* -- files that change -- */
+
+static int told_good, told_bad;
+static char told[400];
+
+static void keep_told(void *ctx, bool bad, const char *line)
+{
+    *(bad ? &told_bad : &told_good) += 1;
+    snprintf(told, sizeof told, "%s", line);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char bytes[8192];
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    assert_true(in && out);
+    size_t n = fread(bytes, 1, sizeof bytes, in);
+    assert_int_equal(fwrite(bytes, 1, n, out), n);
+    fchmod(fileno(out), 0600);
+    fclose(in);
+    fclose(out);
+}
+
+static void who_answers(NetTlsFiles *files, const char *expected)
+{
     Err err = {0};
-    NetTlsSettings server = {
-        .server = true, .certificate = server_pem, .key = server_key, .ca = ca_pem, .verify_peer = true};
-    NetTlsSettings client = {.ca = ca_pem, .verify_peer = true};
-    assert_null(associate(&s, server, client, &err));
-    assert_true(err.text[0] != 0);
+    Service s = {.listening = true, .fd = net_listen("127.0.0.1", 0, &err), .tls = net_tls_files_now(files)};
+    service_start(&s);
+    NetRequest request = simple_request();
+    request.port = net_listen_port(s.fd);
+    request.tls = configure((NetTlsSettings){.ca = ca_pem, .verify_peer = true, .any_name = true});
+    NetAssociation *a = net_associate(&request, NULL, &err);
+    assert_non_null(a);
+    assert_string_equal(net_certificate_names(net_association_certificate(a)), expected);
+    release_and_free(a);
+    net_tls_free(request.tls);
     finish(&s);
-    assert_false(s.associated);
+}
+
+static void certificates_are_read_again(void **unused)
+{
+    char pem[80], key[80];
+    Err err = {0};
+    snprintf(pem, sizeof pem, "%s/live.pem", folder);
+    snprintf(key, sizeof key, "%s/live.key", folder);
+    copy_file(server_pem, pem);
+    copy_file(server_key, key);
+    NetTlsSettings settings = {.server = true, .certificate = pem, .key = key};
+    NetTlsFiles *files = net_tls_files_open(&settings, keep_told, NULL, &err);
+    assert_non_null(files);
+    assert_int_equal(told_bad, 1); /* it ends within the hour */
+    assert_non_null(strstr(told, "live.pem expires on"));
+    who_answers(files, "server, 127.0.0.1");
+    assert_int_equal(told_good, 0);
+    /* The certificate first: its key is not there yet. */
+    copy_file(other_pem, pem);
+    who_answers(files, "server, 127.0.0.1");
+    assert_int_equal(told_bad, 2);
+    assert_non_null(strstr(told, "the certificates are those of before: TLS: key"));
+    copy_file(other_key, key);
+    who_answers(files, "elsewhere, elsewhere.example");
+    assert_int_equal(told_good, 1);
+    unlink(pem);
+    who_answers(files, "elsewhere, elsewhere.example");
+    who_answers(files, "elsewhere, elsewhere.example");
+    assert_int_equal(told_good, 1);
+    unlink(key);
+    net_tls_files_close(files);
+    assert_null(net_tls_files_open(&settings, NULL, NULL, &err));
+    net_tls_files_close(NULL);
 }
 
 static void plain_against_tls(void **unused)
@@ -294,12 +523,26 @@ static void old_versions_are_refused(void **unused)
 
 static void settings_that_are_wrong(void **unused)
 {
+    char open_key[80], closed_key[80];
+    snprintf(open_key, sizeof open_key, "%s/open.key", folder);
+    snprintf(closed_key, sizeof closed_key, "%s/closed.key", folder);
+    copy_file(client_key, open_key);
+    chmod(open_key, 0644);
+    EVP_PKEY *made = EVP_EC_gen("P-256");
+    FILE *f = fopen(closed_key, "w");
+    PEM_write_PrivateKey(f, made, EVP_aes_128_cbc(), (const unsigned char *)"word", 4, NULL, NULL);
+    fchmod(fileno(f), 0600);
+    fclose(f);
+    EVP_PKEY_free(made);
     const struct {
         NetTlsSettings settings;
         const char *says;
     } cases[] = {
         {{.server = true}, "needs a certificate"},
-        {{.server = true, .certificate = server_pem}, "no key"},
+        {{.server = true, .certificate = server_pem}, "key"},
+        {{.key = server_key}, "no certificate"},
+        {{.certificate = client_pem, .key = open_key}, "chmod 600"},
+        {{.certificate = client_pem, .key = closed_key}, "is encrypted"},
         {{.server = true, .certificate = "/no/such.pem", .key = server_key}, "/no/such.pem"},
         {{.server = true, .certificate = server_pem, .key = client_key}, "key"},
         {{.server = true, .certificate = server_pem, .key = server_key, .verify_peer = true}, "authorities"},
@@ -314,6 +557,8 @@ static void settings_that_are_wrong(void **unused)
             fail_msg("case %zu: expected \"%s\" in \"%s\"", i, cases[i].says, err.text);
     }
     net_tls_free(NULL);
+    unlink(open_key);
+    unlink(closed_key);
 }
 
 int main(void)
@@ -321,7 +566,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trusted_both_ways),
         cmocka_unit_test(trust_refused),
+        cmocka_unit_test(days_of_certificates),
         cmocka_unit_test(a_client_without_certificate),
+        cmocka_unit_test(a_client_with_a_bad_certificate),
+        cmocka_unit_test(the_client_is_known),
+        cmocka_unit_test(rules_of_certificates),
+        cmocka_unit_test(certificates_are_read_again),
         cmocka_unit_test(plain_against_tls),
         cmocka_unit_test(a_handshake_that_hangs),
         cmocka_unit_test(old_versions_are_refused),
