@@ -5,6 +5,8 @@
  */
 #include "cli/cli.h"
 
+#include "cli/tls.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +29,8 @@ static int run(Cli *cli, const void *args)
     peer.timeouts = (NetTimeouts){PATIENCE_MS, PATIENCE_MS, PATIENCE_MS, PATIENCE_MS};
     ScuResult result;
     Err err = {0};
+    if (tls_is_only(s) && !(peer.tls = cli->tls = tls_to_itself(s, &err)))
+        return cli_fail(cli, "%s", err.text);
     if (scu_echo(&peer, &result, &err)) {
         printf("%s answers on port %d\n", s->aet, (int)s->port);
         return EXIT_OK;

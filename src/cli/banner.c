@@ -18,6 +18,8 @@ void banner_format(const Banner *banner, Buf *out)
     buf_append_cstr(out, line);
     buf_printf(out, "# DICOM Server %s%-16s%s\n", bold, banner->ae_title, plain);
     buf_printf(out, "# Port : %s%u%s\n", bold, banner->port, plain);
+    if (banner->tls_port)
+        buf_printf(out, "# Port TLS : %s%u%s\n", bold, banner->tls_port, plain);
     on_off(banner, "(SCP)C-ECHO", banner->echo, out);
     on_off(banner, "(SCP)C-STORE", banner->store, out);
     on_off(banner, "(SCP)C-FIND", banner->find, out);

@@ -7,7 +7,7 @@
 
 typedef struct Banner {
     const char *ae_title;
-    unsigned port;
+    unsigned port, tls_port; /* 0 = none */
     bool echo, store, find, move, get;
     bool saving; /* the thread that writes to the index runs */
     bool extended_database, api_dicomweb, api_annotation;

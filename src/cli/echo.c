@@ -3,12 +3,14 @@
 #include "base/clock.h"
 #include "cli/block.h"
 #include "cli/cli.h"
+#include "cli/secure.h"
 
 #include <stdio.h>
 
 typedef struct Args {
     const char *ip, *called;
     int64_t port, verbosity;
+    SecureArgs secure;
 } Args;
 
 static const Args defaults = {.verbosity = -1};
@@ -20,6 +22,7 @@ static const Option options[] = {
      .at = offsetof(Args, called)},
     {OPT_INT, "v", "verbosity", "{0,1,2}", "0 no block, 1 the final one, 2 one for each step", .max = 2,
      .at = offsetof(Args, verbosity)},
+    SECURE_OPTIONS(Args, secure, "cert-key"),
     {OPT_END},
 };
 
@@ -46,6 +49,9 @@ static int run(Cli *cli, const void *args)
     const Args *a = args;
     int verbosity = cli_verbosity(cli, a->verbosity);
     ScuPeer peer = cli_peer(cli->settings, a->ip, a->port, a->called);
+    Err err = {0};
+    if (!cli_secure(cli, &a->secure, &peer, &err))
+        return cli_fail(cli, "%s", err.text);
     be_brief(&peer.timeouts);
     Block block = {.service = "SCU",
                    .action = "CECHO",
@@ -58,7 +64,6 @@ static int run(Cli *cli, const void *args)
 
     enum { NO_ANSWER = 0xA801 };
     ScuResult result;
-    Err err = {0};
     bool ok = scu_echo(&peer, &result, &err);
     block.now_us = clock_wall_us();
     block.committed = block.has_status = true;

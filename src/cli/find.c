@@ -6,6 +6,7 @@
 #include "base/textset.h"
 #include "cli/block.h"
 #include "cli/keys.h"
+#include "cli/secure.h"
 #include "dicom/json.h"
 #include "dicom/tags.h"
 #include "dicom/value.h"
@@ -22,6 +23,7 @@ typedef struct Args {
     int64_t port, verbosity;
     KeyArgs keys;
     bool display, overwrite, json;
+    SecureArgs secure;
 } Args;
 
 static const Args defaults = {.verbosity = -1, .keys.level = "STUDY"};
@@ -44,6 +46,7 @@ static const Option options[] = {
      .at = offsetof(Args, json)},
     {OPT_INT, "v", "verbosity", "{0,1,2}", "0 no block, 1 the final one, 2 one for each step", .max = 2,
      .at = offsetof(Args, verbosity)},
+    SECURE_OPTIONS(Args, secure, "cert-key"),
     {OPT_END},
 };
 
@@ -148,6 +151,8 @@ static bool query(Cli *cli, Run *run, const DcmDataset *keys, ScuResult *result,
 {
     DcmLevel level = keys_level(&run->args->keys);
     ScuPeer peer = cli_peer(cli->settings, run->args->ip, run->args->port, run->args->called);
+    if (!cli_secure(cli, &run->args->secure, &peer, err))
+        return false;
     ScuQuery *query = scu_query_open(&peer, SCU_FIND, keys_model(level), NULL, 0, result, err);
     bool ok = query && scu_find(query, level, keys, show_match, run, result, err);
     scu_query_close(query);

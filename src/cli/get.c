@@ -8,6 +8,7 @@
 #include "cli/getting.h"
 #include "cli/keys.h"
 #include "cli/progress.h"
+#include "cli/secure.h"
 #include "cli/wanted.h"
 #include "dicom/status.h"
 #include "scu/scout.h"
@@ -23,6 +24,7 @@ typedef struct Args {
     KeyArgs keys;
     WantedArgs wanted;
     bool json;
+    SecureArgs secure;
 } Args;
 
 static const Args defaults = {.verbosity = -1, .keys.level = "STUDY", .wanted.reload = true};
@@ -40,6 +42,7 @@ static const Option options[] = {
      .at = offsetof(Args, json)},
     {OPT_INT, "v", "verbosity", "{0,1,2}", "0 no block, 1 one for each request, 2 one for each response",
      .max = 2, .at = offsetof(Args, verbosity)},
+    SECURE_OPTIONS(Args, secure, "cert-key"),
     {OPT_END},
 };
 
@@ -221,7 +224,8 @@ static int run(Cli *cli, const void *args)
                .peer = wanted_peer(cli->settings, a->ip, a->port, a->called)};
     run.getting = (Getting){.source_ae = a->called, .folder = -1, .step = step, .ctx = &run};
     Err err = {0};
-    if (!wanted_keys(cli, &a->wanted, &a->keys, &run.keys, &err))
+    if (!cli_secure(cli, &a->secure, &run.peer, &err) ||
+        !wanted_keys(cli, &a->wanted, &a->keys, &run.keys, &err))
         return cli_fail(cli, "%s", err.text);
     return a->output ? get_into_folder(&run) : get_into_archive(&run);
 }

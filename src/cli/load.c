@@ -2,6 +2,7 @@
 /* `gantry load`: puts a PACS under load, ours or another one, and says how it bore it. */
 #include "cli/load.h"
 
+#include "cli/secure.h"
 #include "cli/stopping.h"
 #include "dicom/uids.h"
 
@@ -18,6 +19,7 @@ typedef struct Args {
     int64_t port, associations, operations, duration, rate, think, per_association, per_series, per_study,
         seed, studies, drip, timeout, pdu;
     bool json;
+    SecureArgs secure;
 } Args;
 
 static const Args defaults = {.calling = "GANTRYLOAD",
@@ -86,6 +88,7 @@ static const Option options[] = {
     {OPT_INT, .name = "max_pdu", .value = "BYTES", .help = "largest PDU we take (262144)", .min = 4096,
      .max = 1 << 24, .at = offsetof(Args, pdu)},
     {OPT_FLAG, .name = "json", .help = "the report as JSON", .at = offsetof(Args, json)},
+    SECURE_OPTIONS(Args, secure, "cert-key"),
     {OPT_END},
 };
 
@@ -268,7 +271,9 @@ static int run(Cli *cli, const void *args)
     plan.proposals.kinds = &made_up;
     plan.proposals.kind_count = 1;
     int code;
-    if (a->files && !take_files(&plan, &box, a->files, cli->arena, &err)) {
+    if (!cli_secure(cli, &a->secure, &plan.peer, &err)) {
+        code = cli_fail(cli, "%s", err.text);
+    } else if (a->files && !take_files(&plan, &box, a->files, cli->arena, &err)) {
         code = cli_fail(cli, "%s", err.text);
     } else {
         load_pixels_make(&plan.shape, &plan.pixels);

@@ -33,6 +33,7 @@ static const Option options[] = {
      .at = offsetof(Args, json)},
     {OPT_INT, "v", "verbosity", "{0,1,2}", "2 adds blocks for start and end", .max = 2,
      .at = offsetof(Args, verbosity)},
+    SECURE_OPTIONS(Args, secure, "cert-key"),
     {OPT_END},
 };
 
@@ -277,6 +278,9 @@ int moving_run(Cli *cli, const MoveArgs *args, const MoveKey *keys, size_t count
                .keys = keys,
                .count = count,
                .first_json = true};
+    Err err = {0};
+    if (!cli_secure(cli, &args->secure, &run.peer, &err))
+        return cli_fail(cli, "%s", err.text);
     if (!count) {
         fprintf(run.text, "Nothing to move: all of it is here already.\n");
         if (args->json)

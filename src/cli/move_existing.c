@@ -46,6 +46,7 @@ static const Option options[] = {
      .at = offsetof(Args, json)},
     {OPT_INT, "v", "verbosity", "{0,1,2}", "2 adds blocks for start and end", .max = 2,
      .at = offsetof(Args, verbosity)},
+    SECURE_OPTIONS(Args, secure, "cert-key"),
     {OPT_END},
 };
 
@@ -164,6 +165,8 @@ static bool survey(Cli *cli, const Args *a, Survey *s, Err *err)
     ScuResult result;
     ScuPeer peer = cli_peer(cli->settings, a->ip, a->port, a->called);
     *s = (Survey){.arena = cli->arena, .given = &a->keys, .goal = keys_level(&a->keys)};
+    if (!cli_secure(cli, &a->secure, &peer, err))
+        return false;
     s->query = scu_query_open(&peer, SCU_FIND, keys_model(s->goal), NULL, 0, &result, err);
     bool ok = s->query && survey_all(s, err);
     scu_query_close(s->query);

@@ -4,6 +4,7 @@
 #define GANTRY_CLI_MOVING_H
 
 #include "cli/keys.h"
+#include "cli/secure.h"
 #include "cli/wanted.h"
 
 typedef struct MoveArgs {
@@ -15,6 +16,7 @@ typedef struct MoveArgs {
     /* move_existing only */
     const char *output;
     bool overwrite;
+    SecureArgs secure;
 } MoveArgs;
 
 typedef struct MoveKey {

@@ -79,6 +79,14 @@ static const char *destinations(const Cli *cli, const PeerEntry *entry)
     return !entry->move_to ? "anywhere" : *text ? text : "nowhere";
 }
 
+static const char *certificates(const Cli *cli, const PeerEntry *entry)
+{
+    char *text = arena_strdup(cli->arena, entry->certificate);
+    for (char *p = text; *p; p++)
+        *p = (char)(*p == '\n' ? ',' : *p);
+    return text;
+}
+
 /* -- showing -- */
 
 static void show_row(const Cli *cli, const PeerEntry *e, Buf *out)
@@ -105,11 +113,15 @@ static void show_why(const Cli *cli, const PeerEntry *e, Buf *out)
         else
             buf_printf(out, "  %-6s no: change `%s` of this entry to allow it\n", scp_service_name(s), why);
     }
+    if (e->certificate)
+        buf_printf(out, "  only over TLS, with a certificate of %s (certificate)\n", certificates(cli, e));
+    else if (e->tls)
+        buf_append_cstr(out, "  only over TLS (tls)\n");
     buf_printf(out, "  C-MOVE may send to %s%s\n", destinations(cli, e), e->move_to ? " (move_to)" : "");
     if (!e->port)
         buf_append_cstr(out, "  nothing can be sent to it: it has no `port`\n");
     else
-        buf_printf(out, "  C-MOVE reaches it at port %u\n", e->port);
+        buf_printf(out, "  C-MOVE reaches it at port %u%s\n", e->port, e->tls ? " over TLS" : "");
     if (e->max_associations)
         buf_printf(out, "  at most %u associations at a time (max_assoc)\n", e->max_associations);
 }
@@ -139,6 +151,9 @@ static void show_json(const Cli *cli, JsonWriter *w, const PeerEntry *e)
         json_end_array(w);
     } else
         json_nothing(w);
+    json_key(w, "tls");
+    json_bool(w, e->tls);
+    json_member(w, "certificate", e->certificate ? certificates(cli, e) : NULL);
     if (e->max_associations)
         json_member_int(w, "max_assoc", e->max_associations);
     json_member(w, "file", e->file);

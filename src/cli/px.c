@@ -37,6 +37,36 @@ ScuPeer px_peer(const PxPeerArgs *peer)
                                   .network_ms = wait}};
 }
 
+static const struct {
+    const char *name;
+    size_t at;
+} secure_texts[] = {{"ca", offsetof(SecureArgs, ca)},       {"cert", offsetof(SecureArgs, cert)},
+                    {"key", offsetof(SecureArgs, key)},     {"cert-of", offsetof(SecureArgs, cert_of)},
+                    {"user", offsetof(SecureArgs, user)},   {"user-password", offsetof(SecureArgs, password)},
+                    {"user-jwt", offsetof(SecureArgs, jwt)}};
+enum { SECURE_TEXTS = sizeof secure_texts / sizeof *secure_texts };
+
+void secure_into(json_t *args, const SecureArgs *secure)
+{
+    if (secure->tls)
+        json_object_set_new(args, "tls", json_true());
+    for (size_t i = 0; i < SECURE_TEXTS; i++) {
+        const char *text = *(const char *const *)((const char *)secure + secure_texts[i].at);
+        if (text)
+            json_object_set_new(args, secure_texts[i].name, px_text(text));
+    }
+}
+
+void secure_from(Arena *arena, const json_t *args, SecureArgs *out)
+{
+    out->tls = json_is_true(json_object_get(args, "tls"));
+    for (size_t i = 0; i < SECURE_TEXTS; i++) {
+        const char *text = json_string_value(json_object_get(args, secure_texts[i].name));
+        if (text)
+            *(const char **)((char *)out + secure_texts[i].at) = arena_strdup(arena, text);
+    }
+}
+
 bool px_asked(const Cli *cli, const Command *command, const PxAsk *ask, const char *version)
 {
     Buf out;

@@ -3,7 +3,7 @@
 #ifndef GANTRY_CLI_PX_H
 #define GANTRY_CLI_PX_H
 
-#include "cli/cli.h"
+#include "cli/secure.h"
 #include "px/px.h"
 
 typedef struct PxAsk {
@@ -14,6 +14,7 @@ typedef struct PxAsk {
 typedef struct PxPeerArgs {
     const char *aet, *aec, *ip;
     int64_t port, timeout;
+    SecureArgs secure;
 } PxPeerArgs;
 
 #define PX_ASK_DEFAULTS                                                                                      \
@@ -54,15 +55,23 @@ typedef struct PxPeerArgs {
          .at = offsetof(Args, peer.ip)},                                                                      \
         {OPT_INT,      .name = "serverPort",           .value = "PORT", .help = "port of the PACS", .min = 1, \
          .max = 65535, .at = offsetof(Args, peer.port)},                                                      \
-    {                                                                                                         \
-        OPT_INT, .name = "timeout", .value = "SECONDS", .help = "longest wait for an answer", .min = 1,       \
-                 .max = 86400, .at = offsetof(Args, peer.timeout)                                             \
-    }
+        {OPT_INT,                                                                                             \
+         .name = "timeout",                                                                                   \
+         .value = "SECONDS",                                                                                  \
+         .help = "longest wait for an answer",                                                                \
+         .min = 1,                                                                                            \
+         .max = 86400,                                                                                        \
+         .at = offsetof(Args, peer.timeout)},                                                                 \
+        SECURE_OPTIONS(Args, peer.secure, "key")
 
 void px_peer_defaults(PxPeerArgs *peer);
 /* NULL = fine: AE titles of 1 to 16 characters, a host. */
 const char *px_check_peer(const PxPeerArgs *peer);
 ScuPeer px_peer(const PxPeerArgs *peer);
+
+/* TLS and identity as members of the "args" of px-find's document, so that px-do goes the same way: paths and names, no secrets. */
+void secure_into(json_t *args, const SecureArgs *secure);
+void secure_from(Arena *arena, const json_t *args, SecureArgs *out);
 
 /* Was a text about the tool asked for? Then it is printed. */
 bool px_asked(const Cli *cli, const Command *command, const PxAsk *ask, const char *version);

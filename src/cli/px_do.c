@@ -90,6 +90,8 @@ static bool take_upstream(Cli *cli, const json_t *document, Args *a, Err *err)
         a->then.then_args = "";
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         take_text(cli->arena, upstream, texts[i].name, texts[i].to);
+    if (!a->peer.secure.tls && !a->peer.secure.user && !a->peer.secure.jwt)
+        secure_from(cli->arena, upstream, &a->peer.secure);
     a->creates_db |= a->then.db && strcmp(a->then.db, PX_DEFAULT_DB) != 0;
     return take_port(upstream, &a->peer.port, err) && take_listener(cli, a, err);
 }
@@ -109,9 +111,10 @@ static int act(Cli *cli, const Args *a, const json_t *document)
 {
     Err err = {0};
     ScuPeer peer = px_peer(&a->peer);
-    PxPlan plan;
+    PxPlan plan = {0};
     json_t *results = NULL;
-    bool ok = px_plan(cli, &a->then, &a->templates, &peer, a->listener, a->creates_db, px_trace(&a->ask),
+    bool ok = cli_secure(cli, &a->peer.secure, &peer, &err) &&
+              px_plan(cli, &a->then, &a->templates, &peer, a->listener, a->creates_db, px_trace(&a->ask),
                       &plan, &err);
     ok = ok && px_plan_do(&plan, document, &results, &err);
     px_plan_end(&plan);

@@ -45,9 +45,9 @@ static int run(Cli *cli, const void *args)
     const char *command = px_command_echo(cli->arena, a->echoscu, &peer);
     if (px_trace(&a->ask))
         fprintf(px_trace(&a->ask), "%s\n", command);
-    ScuResult result;
+    ScuResult result = {0};
     Err err = {0};
-    bool ok = scu_echo(&peer, &result, &err);
+    bool ok = cli_secure(cli, &a->peer.secure, &peer, &err) && scu_echo(&peer, &result, &err);
     json_t *data = ok ? lines_of_success()
                       : px_text(arena_printf(cli->arena, "I: Requesting Association\nF: %s\n", err.text));
     json_t *outcome = px_outcome(ok, data, command, ok ? 0 : 1);

@@ -161,6 +161,7 @@ static json_t *args_of(const Args *a, Arena *arena)
     put_text(args, "swift", a->then.swift);
     put_text(args, "aet", a->peer.aet);
     put_text(args, "aec", a->peer.aec);
+    secure_into(args, &a->peer.secure);
     put_text(args, "serverIP", a->peer.ip);
     put_text(args, "serverPort", arena_printf(arena, "%d", (int)a->peer.port));
     put_text(args, "findscu", a->findscu);
@@ -210,6 +211,8 @@ typedef struct Run {
 static bool make_plan(Cli *cli, const Args *a, Run *run, Err *err)
 {
     ScuPeer peer = px_peer(&a->peer);
+    if (!cli_secure(cli, &a->peer.secure, &peer, err))
+        return false;
     run->query = (PxQuery){.peer = peer,
                            .findscu = a->findscu,
                            .study_only = a->study_only,

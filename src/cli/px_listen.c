@@ -11,6 +11,7 @@
 #include "cli/px_received.h"
 #include "cli/px_templates.h"
 #include "cli/serving.h"
+#include "cli/tls.h"
 #include "scp/scp.h"
 
 #include <arpa/inet.h>
@@ -26,8 +27,8 @@ typedef struct Args {
     PxAsk ask;
     const char *temp, *log, *data, *executable, *aet, *address, *white_list;
     int64_t port, service_port, associations, pdu;
-    const char *layout;
-    bool tree, debug;
+    const char *layout, *cert, *key, *ca, *clients;
+    bool tree, debug, tls;
     PxTemplateArgs templates;
 } Args;
 
@@ -37,6 +38,7 @@ static const Args defaults = {.ask = PX_ASK_DEFAULTS,
                               .port = 11113,
                               .associations = 100,
                               .layout = "templates",
+                              .clients = "none",
                               .templates = PX_TEMPLATE_DEFAULTS};
 static const Option options[] = {
     {OPT_INT, .name = "port", .value = "PORT", .help = "where to listen", .max = 65535,
@@ -67,6 +69,18 @@ static const Option options[] = {
      .max = 10000, .at = offsetof(Args, associations)},
     {OPT_INT, .name = "max-pdu", .value = "BYTES", .help = "largest PDU that is taken", .max = 1 << 20,
      .at = offsetof(Args, pdu)},
+    {OPT_FLAG, .name = "tls", .help = "the port speaks TLS only", .at = offsetof(Args, tls)},
+    {OPT_TEXT, .name = "cert", .value = "FILE",
+     .help = "PEM of our certificate; it is read again when it changes, as are the others",
+     .at = offsetof(Args, cert)},
+    {OPT_TEXT, .name = "key", .value = "FILE", .help = "PEM of its key, if not in the same file",
+     .at = offsetof(Args, key)},
+    {OPT_TEXT, .name = "ca", .value = "FILE", .help = "PEM of the authorities that peers are trusted by",
+     .at = offsetof(Args, ca)},
+    {OPT_TEXT, .name = "clients", .value = "HOW", .choices = "none verify require",
+     .help = "certificates of those who call: none, nobody is asked; verify, who shows one needs a trusted "
+             "one; require, everybody does",
+     .at = offsetof(Args, clients)},
     {OPT_FLAG, .name = "debug", .help = "write everything into LOG/listen.log", .at = offsetof(Args, debug)},
     {OPT_TEXT, .brief = "t", .name = "tmpdir", .value = "PATH",
      .help = "accepted; temporary files lie in the packed tree, so that nothing is copied",
@@ -81,6 +95,8 @@ static const char *check(const void *args)
 {
     const Args *a = args;
     size_t n = strlen(a->aet);
+    if (a->tls && !a->cert)
+        return "--tls needs --cert";
     return n && n <= 16 ? NULL : "argument --aet: an AE title has 1 to 16 characters";
 }
 
@@ -158,6 +174,14 @@ static ScpSettings server_settings(const Args *a, PxReceived *received)
                          .event_ctx = received};
 }
 
+static bool tls_of_args(const Args *a, ScpTls *out, Err *err)
+{
+    *out = (ScpTls){.serve = a->tls, .only = a->tls};
+    out->server = (NetTlsSettings){.certificate = a->cert, .key = a->key, .ca = a->ca, .server = true};
+    out->client = (NetTlsSettings){.certificate = a->cert, .key = a->key, .ca = a->ca, .verify_peer = true};
+    return !a->tls || tls_clients(a->clients, "--clients", &out->server, err);
+}
+
 static int wait_for_stop(const sigset_t *signals)
 {
     for (;;) {
@@ -179,6 +203,10 @@ static int serve(Cli *cli, const Args *a, PxBase *base, const sigset_t *signals)
         return px_fail(cli, &err);
     PxReceived *received = px_received_new(base, is_legacy(a));
     ScpSettings settings = server_settings(a, received);
+    if (!tls_of_args(a, &settings.tls, &err)) {
+        px_received_free(received);
+        return px_fail(cli, &err);
+    }
     PxPoke *poke = a->service_port ? px_poke_start(a->address, (uint16_t)a->service_port, &err) : NULL;
     ScpServer *server = poke || !a->service_port ? scp_start(&settings, archive, &err) : NULL;
     bool ok = server != NULL;

@@ -42,6 +42,8 @@ static int run(Cli *cli, const void *args)
     PxMover mover = {.peer = px_peer(&a->peer), .movescu = a->movescu, .trace = px_trace(&a->ask)};
     ScuResult result;
     Err err = {0};
+    if (!cli_secure(cli, &a->peer.secure, &mover.peer, &err))
+        return px_fail(cli, &err);
     json_t *outcome;
     bool ok = px_move(&mover, a->study, a->series, &outcome, &result, &err);
     px_mover_close(&mover);

@@ -80,9 +80,14 @@ static int run(Cli *cli, const void *args)
     bool ok = !err.code && find_peer(cli, &a, &service, &err) && find_files(&a, base, &files, &err);
     if (ok) {
         int64_t wait = a.peer.timeout * 1000;
-        NetTimeouts timeouts = px_peer(&a.peer).timeouts;
-        timeouts.dimse_ms = timeouts.network_ms = wait;
-        storage = px_storage_open(&(PxStorageSettings){.service = &service, .timeouts = timeouts}, &err);
+        ScuPeer peer = px_peer(&a.peer);
+        peer.timeouts.dimse_ms = peer.timeouts.network_ms = wait;
+        if (cli_secure(cli, &a.peer.secure, &peer, &err))
+            storage = px_storage_open(&(PxStorageSettings){.service = &service,
+                                                           .timeouts = peer.timeouts,
+                                                           .tls = peer.tls,
+                                                           .identity = peer.identity},
+                                      &err);
         record = shown(&a);
         PxPush push = {.storage = storage,
                        .base = base,

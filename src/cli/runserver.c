@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/notify.h"
 #include "cli/serving.h"
+#include "cli/tls.h"
 #include "scp/scp.h"
 
 #include <errno.h>
@@ -170,13 +171,14 @@ static ScpSettings server_settings(const Settings *s, Console *console)
                          .event_ctx = console};
 }
 
-static void show_banner(const Settings *s, Archive *archive, uint16_t port, bool saving, bool web)
+static void show_banner(const Settings *s, Archive *archive, const ScpServer *server, bool saving, bool web)
 {
     unsigned services = services_of(s);
     Buf out;
     buf_init(&out, 0);
     banner_format(&(Banner){.ae_title = s->aet,
-                            .port = port,
+                            .port = scp_port(server),
+                            .tls_port = scp_tls_port(server),
                             .echo = services & SCP_ECHO,
                             .store = services & SCP_STORE,
                             .find = services & SCP_FIND,
@@ -301,7 +303,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     if (s->api_start && !api_start(&api, cli->arena, s, archive, &(ApiEvents){show_stored, console}, &err))
         return cli_fail(cli, "%s", err.text);
     ScpSettings settings = server_settings(s, console);
-    ScpServer *server = scp_start(&settings, archive, &err);
+    ScpServer *server = tls_of_settings(s, &settings.tls, &err) ? scp_start(&settings, archive, &err) : NULL;
     if (!server) {
         api_stop(&api, 0);
         return cli_fail(cli, "%s", err.text);
@@ -313,7 +315,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
                 cli->program, err.text);
     else
         printf("Starting thread_db_save\n");
-    show_banner(s, archive, scp_port(server), !away, api.web != NULL);
+    show_banner(s, archive, server, !away, api.web != NULL);
     if (!away) {
         tell_waiting(archive);
         log_info("pacs.database", "the index is open: engine=%s at %s", s->db_engine,

@@ -72,6 +72,11 @@ static char *ask(Arena *arena, const char *prompt, size_t max, Err *err)
     return line;
 }
 
+char *secret_line_once(Arena *arena, const char *prompt, size_t max, Err *err)
+{
+    return isatty(STDIN_FILENO) ? ask(arena, prompt, max, err) : read_line(arena, max, err);
+}
+
 char *secret_line(Arena *arena, const char *prompt, size_t max, Err *err)
 {
     if (!isatty(STDIN_FILENO))

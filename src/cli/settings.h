@@ -42,6 +42,8 @@ typedef struct Settings {
     const char *listen_address; /* "" = all */
     int64_t async_window;
     const char *context;
+    int64_t tls_port; /* 0 = none */
+    const char *tls_certificate, *tls_key, *tls_ca, *tls_clients;
 
     TextList scp_services;
     bool search_in_file, send_extended_db_of_find, pending_responses_move;

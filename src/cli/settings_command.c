@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/tags.h"
+#include "cli/tls.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static int check(Cli *cli)
 {
     const char *idle[CLI_WITHOUT_EFFECT_MAX];
     Err err = {0};
-    if (!cli_check_engines(cli->settings, &err))
+    if (!cli_check_engines(cli->settings, &err) || !tls_check(cli->settings, &err))
         return cli_fail(cli, "%s", err.text);
     if (cli->logging_problem)
         return EXIT_FAILED; /* it has been told */

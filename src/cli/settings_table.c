@@ -57,6 +57,15 @@ const SettingsKey settings_keys[] = {
      AT(async_window)},
     {"context", .type = SET_TEXT, .fallback = "default", AT(context)},
 
+    {"tls.port", .recent = true, .type = SET_INT, .fallback = "0", .env = "DICOM_TLS_PORT", RANGE(0, 65535),
+     AT(tls_port)},
+    {"tls.certificate", .recent = true, .type = SET_PATH, .fallback = "", .env = "DICOM_TLS_CERTIFICATE",
+     AT(tls_certificate)},
+    {"tls.key", .recent = true, .type = SET_PATH, .fallback = "", .env = "DICOM_TLS_KEY", AT(tls_key)},
+    {"tls.ca", .recent = true, .type = SET_PATH, .fallback = "", .env = "DICOM_TLS_CA", AT(tls_ca)},
+    {"tls.clients", .recent = true, .type = SET_CHOICE, .fallback = "none", .env = "DICOM_TLS_CLIENTS",
+     .choices = "none verify require", AT(tls_clients)},
+
     {"scp_services", .type = SET_LIST, .fallback = "c-echo",
      .choices = "c-echo c-store c-find c-move c-get n-get", AT(scp_services)},
     {"search_in_file", .type = SET_BOOL, .fallback = "false", AT(search_in_file)},

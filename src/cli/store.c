@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/block.h"
 #include "cli/progress.h"
+#include "cli/secure.h"
 #include "cli/sending.h"
 
 #include <inttypes.h>
@@ -16,6 +17,7 @@ typedef struct Args {
     const char *ip, *called, *source, *model, *list, *uid, *path, *context;
     int64_t port, verbosity;
     bool many, json;
+    SecureArgs secure;
 } Args;
 
 static const Args defaults = {.verbosity = -1, .model = "study", .many = true};
@@ -42,6 +44,7 @@ static const Option options[] = {
      .at = offsetof(Args, json)},
     {OPT_INT, "v", "verbosity", "{0,1,2}", "0 no block, 1 one for each object, 2 with all details", .max = 2,
      .at = offsetof(Args, verbosity)},
+    SECURE_OPTIONS(Args, secure, "cert-key"),
     {OPT_END},
 };
 
@@ -313,7 +316,7 @@ static int run(Cli *cli, const void *args)
                .verbosity = cli_verbosity(cli, a->verbosity),
                .peer = cli_peer(cli->settings, a->ip, a->port, a->called),
                .first_json = true};
-    if (!choose_contexts(&run, &err))
+    if (!cli_secure(cli, &a->secure, &run.peer, &err) || !choose_contexts(&run, &err))
         return cli_fail(cli, "%s", err.text);
     int64_t began = clock_ms();
     uint64_t skipped = 0;

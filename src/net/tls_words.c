@@ -85,7 +85,7 @@ static void explain_distrust(TlsSession *s, const X509 *at, int depth, int error
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         snprintf(s->distrust, sizeof s->distrust,
                  "the certificate of %.100s is for %.100s; call it by that name, or say whose certificate it "
-                 "must have (--peer-cert)",
+                 "must have (--cert-of)",
                  s->peer, own ? net_certificate_names(own) : "another host");
         break;
     case X509_V_ERR_INVALID_PURPOSE:
@@ -158,9 +158,7 @@ bool tls_explain(const TlsSession *s, unsigned long code, Err *err)
     if (*s->distrust)
         return err_set(err, ERR_REFUSED, "%s", s->distrust);
     if (s->asked && ours && is_alert(reason))
-        return err_set(err, ERR_REFUSED,
-                       "%s wants a client certificate; give one with its key (--cert and --key, "
-                       "tls.certificate and tls.key)",
+        return err_set(err, ERR_REFUSED, "%s wants a client certificate; give one (--cert, tls.certificate)",
                        s->peer);
     if (ours && ERR_GET_LIB(code) == ERR_LIB_SSL)
         return explain_reason(s, reason, err);

@@ -19,7 +19,9 @@ typedef struct PxStorageSettings {
     const PxStorageService *service; /* lives as long as the storage */
     unsigned tries;                  /* of a request; 0: 5 */
     bool link;                       /* folder: hard links instead of copies, where that can be */
-    NetTimeouts timeouts;            /* PACS */
+    NetTimeouts timeouts;            /* PACS, as the two below: NULL = plain, and nobody named */
+    NetTls *tls;
+    const NetIdentity *identity;
 } PxStorageSettings;
 
 /* No connection and no folder is made yet. NULL and err when it cannot be used. */

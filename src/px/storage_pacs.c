@@ -34,6 +34,8 @@ static void *pacs_open(const PxStorageSettings *settings, Err *err)
         abort();
     pacs->peer = (ScuPeer){.host = s->host,
                            .port = s->port,
+                           .tls = settings->tls,
+                           .identity = settings->identity,
                            .called_ae = s->aec,
                            .calling_ae = s->aet,
                            .timeouts = {.connect_ms = or_else(t->connect_ms, CONNECT_MS),

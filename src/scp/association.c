@@ -122,14 +122,20 @@ bool scp_interrupted(ScpAssociation *a, const NetCommand *request, bool *over)
 
 /* -- checking -- */
 
+PeerCaller scp_caller(const ScpAssociation *a)
+{
+    return (PeerCaller){a->calling, a->from, a->tls, net_association_certificate(a->net)};
+}
+
 /* The white list may have changed since the association came about. */
 static bool still_admitted(ScpAssociation *a, Err *why)
 {
-    char reason[200];
+    char reason[PEER_WHY];
+    PeerCaller caller = scp_caller(a);
     if (!deadline_passed(a->admit_again))
         return true;
     a->admit_again = deadline_in(ADMITTED_MS);
-    if (peers_rules(a->peers, a->calling, a->from, &a->rules, reason))
+    if (peers_rules(a->peers, &caller, &a->rules, reason))
         return true;
     a->admit_again = 0;
     log_warning(SCP_LOG_ACCESS, "%s at %s is admitted no longer: %s", a->calling, a->from.host, reason);

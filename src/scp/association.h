@@ -17,6 +17,7 @@ typedef struct ScpDestination {
     struct ScpDestination *next;
     char title[17];
     PeerAddress address;
+    NetTls *tls; /* NULL = plain */
     ScuSender *sender;
 } ScpDestination;
 
@@ -36,11 +37,14 @@ typedef struct ScpAssociation {
     Arena *row;           /* of one answer */
     Buf identifier;       /* as received */
     Buf answer;           /* as sent */
+    bool tls;             /* it came over TLS */
     Deadline admit_again; /* when the white list is to be asked again */
     ScpDestination *destinations;
     uint64_t stored, refused, sent; /* objects */
 } ScpAssociation;
 
+/* Whom the white list is asked about. */
+PeerCaller scp_caller(const ScpAssociation *a);
 /* Serves until the association is over. */
 void scp_association_run(ScpAssociation *a);
 
@@ -50,6 +54,9 @@ bool scp_stopping(ScpServer *server);
 const atomic_bool *scp_cutting(const ScpServer *server);
 /* Lets a stop that cannot wait interrupt what `sender` is doing; NULL again before it is freed. */
 void scp_set_sender(ScpAssociation *a, ScuSender *sender);
+
+/* How to reach a destination that wants TLS; NULL and err when our own files cannot be used. To be freed. */
+NetTls *scp_tls_to(ScpServer *server, const PeerAddress *address, Err *err);
 
 /* -- places.c: an association that waits for its next request may have to make room -- */
 void scp_set_idle(ScpAssociation *a);

@@ -97,10 +97,11 @@ static ScpSent send_object(void *ctx, const IdxFile *file, Err *err)
 
 /* -- destinations -- */
 
-static ScuSender *new_sender(ScpAssociation *a, const char *title, const PeerAddress *address)
+static ScuSender *new_sender(ScpAssociation *a, const char *title, const PeerAddress *address, NetTls *tls)
 {
     ScuPeer peer = {.host = address->host,
                     .port = address->port,
+                    .tls = tls,
                     .called_ae = title,
                     .calling_ae = a->settings->ae_title,
                     .max_pdu = a->settings->max_pdu,
@@ -109,12 +110,40 @@ static ScuSender *new_sender(ScpAssociation *a, const char *title, const PeerAdd
     return scu_sender_new(&peer);
 }
 
+static bool same_address(const PeerAddress *a, const PeerAddress *b)
+{
+    return a->port == b->port && a->tls == b->tls && strcmp(a->host, b->host) == 0 &&
+           strcmp(a->certificate, b->certificate) == 0;
+}
+
+static void leave(ScpDestination *d)
+{
+    scu_sender_free(d->sender);
+    net_tls_free(d->tls);
+    d->sender = NULL;
+    d->tls = NULL;
+    d->address = (PeerAddress){.port = 0};
+}
+
+static bool reach(ScpAssociation *a, ScpDestination *d, const PeerAddress *address, Err *why)
+{
+    leave(d);
+    if (address->tls && !(d->tls = scp_tls_to(a->server, address, why))) {
+        log_error(SCP_LOG_ACCESS, "C-MOVE cannot reach %s: %s", d->title, why->text);
+        return err_set(why, ERR_IO, "the TLS of this server cannot be used");
+    }
+    d->address = *address;
+    d->sender = new_sender(a, d->title, &d->address, d->tls);
+    return true;
+}
+
 /* The kept association with that destination, or a new one. One whose address was changed in the white list is not used again. */
 static ScpDestination *destination(ScpAssociation *a, const char *title, Err *why)
 {
     PeerAddress address = {0};
-    char reason[200];
-    if (!peers_may_move_to(a->peers, a->calling, a->from, title, reason)) {
+    char reason[PEER_WHY];
+    PeerCaller caller = scp_caller(a);
+    if (!peers_may_move_to(a->peers, &caller, title, reason)) {
         log_warning(SCP_LOG_ACCESS, "C-MOVE of %s at %s refused: %s", a->calling, a->from.host, reason);
         err_set(why, ERR_REFUSED, "the white list does not allow %s to move to %s", a->calling, title);
         why->dimse = DCM_STATUS_REFUSED_NOT_AUTHORISED;
@@ -133,19 +162,14 @@ static ScpDestination *destination(ScpAssociation *a, const char *title, Err *wh
         d->next = a->destinations;
         a->destinations = d;
     }
-    if (strcmp(d->address.host, address.host) != 0 || d->address.port != address.port) {
-        scu_sender_free(d->sender);
-        d->address = address;
-        d->sender = new_sender(a, title, &address);
-    }
-    return d;
+    return same_address(&d->address, &address) || reach(a, d, &address, why) ? d : NULL;
 }
 
 void scp_destinations_free(ScpAssociation *a)
 {
     for (ScpDestination *next, *d = a->destinations; d; d = next) {
         next = d->next;
-        scu_sender_free(d->sender);
+        leave(d);
         free(d);
     }
     a->destinations = NULL;

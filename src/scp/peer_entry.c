@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "scp/peer_entry.h"
 
+#include "net/certificate.h"
 #include "scp/address.h"
 
 #include <stdio.h>
@@ -133,6 +134,30 @@ static bool read_text(Reading *r, const YamlNode *node)
            void_entry(r, node, "`description` and `comment` are a text");
 }
 
+static bool read_tls(Reading *r, const YamlNode *node)
+{
+    return yaml_bool(node, &r->entry->tls) || void_entry(r, node, "`tls` is yes or no");
+}
+
+static bool add_certificate(Reading *r, const YamlNode *node)
+{
+    const char *before = r->entry->certificate;
+    const char *rule = node->kind == YAML_SCALAR ? net_certificate_rule(r->arena, node->text) : NULL;
+    if (rule)
+        r->entry->certificate = before ? arena_printf(r->arena, "%s\n%s", before, rule) : rule;
+    return rule && strlen(r->entry->certificate) < NET_RULES_MAX;
+}
+
+static bool read_certificate(Reading *r, const YamlNode *node)
+{
+    bool good = node->kind == YAML_SCALAR ? add_certificate(r, node) : node->kind == YAML_LIST && node->first;
+    for (const YamlNode *one = node->kind == YAML_LIST ? node->first : NULL; one; one = one->next)
+        good = good && add_certificate(r, one);
+    return good || void_entry(r, node,
+                              "`certificate` is a name in the peer's certificate, sha256: and its 64 digits, "
+                              "or a list of such");
+}
+
 static const struct {
     const char *key;
     bool (*read)(Reading *r, const YamlNode *node);
@@ -143,7 +168,9 @@ static const struct {
             {"move_to", read_move_to},
             {"max_assoc", read_max_assoc},
             {"description", read_text},
-            {"comment", read_text}};
+            {"comment", read_text},
+            {"tls", read_tls},
+            {"certificate", read_certificate}};
 
 /* A key that nobody knows may be one that restricts, misspelt. */
 static bool read_key(Reading *r, const YamlNode *node)
@@ -152,10 +179,11 @@ static bool read_key(Reading *r, const YamlNode *node)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(node->key, keys[i].key))
             return keys[i].read(r, node);
-    snprintf(what, sizeof what,
-             "`%.40s` is no key of an entry, so that the entry of %.16s admits nobody; keys are ip, port, "
-             "services, read_only, move_to, max_assoc, and description and comment for a text",
-             node->key, r->entry->title);
+    snprintf(
+        what, sizeof what,
+        "`%.40s` is no key of an entry, so that the entry of %.16s admits nobody; keys are ip, port, "
+        "services, read_only, move_to, max_assoc, tls, certificate, and description and comment for a text",
+        node->key, r->entry->title);
     return void_entry(r, node, what);
 }
 
@@ -173,6 +201,7 @@ bool peer_entry_read(Arena *arena, const YamlNode *node, PeerEntry *entry, const
     for (const YamlNode *key = node->first; key; key = key->next)
         if (!read_key(&r, key))
             return false;
+    entry->tls = entry->tls || entry->certificate;
     if (entry->read_only)
         entry->services &= ~(unsigned)SCP_STORE;
     return true;

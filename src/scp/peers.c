@@ -338,10 +338,11 @@ static bool host_is(Peers *peers, const char *host, const struct in6_addr *addre
 
 /* -- questions -- */
 
-/* An entry, copied out. */
+/* An entry, copied out, and whether the connection is what it asks for. */
 typedef struct Candidate {
     char host[256];
     PeerRules rules;
+    bool lacks_tls, lacks_certificate;
 } Candidate;
 
 static void name_place(const PeerEntry *e, char out[PEER_PLACE])
@@ -349,22 +350,25 @@ static void name_place(const PeerEntry *e, char out[PEER_PLACE])
     snprintf(out, PEER_PLACE, "%s:%d", e->file, e->line);
 }
 
-static void copy_out(const PeerEntry *e, Candidate *out)
+static void copy_out(const PeerEntry *e, const PeerCaller *caller, Candidate *out)
 {
     snprintf(out->host, sizeof out->host, "%s", e->host);
+    out->lacks_tls = e->tls && !caller->tls;
+    out->lacks_certificate = e->certificate && !(caller->certificate &&
+                                                 net_certificate_meets(caller->certificate, e->certificate));
     out->rules = (PeerRules){
         .services = e->services, .max_associations = e->max_associations, .read_only = e->read_only};
     name_place(e, out->rules.place);
 }
 
-static size_t candidates_of(Peers *peers, const char *title, Candidate out[MAX_ENTRIES_OF_TITLE])
+static size_t candidates_of(Peers *peers, const PeerCaller *caller, Candidate out[MAX_ENTRIES_OF_TITLE])
 {
     size_t n = 0;
     pthread_mutex_lock(&peers->lock);
     refresh(peers);
     for (const Entry *e = peers->first; e && n < MAX_ENTRIES_OF_TITLE; e = e->next)
-        if (strcmp(e->is.title, title) == 0)
-            copy_out(&e->is, &out[n++]);
+        if (strcmp(e->is.title, caller->ae_title) == 0)
+            copy_out(&e->is, caller, &out[n++]);
     pthread_mutex_unlock(&peers->lock);
     return n;
 }
@@ -389,39 +393,59 @@ static const Candidate *choose(Peers *peers, const Candidate *candidates, size_t
     return best;
 }
 
-bool peers_rules(Peers *peers, const char *ae_title, NetAddress from, PeerRules *rules, char why[200])
+/* The entry is the right one; is the connection what it asks for? */
+static bool is_as_agreed(const PeerCaller *caller, const Candidate *chosen, char why[PEER_WHY])
+{
+    const NetCertificate *c = caller->certificate;
+    if (chosen->lacks_tls)
+        snprintf(why, PEER_WHY, "it must come over TLS (`tls`, `certificate` in %.150s)",
+                 chosen->rules.place);
+    else if (chosen->lacks_certificate && !c)
+        snprintf(why, PEER_WHY,
+                 "it showed no certificate, or nobody looks at it (tls.clients); its entry has a rule for it "
+                 "(`certificate` in %.150s)",
+                 chosen->rules.place);
+    else if (chosen->lacks_certificate)
+        snprintf(
+            why, PEER_WHY,
+            "its certificate, that of %.60s, is not the one it must have; to take it, add `sha256:%s` to "
+            "`certificate` in %.100s",
+            net_certificate_names(c), net_certificate_sha256(c), chosen->rules.place);
+    else
+        return true;
+    return false;
+}
+
+bool peers_rules(Peers *peers, const PeerCaller *caller, PeerRules *rules, char why[PEER_WHY])
 {
     Candidate candidates[MAX_ENTRIES_OF_TITLE];
     struct in6_addr address;
+    const char *title = caller->ae_title, *host = caller->from.host;
     *rules = (PeerRules){.services = SCP_EVERY_SERVICE};
     if (!peers)
         return true;
-    size_t n = candidates_of(peers, ae_title, candidates);
+    size_t n = candidates_of(peers, caller, candidates);
     if (!n) {
-        snprintf(why, 200,
-                 "no entry for it in the white list; to admit it, add `%s: {ip: %s}` to a file in %s",
-                 ae_title, from.host, peers->folder);
+        snprintf(why, PEER_WHY,
+                 "no entry for it in the white list; to admit it, add `%s: {ip: %s}` to a file in %s", title,
+                 host, peers->folder);
         return false;
     }
-    if (!address_parse(from.host, &address)) {
-        snprintf(why, 200, "its address %s cannot be understood", from.host);
+    if (!address_parse(host, &address)) {
+        snprintf(why, PEER_WHY, "its address %s cannot be understood", host);
         return false;
     }
     const Candidate *chosen = choose(peers, candidates, n, &address);
+    if (chosen && !is_as_agreed(caller, chosen, why))
+        return false;
     if (chosen) {
         *rules = chosen->rules;
         return true;
     }
-    snprintf(why, 200,
+    snprintf(why, PEER_WHY,
              "the white list knows it at %.60s%s, not at %.60s; to admit it, add `%s: {ip: %.40s}` there",
-             candidates[0].host, n > 1 ? " (and others)" : "", from.host, ae_title, from.host);
+             candidates[0].host, n > 1 ? " (and others)" : "", host, title, host);
     return false;
-}
-
-bool peers_admit(Peers *peers, const char *ae_title, NetAddress from, char why[200])
-{
-    PeerRules rules;
-    return peers_rules(peers, ae_title, from, &rules, why);
 }
 
 /* With the lock held. */
@@ -440,11 +464,10 @@ static bool lists_destination(const Peers *peers, const char *place, const char 
     return false; /* the file was changed this moment */
 }
 
-bool peers_may_move_to(Peers *peers, const char *ae_title, NetAddress from, const char *destination,
-                       char why[200])
+bool peers_may_move_to(Peers *peers, const PeerCaller *caller, const char *destination, char why[PEER_WHY])
 {
     PeerRules rules;
-    if (!peers_rules(peers, ae_title, from, &rules, why))
+    if (!peers_rules(peers, caller, &rules, why))
         return false;
     if (!peers)
         return true;
@@ -452,8 +475,9 @@ bool peers_may_move_to(Peers *peers, const char *ae_title, NetAddress from, cons
     bool may = lists_destination(peers, rules.place, destination);
     pthread_mutex_unlock(&peers->lock);
     if (!may)
-        snprintf(why, 200, "%s may not have objects sent to %s; to allow it, add %s to `move_to` in %.120s",
-                 ae_title, destination, destination, rules.place);
+        snprintf(why, PEER_WHY,
+                 "%s may not have objects sent to %s; to allow it, add %s to `move_to` in %.120s",
+                 caller->ae_title, destination, destination, rules.place);
     return may;
 }
 
@@ -506,8 +530,9 @@ bool peers_destination(Peers *peers, const char *ae_title, PeerAddress *out, Err
         known = true;
         if (!e->is.port || strchr(e->is.host, '/'))
             continue;
+        *out = (PeerAddress){.port = e->is.port, .tls = e->is.tls};
         snprintf(out->host, sizeof out->host, "%s", e->is.host);
-        out->port = e->is.port;
+        snprintf(out->certificate, sizeof out->certificate, "%s", e->is.certificate ? e->is.certificate : "");
         found = true;
     }
     pthread_mutex_unlock(&peers->lock);

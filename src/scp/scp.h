@@ -12,6 +12,7 @@
 
 #include "archive/archive.h"
 #include "net/association.h"
+#include "net/tls.h"
 #include "scp/peers.h"
 
 /* One step worth a line or a block on the console: see the association blocks of the manage commands. Fields that do not apply are NULL or 0. */
@@ -32,10 +33,19 @@ typedef struct ScpEvent {
     int64_t began_us;           /* wall clock */
 } ScpEvent;
 
+/* TLS of a server. What it points to must outlive it; files are read again when they change. */
+typedef struct ScpTls {
+    bool serve, only;      /* there is a port for it; it is the only one */
+    uint16_t port;         /* 0 = any free one: see scp_tls_port; not looked at when it is the only one */
+    NetTlsSettings server; /* of that port */
+    NetTlsSettings client; /* for destinations of C-MOVE that want TLS */
+} ScpTls;
+
 typedef struct ScpSettings {
     const char *ae_title;
     const char *address; /* NULL = all */
     uint16_t port;       /* 0 = any free one: see scp_port */
+    ScpTls tls;
     bool require_called_ae;
     unsigned services;         /* ScpServices bits */
     unsigned max_associations; /* more are rejected: transient, local limit exceeded */
@@ -64,6 +74,7 @@ typedef struct ScpServer ScpServer;
 /* Listens and serves in the background. `settings` and what it points to must outlive the server. */
 ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err);
 uint16_t scp_port(const ScpServer *server);
+uint16_t scp_tls_port(const ScpServer *server); /* 0 = none */
 unsigned scp_associations(ScpServer *server);
 /* Refuses new associations, waits up to `grace_ms` for the running ones, aborts the rest, frees. */
 void scp_stop(ScpServer *server, int64_t grace_ms);

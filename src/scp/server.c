@@ -61,7 +61,13 @@ const atomic_bool *scp_cutting(const ScpServer *server)
 
 uint16_t scp_port(const ScpServer *server)
 {
-    return server->port;
+    int own = server->settings.tls.only ? OVER_TLS : PLAIN;
+    return net_listen_port(server->listeners[own]);
+}
+
+uint16_t scp_tls_port(const ScpServer *server)
+{
+    return server->settings.tls.serve ? net_listen_port(server->listeners[OVER_TLS]) : 0;
 }
 
 /* -- admission -- */
@@ -93,7 +99,7 @@ static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetRe
 {
     Connection *c = ctx;
     ScpServer *server = c->server;
-    char why[200];
+    char why[PEER_WHY];
     printable(request->calling_ae, c->calling);
     printable(request->called_ae, c->called);
     if (server->settings.require_called_ae && strcmp(c->called, server->settings.ae_title) != 0) {
@@ -102,7 +108,8 @@ static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetRe
         return reject(c, (NetReject){NET_REJECT_PERMANENT, NET_REJECT_BY_USER, NET_REJECT_CALLED_AE}, why,
                       out);
     }
-    if (!peers_rules(server->peers, c->calling, peer, &c->rules, why))
+    PeerCaller caller = {c->calling, peer, c->tls, net_stream_certificate(c->stream)};
+    if (!peers_rules(server->peers, &caller, &c->rules, why))
         return reject(c, (NetReject){NET_REJECT_PERMANENT, NET_REJECT_BY_USER, NET_REJECT_CALLING_AE}, why,
                       out);
     if (scp_stopping(server))
@@ -150,24 +157,51 @@ static void log_forbidden(const Connection *c, unsigned met)
                     c->rules.place);
 }
 
+/* With TLS, the handshake happens here, in the connection's own thread. */
+static bool open_stream(Connection *c, Deadline deadline, Err *err)
+{
+    NetTls *tls = c->tls ? net_tls_files_now(c->server->tls_server) : NULL;
+    c->stream = net_stream_accept(c->fd, tls, deadline, err);
+    net_tls_free(tls);
+    if (!c->stream && c->tls && err->code != ERR_CLOSED) {
+        log_warning(SCP_LOG_ACCESS, "connection refused: %s", err->text);
+        count_association("result=\"rejected\"");
+        err->code = ERR_REFUSED;
+    }
+    return c->stream != NULL;
+}
+
 static NetAssociation *negotiate(Connection *c, Err *err)
 {
     const ScpSettings *settings = &c->server->settings;
+    Deadline deadline = deadline_in(settings->request_ms);
     Policy own = {.connection = c, .negotiation = {.settings = settings}};
     NetPolicy policy = {.ctx = &own,
                         .admit = policy_admit,
                         .decide = policy_decide,
                         .max_pdu = settings->max_pdu,
                         .max_async = settings->async_window ? settings->async_window : 1,
-                        .request_ms = settings->request_ms,
                         .timeouts = settings->timeouts};
-    NetStream *stream = net_stream_accept(c->fd, NULL, deadline_in(settings->timeouts.acse_ms), err);
-    if (!stream)
+    if (!open_stream(c, deadline, err))
         return NULL;
-    NetAssociation *net = net_accept(stream, &policy, err);
+    int64_t left = deadline - clock_ms();
+    policy.request_ms = left > 1 ? left : 1;
+    NetAssociation *net = net_accept(c->stream, &policy, err);
+    c->stream = NULL; /* the association's */
     if (net)
         log_forbidden(c, own.negotiation.met);
     return net;
+}
+
+static void greet(const ScpAssociation *a)
+{
+    const NetCertificate *certificate = net_association_certificate(a->net);
+    const char *version = net_peer_implementation_version(a->net);
+    log_info(SCP_LOG_ACCESS, "association of %s at %s calling %s: %zu contexts, %s, %u open now%s%s%s",
+             a->calling, a->from.host, a->called, net_context_count(a->net),
+             *version ? version : net_peer_implementation_class(a->net), scp_associations(a->server),
+             a->tls ? ", TLS" : "", certificate ? " with the certificate of " : "",
+             certificate ? net_certificate_names(certificate) : "");
 }
 
 static void serve(Connection *c, NetAssociation *net)
@@ -181,6 +215,7 @@ static void serve(Connection *c, NetAssociation *net)
                         .net = net,
                         .number = c->number,
                         .from = c->from,
+                        .tls = c->tls,
                         .rules = c->rules,
                         .arena = arena_new(MESSAGE_ARENA),
                         .row = arena_new(MESSAGE_ARENA),
@@ -189,10 +224,7 @@ static void serve(Connection *c, NetAssociation *net)
     memcpy(a.called, c->called, sizeof a.called);
     buf_init(&a.identifier, MAX_ANSWER);
     buf_init(&a.answer, MAX_ANSWER);
-    const char *version = net_peer_implementation_version(net);
-    log_info(SCP_LOG_ACCESS, "association of %s at %s calling %s: %zu contexts, %s, %u open now", a.calling,
-             c->from.host, a.called, net_context_count(net),
-             *version ? version : net_peer_implementation_class(net), scp_associations(server));
+    greet(&a);
     scp_association_run(&a);
     if (a.settings->ended)
         a.settings->ended(a.settings->event_ctx, a.number);
@@ -259,13 +291,13 @@ static void tell_turned_away(ScpServer *server, NetAddress from)
     server->quiet = deadline_in(QUIET_MS);
 }
 
-static void take_connection(ScpServer *server, int fd)
+static void take_connection(ScpServer *server, int fd, bool tls)
 {
     Connection *c = calloc(1, sizeof *c);
     int twin = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (!c || twin < 0)
         goto failed;
-    *c = (Connection){.server = server, .fd = fd, .twin = twin, .from = net_address_of_peer(fd)};
+    *c = (Connection){.server = server, .fd = fd, .twin = twin, .tls = tls, .from = net_address_of_peer(fd)};
     pthread_mutex_lock(&server->lock);
     c->number = ++server->last_number;
     bool room = places_for_silent(server);
@@ -314,24 +346,28 @@ static void reap(ScpServer *server)
     }
 }
 
-/* Sleeps until something is to be done; leaves the eventfd empty. */
-static bool await(ScpServer *server, bool listening, int timeout_ms)
+/* Sleeps until something is to be done; leaves the eventfd empty. The listeners that have a connection, as bits. */
+static unsigned await(ScpServer *server, int timeout_ms)
 {
-    struct pollfd fds[2] = {{.fd = server->wake, .events = POLLIN},
-                            {.fd = server->listener, .events = POLLIN}};
+    struct pollfd fds[1 + LISTENERS] = {{.fd = server->wake, .events = POLLIN}};
+    unsigned ready = 0;
     uint64_t sink;
-    if (poll(fds, listening ? 2 : 1, timeout_ms) <= 0)
-        return false;
+    for (int i = 0; i < LISTENERS; i++)
+        fds[1 + i] = (struct pollfd){.fd = server->listeners[i], .events = POLLIN};
+    if (poll(fds, 1 + LISTENERS, timeout_ms) <= 0)
+        return 0;
     if (fds[0].revents && read(server->wake, &sink, sizeof sink) < 0 && errno != EAGAIN)
-        return false;
-    return listening && fds[1].revents;
+        return 0;
+    for (int i = 0; i < LISTENERS; i++)
+        ready |= fds[1 + i].revents ? 1u << i : 0;
+    return ready;
 }
 
-static void accept_one(ScpServer *server)
+static void accept_one(ScpServer *server, int which)
 {
-    int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(server->listeners[which], NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) {
-        take_connection(server, fd);
+        take_connection(server, fd, which == OVER_TLS);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         Err err = {0};
         err_errno(&err, errno, "cannot accept a connection (the limit of open files is ulimit -n)");
@@ -344,8 +380,10 @@ static void *acceptor_main(void *ctx)
 {
     ScpServer *server = ctx;
     while (!scp_stopping(server)) {
-        if (await(server, true, -1))
-            accept_one(server);
+        unsigned ready = await(server, -1);
+        for (int i = 0; i < LISTENERS; i++)
+            if (ready & 1u << i)
+                accept_one(server, i);
         reap(server);
     }
     return NULL;
@@ -356,6 +394,25 @@ static void *acceptor_main(void *ctx)
 static void report_peers(void *ctx, const char *line)
 {
     log_error(SCP_LOG_ACCESS, "%s", line);
+}
+
+static void report_tls(void *ctx, bool bad, const char *line)
+{
+    log_write(bad ? LOG_ERROR : LOG_INFO, SCP_LOG_ACCESS, "TLS: %s", line);
+}
+
+NetTls *scp_tls_to(ScpServer *server, const PeerAddress *address, Err *err)
+{
+    NetTls *own = NULL;
+    pthread_mutex_lock(&server->lock);
+    if (!server->tls_client)
+        server->tls_client = net_tls_files_open(&server->settings.tls.client, report_tls, NULL, err);
+    NetTls *any = server->tls_client ? net_tls_files_now(server->tls_client) : NULL;
+    pthread_mutex_unlock(&server->lock);
+    if (any)
+        own = net_tls_for(any, *address->certificate ? address->certificate : NULL);
+    net_tls_free(any);
+    return own;
 }
 
 static void default_timeout(int64_t *ms)
@@ -375,15 +432,39 @@ static void fill_defaults(ScpSettings *settings)
         settings->max_associations = DEFAULT_ASSOCIATIONS;
 }
 
+static void stop_listening(ScpServer *server)
+{
+    for (int i = 0; i < LISTENERS; i++) {
+        if (server->listeners[i] >= 0)
+            close(server->listeners[i]);
+        server->listeners[i] = -1;
+    }
+}
+
 static void server_free(ScpServer *server)
 {
-    if (server->listener >= 0)
-        close(server->listener);
+    stop_listening(server);
+    net_tls_files_close(server->tls_server);
+    net_tls_files_close(server->tls_client);
     if (server->wake >= 0)
         close(server->wake);
     peers_close(server->peers);
     pthread_mutex_destroy(&server->lock);
     free(server);
+}
+
+static bool start_listening(ScpServer *server, Err *err)
+{
+    const ScpSettings *s = &server->settings;
+    if (s->tls.serve) {
+        server->tls_server = net_tls_files_open(&s->tls.server, report_tls, NULL, err);
+        uint16_t port = s->tls.only ? s->port : s->tls.port;
+        if (!server->tls_server || (server->listeners[OVER_TLS] = net_listen(s->address, port, err)) < 0)
+            return false;
+    }
+    if (!s->tls.serve || !s->tls.only)
+        server->listeners[PLAIN] = net_listen(s->address, s->port, err);
+    return server->listeners[PLAIN] >= 0 || s->tls.only;
 }
 
 ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
@@ -393,23 +474,25 @@ ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
         abort();
     server->settings = *settings;
     server->archive = archive;
-    server->listener = server->wake = -1;
+    server->listeners[PLAIN] = server->listeners[OVER_TLS] = server->wake = -1;
     fill_defaults(&server->settings);
     pthread_mutex_init(&server->lock, NULL);
     if (settings->peers_path)
         server->peers = peers_open(settings->peers_path, report_peers, NULL, err);
     if (settings->peers_path && !server->peers)
         goto failed;
-    server->listener = net_listen(settings->address, settings->port, err);
-    if (server->listener < 0)
+    if (!start_listening(server, err))
         goto failed;
-    server->port = net_listen_port(server->listener);
     server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->wake < 0 || pthread_create(&server->acceptor, NULL, acceptor_main, server) != 0) {
         err_errno(err, errno, "cannot start the DICOM server");
         goto failed;
     }
-    log_info(SCP_LOG_EVENT, "DICOM server %s listens on port %u", settings->ae_title, scp_port(server));
+    log_info(SCP_LOG_EVENT, "DICOM server %s listens on port %u%s", settings->ae_title, scp_port(server),
+             settings->tls.serve && settings->tls.only ? " over TLS" : "");
+    if (settings->tls.serve && !settings->tls.only)
+        log_info(SCP_LOG_EVENT, "DICOM server %s listens on port %u over TLS", settings->ae_title,
+                 scp_tls_port(server));
     return server;
 failed:
     server_free(server);
@@ -426,7 +509,7 @@ static bool drain(ScpServer *server, Deadline deadline)
         pthread_mutex_unlock(&server->lock);
         if (empty || deadline_passed(deadline))
             return empty;
-        await(server, false, deadline_poll_ms(deadline));
+        await(server, deadline_poll_ms(deadline));
     }
 }
 
@@ -456,8 +539,7 @@ void scp_stop(ScpServer *server, int64_t grace_ms)
     ssize_t written = write(server->wake, &one, sizeof one);
     (void)written;
     pthread_join(server->acceptor, NULL);
-    close(server->listener); /* who comes now is refused at once, and another server may have the port */
-    server->listener = -1;
+    stop_listening(server); /* who comes now is refused at once, and another server may have the port */
     interrupt_connections(server, false);
     if (!drain(server, deadline_in(grace_ms)))
         log_warning(SCP_LOG_ACCESS, "the server stops: %u associations are interrupted",

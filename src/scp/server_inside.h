@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum { PLAIN, OVER_TLS, LISTENERS };
 enum {
     MAX_WAITING = 128
 }; /* connections that are no association, before the oldest of the greediest address is cut */
@@ -17,6 +18,8 @@ typedef struct Connection {
     ScpServer *server;
     pthread_t thread;
     int fd, twin;            /* fd goes to the stream; twin stays ours */
+    bool tls;                /* it came to the port of TLS */
+    NetStream *stream;       /* while the association is negotiated */
     bool counted, ended;     /* is among `associations`; its thread is about to end */
     bool cut;                /* had to make room before it became an association */
     atomic_llong idle_since; /* clock_ms when its peer fell silent; 0 = busy, -1 = its place was given away */
@@ -32,8 +35,9 @@ struct ScpServer {
     ScpSettings settings; /* defaults filled in */
     Archive *archive;
     Peers *peers;
-    int listener, wake;
-    uint16_t port;
+    int listeners[LISTENERS]; /* plain and TLS, each -1 when there is none */
+    int wake;
+    NetTlsFiles *tls_server, *tls_client; /* NULL = not wanted */
     pthread_t acceptor;
     atomic_bool stopping;
     atomic_bool cutting; /* the stop waits no longer */

@@ -52,6 +52,8 @@ bool scu_echo(const ScuPeer *peer, ScuResult *result, Err *err)
     NetRequest request = {.host = peer->host,
                           .port = peer->port,
                           .tls = peer->tls,
+                          .has_identity = peer->identity != NULL,
+                          .identity = peer->identity ? *peer->identity : (NetIdentity){0},
                           .calling_ae = peer->calling_ae,
                           .called_ae = peer->called_ae,
                           .proposals = &proposal,

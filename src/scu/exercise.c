@@ -84,6 +84,8 @@ ScuExercise *scu_exercise_open(const ScuPeer *peer, const ScuPlan *plan, ScuResu
                           .proposals = p->list,
                           .proposal_count = p->count,
                           .max_pdu = peer->max_pdu,
+                          .has_identity = peer->identity != NULL,
+                          .identity = peer->identity ? *peer->identity : (NetIdentity){0},
                           .timeouts = peer->timeouts};
     Deadline deadline = deadline_in(or_else(peer->timeouts.connect_ms, 10000));
     exercise->stream = net_stream_connect(peer->host, peer->port, peer->tls, deadline, err);

@@ -19,7 +19,8 @@
 typedef struct ScuPeer {
     const char *host;
     uint16_t port;
-    NetTls *tls;
+    NetTls *tls;                 /* NULL = plain TCP */
+    const NetIdentity *identity; /* NULL = none; outlives every association */
     const char *called_ae, *calling_ae;
     uint32_t max_pdu;
     NetTimeouts timeouts;

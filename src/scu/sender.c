@@ -258,6 +258,8 @@ static bool open_net(ScuSender *sender, const char *needed, ScuResult *result, E
     NetRequest request = {.host = sender->peer.host,
                           .port = sender->peer.port,
                           .tls = sender->peer.tls,
+                          .has_identity = sender->peer.identity != NULL,
+                          .identity = sender->peer.identity ? *sender->peer.identity : (NetIdentity){0},
                           .calling_ae = sender->peer.calling_ae,
                           .called_ae = sender->peer.called_ae,
                           .proposals = p->list,

@@ -67,10 +67,11 @@ static int teardown(void **state)
 
 static bool admitted(Peers *peers, const char *title, const char *host)
 {
-    char why[200] = "";
-    NetAddress from = {.port = 40000};
-    snprintf(from.host, sizeof from.host, "%s", host);
-    bool yes = peers_admit(peers, title, from, why);
+    char why[PEER_WHY] = "";
+    PeerRules rules;
+    PeerCaller caller = {.ae_title = title, .from.port = 40000};
+    snprintf(caller.from.host, sizeof caller.from.host, "%s", host);
+    bool yes = peers_rules(peers, &caller, &rules, why);
     assert_true(yes || *why);
     return yes;
 }
@@ -123,15 +124,53 @@ static void titles_and_addresses(void **state)
 static void why_says_what_to_do(void **state)
 {
     Fixture *f = *state;
-    char why[200];
-    write_file(f, "a.yml", "ONE: {ip: 10.1.2.3}\n");
+    char why[PEER_WHY];
+    PeerRules rules;
+    write_file(f, "a.yml", "ONE: {ip: 10.1.2.3}\nSAFE: {ip: 10.5.5.5, tls: yes}\n");
     Peers *peers = open_peers(f);
-    assert_false(peers_admit(peers, "NEW", (NetAddress){.host = "10.5.5.5"}, why));
+    PeerCaller caller = {.ae_title = "NEW", .from.host = "10.5.5.5"};
+    assert_false(peers_rules(peers, &caller, &rules, why));
     assert_non_null(strstr(why, "NEW: {ip: 10.5.5.5}"));
     assert_non_null(strstr(why, f->folder));
-    assert_false(peers_admit(peers, "ONE", (NetAddress){.host = "10.5.5.5"}, why));
+    caller.ae_title = "ONE";
+    assert_false(peers_rules(peers, &caller, &rules, why));
     assert_non_null(strstr(why, "10.1.2.3"));
     assert_non_null(strstr(why, "ONE: {ip: 10.5.5.5}"));
+    caller.ae_title = "SAFE";
+    assert_false(peers_rules(peers, &caller, &rules, why));
+    assert_non_null(strstr(why, "it must come over TLS"));
+    assert_non_null(strstr(why, "a.yml:2"));
+    caller.tls = true;
+    assert_true(peers_rules(peers, &caller, &rules, why));
+}
+
+static void keys_of_tls(void **state)
+{
+    Fixture *f = *state;
+    static const char digits[] = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
+    char text[1024];
+    snprintf(text, sizeof text,
+             "A: {ip: 10.0.0.1, port: 1, tls: no}\nB: {ip: 10.0.0.1, port: 1, certificate: ct1.example.org}\n"
+             "C: {ip: 10.0.0.1, port: 1, certificate: [CT One, 'SHA256:%s']}\n"
+             "D: {ip: 10.0.0.1, certificate: []}\nE: {ip: 10.0.0.1, certificate: 'sha256:12'}\n"
+             "F: {ip: 10.0.0.1, tls: perhaps}\nG: {ip: 10.0.0.1, certificate: {a: b}}\n",
+             digits);
+    write_file(f, "a.yml", text);
+    Peers *peers = open_peers(f);
+    PeerAddress to;
+    Err err = {0};
+    assert_true(peers_destination(peers, "A", &to, &err));
+    assert_false(to.tls);
+    assert_true(peers_destination(peers, "B", &to, &err));
+    assert_true(to.tls);
+    assert_string_equal(to.certificate, "ct1.example.org");
+    assert_true(peers_destination(peers, "C", &to, &err));
+    assert_string_equal(to.certificate,
+                        "CT One\nsha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
+    for (const char *bad = "DEFG"; *bad; bad++)
+        assert_false(admitted(peers, (char[]){*bad, 0}, "10.0.0.1"));
+    assert_non_null(strstr(f->reports, "a.yml:5: `certificate` is a name in the peer's certificate"));
+    assert_non_null(strstr(f->reports, "a.yml:6: `tls` is yes or no"));
 }
 
 static void destinations(void **state)
@@ -272,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(titles_and_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(why_says_what_to_do, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_of_tls, setup, teardown),
         cmocka_unit_test_setup_teardown(destinations, setup, teardown),
         cmocka_unit_test_setup_teardown(edits_take_effect, setup, teardown),
         cmocka_unit_test_setup_teardown(broken_files, setup, teardown),
