@@ -3,18 +3,16 @@
  * All a peer says, from the first byte of its connection to the last. First byte: bit 0 we are the requestor, bit 1 look for C-CANCEL
  * before each receive, bit 2 take data sets whole, bit 3 release after the first message.
  */
+#include "fuzz.h"
+
 #include "net/net.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { AS_REQUESTOR = 1, LOOK_FOR_CANCEL = 2, TAKE_WHOLE = 4, RELEASE_EARLY = 8 };
 
 static void require(bool what)
 {
     if (!what)
-        abort();
+        fuzz_broken();
 }
 
 static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetReject *reject)
@@ -89,7 +87,7 @@ static void talk(NetAssociation *a, uint8_t mode, size_t size)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_association(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;

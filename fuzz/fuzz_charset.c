@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* First byte: character set and whether it is a name; then text. */
+#include "fuzz.h"
+
 #include "dicom/charset.h"
 #include "dicom/pn.h"
 
 #include <utf8proc.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const terms[] = {
     "",
@@ -31,7 +31,7 @@ static void check_utf8(Span s)
         utf8proc_int32_t code;
         utf8proc_ssize_t n = utf8proc_iterate(s.p, s.n < 4 ? (utf8proc_ssize_t)s.n : 4, &code);
         if (n <= 0)
-            __builtin_trap();
+            fuzz_broken();
         s = span_sub(s, (size_t)n, s.n);
     }
 }
@@ -45,16 +45,16 @@ static void check_encode(const DcmCharset *charset, Span utf8, bool pn)
     bool all = dcm_charset_encode(charset, utf8, pn, &encoded);
     if (span_index(utf8, '\\') == SIZE_MAX &&
         dcm_charset_value_end(charset, buf_span(&encoded), pn) != encoded.n)
-        __builtin_trap();
+        fuzz_broken();
     if (!dcm_charset_decode(charset, buf_span(&encoded), pn, &back))
-        __builtin_trap();
+        fuzz_broken();
     if (all && charset == dcm_charset_utf8() && !span_eq(utf8, buf_span(&back)))
-        __builtin_trap();
+        fuzz_broken();
     buf_free(&encoded);
     buf_free(&back);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_charset(const uint8_t *data, size_t size)
 {
     if (!size)
         return 0;
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&folded, 0);
     size_t end = dcm_charset_value_end(charset, text, pn);
     if (end > text.n || (end < text.n && text.p[end] != '\\'))
-        __builtin_trap();
+        fuzz_broken();
     dcm_charset_decode(charset, text, pn, &utf8);
     check_utf8(buf_span(&utf8));
     check_encode(charset, buf_span(&utf8), pn);

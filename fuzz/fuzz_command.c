@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
 /* A command set. What decodes must encode, and the result decode to a command that encodes to the same bytes. */
+#include "fuzz.h"
+
 #include "net/dimse.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(bool what)
 {
     if (!what)
-        abort();
+        fuzz_broken();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_command(const uint8_t *data, size_t size)
 {
     Arena *arena = arena_new(0);
     NetCommand first, second;

@@ -4,6 +4,8 @@
  * "DICM" at byte 128, which says its own. A scan of the whole and one in pieces must tell the same; then data set, head, getters,
  * copies, writing and re-encoding, for crashes, leaks and hangs.
  */
+#include "fuzz.h"
+
 #include "../tests/unit/dicom/scan_trace.h"
 #include "dicom/part10.h"
 #include "dicom/recode.h"
@@ -13,10 +15,7 @@
 #include "dicom/write.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const syntaxes[] = {DCM_UID_ExplicitVRLittleEndian, DCM_UID_ImplicitVRLittleEndian,
                                        DCM_UID_ExplicitVRBigEndian, DCM_UID_DeflatedExplicitVRLittleEndian,
@@ -48,7 +47,7 @@ static void scan_both_ways(Span bytes, const DcmTransferSyntax *syntax)
     const char *a = buf_cstr(&whole.text), *b = buf_cstr(&cut.text);
     if (strcmp(a, b) != 0 && !cut_dependent(a) && !cut_dependent(b)) {
         fprintf(stderr, "whole:\n%s\nin pieces:\n%s\n", a, b);
-        abort();
+        fuzz_broken();
     }
     buf_free(&whole.text);
     buf_free(&cut.text);
@@ -99,7 +98,7 @@ static void head(Span bytes, const DcmTransferSyntax *syntax)
     Arena *arena = arena_new(1u << 20);
     DcmReadOptions options = {.stop_before = DCM_PixelData, .max_value = 1024, .limits = limits};
     if (arena_used(arena) > 0)
-        abort();
+        fuzz_broken();
     DcmHead *h = dcm_head_new(arena, syntax, &options);
     uint32_t seed = (uint32_t)bytes.n + 1;
     bool ok = true;
@@ -125,7 +124,7 @@ static void recode(Span bytes, const DcmTransferSyntax *from, const DcmTransferS
     buf_free(&out);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_dataset(const uint8_t *data, size_t size)
 {
     Span bytes = span_of(data, size);
     DcmFileMeta meta;

@@ -2,6 +2,8 @@
 /*
  * What the HTTP server reads of a request by itself. Lines: target; Range; Forwarded; X-Forwarded-For; Host; If-None-Match; a date; Accept-Encoding.
  */
+#include "fuzz.h"
+
 #include "web/http_condition.h"
 #include "web/http_forwarded.h"
 #include "web/http_gzip.h"
@@ -9,8 +11,6 @@
 #include "web/router.h"
 
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const HttpRoute routes[] = {
     {.method = "GET", .pattern = "/studies/{study}/series/{series}"},
@@ -23,7 +23,7 @@ static const HttpRoute routes[] = {
 static void check_part(const char *part)
 {
     if (!*part || !strcmp(part, ".") || !strcmp(part, "..") || strpbrk(part, "/\\"))
-        __builtin_trap();
+        fuzz_broken();
 }
 
 static void check_target(Arena *arena, const char *target)
@@ -32,21 +32,21 @@ static void check_target(Arena *arena, const char *target)
     Err err = {0};
     if (!url_parse(arena, target, &url, &err)) {
         if (!err.code || !*err.text)
-            __builtin_trap();
+            fuzz_broken();
         return;
     }
     for (size_t i = 0; i < url.part_count; i++)
         check_part(url.parts[i]);
     for (size_t i = 0; i < url.parameter_count; i++)
         if (!span_is_utf8(span_cstr(url.parameters[i].value)))
-            __builtin_trap();
+            fuzz_broken();
     Router *router = router_new();
     router_add(router, "", routes, sizeof routes / sizeof *routes, NULL);
     Buf allow;
     buf_init(&allow, 0);
     const RouterEntry *entry = router_find(router, "GET", &url, &allow);
     if (entry && allow.n == 0)
-        __builtin_trap();
+        fuzz_broken();
     if (entry && strstr(entry->pattern, "{study}"))
         check_part(router_part(entry, &url, "study", arena));
     if (entry)
@@ -63,11 +63,11 @@ static void check_range(const char *header)
         size_t count;
         RangeAnswer answer = range_parse(header, sizes[i], ranges, &count);
         if (answer == RANGE_SOME && (count == 0 || count > RANGE_MAX))
-            __builtin_trap();
+            fuzz_broken();
         for (size_t k = 0; answer == RANGE_SOME && k < count; k++)
             if (ranges[k].length == 0 || ranges[k].from >= sizes[i] ||
                 ranges[k].length > sizes[i] - ranges[k].from)
-                __builtin_trap();
+                fuzz_broken();
     }
 }
 
@@ -85,13 +85,13 @@ static void check_forwarded(Arena *arena, const char *forwarded, const char *lis
     forwarded_read(arena, &headers, "10.0.0.1", false, proxies, "", &out);
     if (strncmp(out.base_url, "http", 4) != 0 || strpbrk(out.base_url, " \"<>\\") ||
         strpbrk(out.client, " \"<>/"))
-        __builtin_trap();
+        fuzz_broken();
     const char *name = host_name(arena, host);
     if (name)
         host_allowed(name, proxies);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_http(const uint8_t *data, size_t size)
 {
     enum { LINES = 8 };
     Arena *arena = arena_new(0);

@@ -3,6 +3,8 @@
  * JSON Web Tokens and the keys they are verified with. Lines: a set of keys; a token, verified with them; claims, which are signed here so that they are looked
  * into; what is left is a token again, for a secret nobody could have used.
  */
+#include "fuzz.h"
+
 #include "web/jwt.h"
 
 #include "base/buf.h"
@@ -10,8 +12,6 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char secret[] = "a secret of this target, known to nobody";
 static const JwtPolicy policy = {"joe", "pacs", 60, 1300000000};
@@ -31,7 +31,7 @@ static bool verify(const JwtKeys *keys, Span token)
     bool no_key;
     json_t *claims = jwt_verify(keys, token, &policy, &no_key, &err);
     if (claims ? !json_is_object(claims) : err.http != 401 || !*err.text)
-        __builtin_trap();
+        fuzz_broken();
     json_decref(claims);
     return claims != NULL;
 }
@@ -52,7 +52,7 @@ static void verify_signed(const JwtKeys *keys, Span claims)
     buf_free(&token);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_jwt(const uint8_t *data, size_t size)
 {
     Span rest = span_of(data, size), line = {0};
     bool more = true;
@@ -61,13 +61,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     JwtKeys *keys = jwt_keys_read(line, &err),
             *shared = jwt_keys_secret(span_of(secret, sizeof secret - 1), NULL);
     if (!keys && err.code != ERR_FORMAT)
-        __builtin_trap();
+        fuzz_broken();
     if (span_split(&rest, '\n', &line, &more) && keys)
         verify(keys, line);
     if (span_split(&rest, '\n', &line, &more))
         verify_signed(shared, line);
     if (verify(shared, rest))
-        __builtin_trap();
+        fuzz_broken();
     jwt_keys_free(shared);
     jwt_keys_free(keys);
     return 0;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* First byte: options; second: VR; third: length of the key; then the key and the candidate's value. */
+#include "fuzz.h"
+
 #include "base/cursor.h"
 #include "dicom/datetime.h"
 #include "dicom/match.h"
 
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool is_ascii(Span s)
 {
@@ -44,11 +44,11 @@ static void check_ranges(Span s)
     for (size_t i = 0; i < 3; i++) {
         if (parse[i](s, &one)) {
             if (one.from > one.to || (s.n <= 64 && !range[i](s, &both)))
-                __builtin_trap();
+                fuzz_broken();
             dcm_da_format(one.from, date);
             dcm_tm_format(one.to, time);
             if (strlen(date) != 8 || strlen(time) != 13)
-                __builtin_trap();
+                fuzz_broken();
         }
         range[i](s, &both);
     }
@@ -68,7 +68,7 @@ static DcmDataset *dataset(Arena *arena, DcmVr vr, Span value, bool japanese)
     return ds;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_match(const uint8_t *data, size_t size)
 {
     Cursor c = cur_of(span_of(data, size), false);
     uint8_t flags = cur_u8(&c);
@@ -88,12 +88,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool matches = dcm_match(keys, candidate, &options);
     const DcmElement *e = &keys->elements[1];
     if (dcm_match_is_universal(keys, e) && !matches)
-        __builtin_trap();
+        fuzz_broken();
     if (matches != dcm_match_element(keys, e, candidate, &options))
-        __builtin_trap();
+        fuzz_broken();
     if (is_ascii(key) && is_ascii(value) && value.n < 512 &&
         dcm_wildcard(key, value) != slow_wildcard(key, value))
-        __builtin_trap();
+        fuzz_broken();
     dcm_wildcard(key, value);
     check_ranges(key);
     check_ranges(value);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* A whole file: recognition, meta group, data set. What is found in a prefix must agree with what the whole says. */
+#include "fuzz.h"
+
 #include "dicom/part10.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_part10(const uint8_t *data, size_t size)
 {
     Span bytes = span_of(data, size);
     DcmFileMeta meta, part;
@@ -15,9 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool ok = dcm_file_meta_parse(bytes, false, &meta, NULL, NULL);
     if (dcm_file_meta_parse(span_sub(bytes, 0, size / 2), true, &part, &more, NULL) && ok &&
         memcmp(&meta, &part, sizeof meta) != 0 && !(part.defects & DCM_DEFECT_NO_META) && size > 300)
-        abort();
+        fuzz_broken();
     if (ok && meta.data_offset > size)
-        abort();
+        fuzz_broken();
     Arena *arena = arena_new(64u << 20);
     DcmReadOptions options = {.tolerate_truncated = true,
                               .limits = {.max_elements = 20000, .max_inflate_ratio = 200}};

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* The first byte chooses the transfer syntax, the next six rows, columns, samples and bits; the rest is one compressed frame. */
+#include "fuzz.h"
+
 #include "base/cursor.h"
 #include "dicom/uid.h"
 #include "pixel/pixel.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_pixel(const uint8_t *data, size_t size)
 {
     static const uint16_t widths[] = {1, 8, 16, 32};
     Cursor c = cur_of(span_of(data, size), false);
@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&out, 16u << 20);
     size_t wanted = pix_frame_bytes(&format);
     if (pix_decode(syntax, cur_take(&c, cur_left(&c)), &format, &out, &err) ? out.n != wanted : out.n != 0)
-        __builtin_trap();
+        fuzz_broken();
     buf_free(&out);
     return 0;
 }

@@ -3,6 +3,8 @@
  * JSON that the px tools are given. The first byte says what the rest is: a document of px-find for each layout of a report, a collection of CUBE, a service record, the arguments of
  * --then. What is refused is refused with a reason; reports have no control characters, and secrets do not outlive masking.
  */
+#include "fuzz.h"
+
 #include "px/collection.h"
 #include "px/services.h"
 #include "px/status.h"
@@ -10,19 +12,17 @@
 
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void check_reason(bool ok, const Err *err)
 {
     if (!ok && !*err->text)
-        __builtin_trap();
+        fuzz_broken();
 }
 
 static void check_report(const Buf *text, const PxReport *report)
 {
     for (size_t i = 0; i < text->n && report->scheme == PX_PLAIN && report->kind != PX_REPORT_JSON; i++)
         if ((text->p[i] < 0x20 && text->p[i] != '\n') || text->p[i] == 0x7F)
-            __builtin_trap();
+            fuzz_broken();
 }
 
 static void make_reports(Span text)
@@ -84,7 +84,7 @@ static void read_service(Span text)
         json_t *masked = px_service_masked(record);
         const char *password = json_string_value(json_object_get(masked, "password"));
         if (password && *password && strcmp(password, "***") != 0)
-            __builtin_trap();
+            fuzz_broken();
         json_decref(masked);
     }
     json_decref(record);
@@ -107,7 +107,7 @@ static void read_arguments(Span text)
     arena_free(arena);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_px(const uint8_t *data, size_t size)
 {
     static void (*const kinds[])(Span) = {make_reports, read_collection, read_service, read_arguments};
     if (size)

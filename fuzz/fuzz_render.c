@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* The first bytes choose the format, then come the length of the frame, the frame, and the attributes in explicit VR little endian. */
+#include "fuzz.h"
+
 #include "base/cursor.h"
 #include "dicom/uids.h"
 #include "pixel/render.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_render(const uint8_t *data, size_t size)
 {
     static const uint16_t widths[] = {1, 8, 16, 32};
     static const char *const colours[] = {"MONOCHROME2", "MONOCHROME1", "PALETTE COLOR", "RGB",
@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     PixImage image;
     if (ds && pix_render(ds, &format, frame, 1, NULL, &image, &err)) {
         if (image.width != format.columns || image.height != format.rows || !(pix_aspect(ds, 1) > 0))
-            __builtin_trap();
+            fuzz_broken();
         pix_image_free(&image);
     }
     arena_free(arena);

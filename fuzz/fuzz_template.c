@@ -3,6 +3,8 @@
  * Templates and the names they make. The first byte: what stands for missing attributes; four lines: the templates; the rest: a data set in explicit VR little
  * endian. Whatever they are, a name has four parts that are safe, and is the same when it is made again.
  */
+#include "fuzz.h"
+
 #include "base/file.h"
 #include "dicom/dataset.h"
 #include "dicom/uids.h"
@@ -12,17 +14,15 @@
 #include <ctype.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { PARTS = 4, PART_MAX = 200 };
 
 static void check_part(Span part)
 {
     if (!part.n || part.n > PART_MAX || part.p[0] == '.')
-        __builtin_trap();
+        fuzz_broken();
     for (size_t i = 0; i < part.n; i++)
         if (part.p[i] >= 0x80 || (!isalnum(part.p[i]) && !strchr("._-", part.p[i])))
-            __builtin_trap();
+            fuzz_broken();
 }
 
 static void check_name(const char *name)
@@ -35,7 +35,7 @@ static void check_name(const char *name)
         parts++;
     }
     if (parts != PARTS || !file_is_safe_relative(name))
-        __builtin_trap();
+        fuzz_broken();
 }
 
 /* Values as Python shows them are text. */
@@ -45,9 +45,9 @@ static void show_values(const DcmDataset *dataset)
     buf_init(&text, 0);
     for (size_t i = 0; i < dataset->count; i++) {
         if (!px_python_text(dataset, &dataset->elements[i], &text) && text.n)
-            __builtin_trap();
+            fuzz_broken();
         if (!span_is_utf8(buf_span(&text)))
-            __builtin_trap();
+            fuzz_broken();
         buf_clear(&text);
     }
     buf_free(&text);
@@ -66,15 +66,16 @@ static void make_name(const PxTemplates *templates, Span bytes)
     const char *name = dataset ? px_templates_path(templates, arena, dataset, &err) : NULL;
     if (name) {
         check_name(name);
-        if (strcmp(name, px_templates_path(templates, arena, dataset, &err)) != 0)
-            __builtin_trap();
+        const char *again = px_templates_path(templates, arena, dataset, &err);
+        if (!again || strcmp(name, again) != 0)
+            fuzz_broken();
     } else if (!*err.text) {
-        __builtin_trap();
+        fuzz_broken();
     }
     arena_free(arena);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_template(const uint8_t *data, size_t size)
 {
     if (!size)
         return 0;
@@ -90,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (templates)
         make_name(templates, more ? rest : (Span){0});
     else if (err.code != ERR_USAGE)
-        __builtin_trap();
+        fuzz_broken();
     px_templates_free(templates);
     arena_free(arena);
     return 0;

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_OBJECTS = 10000, COPY = 256 << 10, REASON_MAX = 64 << 10 };
+enum { MAX_OBJECTS = 10000, COPY = 256 << 10, REASON_MAX = 64 << 10, COUNT_SHARE = 20 };
 static const uint64_t MAX_BYTES = UINT64_C(20) << 30;
 
 struct Quarantine {
@@ -29,6 +29,8 @@ struct Quarantine {
     size_t objects;
     uint64_t bytes;
     unsigned number;
+    struct timespec changed; /* the folder, before it was counted */
+    Deadline again;          /* when it is counted again although it has not changed */
 };
 
 Quarantine *quarantine_new(const char *path)
@@ -60,15 +62,32 @@ static bool count_file(void *ctx, const char *path, Err *err)
     return true;
 }
 
+static struct timespec change_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_mtim : (struct timespec){0};
+}
+
 static bool count(Quarantine *quarantine, Err *err)
 {
     if (quarantine->counted)
         return true;
+    int64_t began = clock_ms();
     quarantine->objects = 0;
     quarantine->bytes = 0;
+    quarantine->changed = change_of(quarantine->path);
     quarantine->counted = file_make_dirs(quarantine->path, err) &&
                           file_walk(quarantine->path, true, count_file, quarantine, err);
+    quarantine->again = deadline_in((clock_ms() - began) * COUNT_SHARE);
     return quarantine->counted;
+}
+
+/* May somebody have emptied it? Who sends one bad object after the other must not keep us counting ten thousand files. */
+static bool may_have_room(const Quarantine *quarantine)
+{
+    struct timespec now = change_of(quarantine->path);
+    return now.tv_sec != quarantine->changed.tv_sec || now.tv_nsec != quarantine->changed.tv_nsec ||
+           deadline_passed(quarantine->again);
 }
 
 static bool copy_file(int from, int to, Err *err)
@@ -193,14 +212,13 @@ static bool has_room(const Quarantine *quarantine, uint64_t size)
            size <= MAX_BYTES - quarantine->bytes;
 }
 
-/* Counts again before it says no: somebody may have emptied it. */
 static bool make_room(Quarantine *quarantine, uint64_t size, Err *err)
 {
     if (!count(quarantine, err))
         return false;
     if (has_room(quarantine, size))
         return true;
-    quarantine->counted = false;
+    quarantine->counted = !may_have_room(quarantine);
     if (!count(quarantine, err))
         return false;
     return has_room(quarantine, size) ||

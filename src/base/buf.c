@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NO_LIMIT_SMALL = 1024 * 1024 };
+#define NO_LIMIT (SIZE_MAX / 2)
+
 void buf_init(Buf *buf, size_t limit)
 {
-    *buf = (Buf){.limit = limit ? limit : SIZE_MAX / 2};
+    *buf = (Buf){.limit = limit ? limit : NO_LIMIT};
 }
 
 void buf_free(Buf *buf)
@@ -21,6 +24,17 @@ void buf_clear(Buf *buf)
 {
     buf->n = 0;
     buf->failed = false;
+}
+
+/* A text of our own that is cut short would say something else, an SQL statement for one. */
+static uint8_t *no_memory(Buf *buf, size_t n)
+{
+    if (buf->limit == NO_LIMIT && n <= NO_LIMIT_SMALL) {
+        fprintf(stderr, "gantry: out of memory (%zu bytes)\n", n);
+        abort();
+    }
+    buf->failed = true;
+    return NULL;
 }
 
 uint8_t *buf_reserve(Buf *buf, size_t n)
@@ -36,10 +50,8 @@ uint8_t *buf_reserve(Buf *buf, size_t n)
         while (capacity < need)
             capacity = capacity > SIZE_MAX / 4 ? need : capacity * 2;
         uint8_t *p = realloc(buf->p, capacity);
-        if (!p) {
-            buf->failed = true;
-            return NULL;
-        }
+        if (!p)
+            return no_memory(buf, capacity);
         buf->p = p;
         buf->capacity = capacity;
     }

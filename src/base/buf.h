@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Buf: growable bytes with a limit given at birth. Appending beyond the limit fails once and for all (`failed` is
- * sticky), so that a writer appends many times and checks once.
+ * sticky), so that a writer appends many times and checks once. A Buf without a limit holds what is ours: up to 1 MiB it does not fail, running out of
+ * memory ends the process.
  */
 #ifndef GANTRY_BASE_BUF_H
 #define GANTRY_BASE_BUF_H

@@ -43,6 +43,10 @@ void idx_sql_number(IdxSql *sql, int64_t value)
 
 DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, DbUse use, Err *err)
 {
+    if (sql->text.failed) {
+        err_set(err, ERR_LIMIT, "index: no memory for a statement of %zu bytes", sql->text.n);
+        return NULL;
+    }
     DbStatement *statement = db_prepare_for(db, buf_cstr(&sql->text), use, err);
     for (size_t i = 0; statement && i < sql->count; i++)
         if (sql->params[i].is_text)

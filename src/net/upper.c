@@ -159,7 +159,7 @@ Deadline net_piece_deadline(const NetAssociation *a)
     return deadline_in(a->timeouts.dimse_ms);
 }
 
-static void make_room(NetInput *in, size_t n)
+static bool make_room(NetInput *in, size_t n, Err *err)
 {
     if (in->start == in->end) {
         in->start = in->end = 0;
@@ -172,11 +172,13 @@ static void make_room(NetInput *in, size_t n)
     while (capacity < n)
         capacity *= 2;
     if (capacity == in->capacity)
-        return;
-    in->p = realloc(in->p, capacity);
-    if (!in->p)
-        abort();
+        return true;
+    uint8_t *larger = realloc(in->p, capacity);
+    if (!larger)
+        return err_set(err, ERR_LIMIT, "no memory for %zu bytes of the peer", capacity);
+    in->p = larger;
     in->capacity = capacity;
+    return true;
 }
 
 /* A sender that drips would hold its place for days: each byte comes in time. Only time that we wait counts, not what we take ourselves. */
@@ -213,7 +215,8 @@ bool net_input_fill(NetAssociation *a, size_t n, Deadline deadline, Err *err)
 {
     NetInput *in = &a->in;
     while (in->end - in->start < n) {
-        make_room(in, n);
+        if (!make_room(in, n, err))
+            return false;
         size_t room = in->capacity - in->end;
         ssize_t got = read_some(a, room, deadline, err);
         if (got == 0)
