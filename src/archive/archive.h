@@ -171,6 +171,8 @@ ArcRetrieve *arc_retrieve_open_stoppable(Archive *archive, const IdxSelection *s
 uint64_t arc_retrieve_count(const ArcRetrieve *retrieve); /* objects selected at the start */
 /* True and *out; at the end true with out->sop_instance NULL. Strings live until the next call. */
 bool arc_retrieve_next(ArcRetrieve *retrieve, IdxFile *out, Err *err);
+/* Has the disk read the object that comes after the one at hand, while that is being sent. Costs little when files are in memory anyway. */
+void arc_retrieve_read_ahead(ArcRetrieve *retrieve);
 /* From the first object again. */
 void arc_retrieve_rewind(ArcRetrieve *retrieve);
 void arc_retrieve_close(ArcRetrieve *retrieve);
@@ -184,6 +186,9 @@ typedef struct ArcReader ArcReader;
 ArcReader *arc_reader_open(Archive *archive, const IdxFile *file, const char *transfer_syntax, Err *err);
 /* As NetSource: up to n bytes; 0 at the end; -1 and err. */
 ssize_t arc_reader_read(void *reader, uint8_t *p, size_t n, Err *err);
+/* Where the data set lies in its file, when that is what the reader gives, unchanged. False: it is made while it is read. Before the first read; the descriptor
+   remains the reader's. */
+bool arc_reader_place(const ArcReader *reader, int *fd, uint64_t *offset, uint64_t *size);
 void arc_reader_close(ArcReader *reader);
 /* Can an object stored in `from` be read in `to`? */
 bool arc_can_convert(const char *from, const char *to);

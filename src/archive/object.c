@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int arc_object_open(const IdxFile *file, Err *err)
@@ -26,4 +27,20 @@ int arc_object_open(const IdxFile *file, Err *err)
     if (err)
         *err = why;
     return -1;
+}
+
+bool arc_object_read_ahead(const IdxFile *file)
+{
+    enum { MOST = 16 << 20 };
+    off_t much = file->size < MOST ? (off_t)file->size : MOST;
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    char byte;
+    struct iovec one = {&byte, 1};
+    bool cold = much > 0 && preadv2(fd, &one, 1, much - 1, RWF_NOWAIT) < 0 && errno == EAGAIN;
+    if (cold)
+        posix_fadvise(fd, 0, much, POSIX_FADV_WILLNEED);
+    close(fd);
+    return cold;
 }

@@ -115,6 +115,16 @@ ssize_t arc_reader_read(void *ctx, uint8_t *p, size_t n, Err *err)
     return (ssize_t)rest.n;
 }
 
+bool arc_reader_place(const ArcReader *reader, int *fd, uint64_t *offset, uint64_t *size)
+{
+    if (reader->decoder || reader->recode)
+        return false;
+    *fd = reader->fd;
+    *offset = reader->start;
+    *size = reader->size;
+    return true;
+}
+
 /* Sets up the stages between `from` and `to`. */
 static bool prepare(ArcReader *reader, const char *from, const char *to, Err *err)
 {

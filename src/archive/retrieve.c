@@ -6,6 +6,7 @@
  * While the index cannot be reached, the files are searched, if the settings say so; what they have is gathered before the first object.
  */
 #include "archive/archive_internal.h"
+#include "archive/object.h"
 
 #include "dicom/status.h"
 #include "dicom/tags.h"
@@ -84,11 +85,20 @@ bool arc_selection_of_keys(Arena *arena, DcmLevel level, const DcmDataset *keys,
     return true;
 }
 
+typedef struct Ahead {
+    bool known; /* the fields below are those of the next object */
+    bool ok;
+    IdxFile file;
+    Err err;
+    unsigned rest; /* so many objects are not looked at: the last one was in memory */
+} Ahead;
+
 struct ArcRetrieve {
-    IdxFiles *files;   /* NULL: nothing is selected */
-    ArcFileScan *scan; /* when the index is away */
-    Arena *arena;      /* strings of the object at hand */
+    IdxFiles *files;     /* NULL: nothing is selected */
+    ArcFileScan *scan;   /* when the index is away */
+    Arena *arena, *next; /* strings of the object at hand; those of the one ahead */
     uint64_t count;
+    Ahead ahead;
 };
 
 static bool select_from(ArcRetrieve *r, Index *index, const IdxSelection *selection, Err *err)
@@ -137,6 +147,7 @@ ArcRetrieve *arc_retrieve_open_stoppable(Archive *archive, const IdxSelection *s
     if (!retrieve)
         abort();
     own.arena = arena_new(0);
+    own.next = arena_new(0);
     *retrieve = own;
     return retrieve;
 }
@@ -151,15 +162,46 @@ uint64_t arc_retrieve_count(const ArcRetrieve *retrieve)
     return retrieve->count;
 }
 
+static void look_ahead(ArcRetrieve *retrieve)
+{
+    Ahead *ahead = &retrieve->ahead;
+    if (ahead->known)
+        return;
+    arena_reset(retrieve->next);
+    ahead->file = (IdxFile){0};
+    ahead->err = (Err){0};
+    ahead->ok =
+        !retrieve->files || idx_files_next(retrieve->files, retrieve->next, &ahead->file, &ahead->err);
+    ahead->known = true;
+}
+
 bool arc_retrieve_next(ArcRetrieve *retrieve, IdxFile *out, Err *err)
 {
-    arena_reset(retrieve->arena);
-    *out = (IdxFile){0};
-    return !retrieve->files || idx_files_next(retrieve->files, retrieve->arena, out, err);
+    look_ahead(retrieve);
+    Arena *old = retrieve->arena;
+    retrieve->arena = retrieve->next;
+    retrieve->next = old;
+    retrieve->ahead.known = false;
+    *out = retrieve->ahead.file;
+    if (!retrieve->ahead.ok && err)
+        *err = retrieve->ahead.err;
+    return retrieve->ahead.ok;
+}
+
+void arc_retrieve_read_ahead(ArcRetrieve *retrieve)
+{
+    enum { REST = 8 };
+    Ahead *ahead = &retrieve->ahead;
+    if (ahead->rest && ahead->rest--)
+        return;
+    look_ahead(retrieve);
+    if (ahead->ok && ahead->file.sop_instance && !arc_object_read_ahead(&ahead->file))
+        ahead->rest = REST;
 }
 
 void arc_retrieve_rewind(ArcRetrieve *retrieve)
 {
+    retrieve->ahead.known = false;
     if (retrieve->files)
         idx_files_rewind(retrieve->files);
 }
@@ -171,5 +213,6 @@ void arc_retrieve_close(ArcRetrieve *retrieve)
     idx_files_free(retrieve->files);
     arc_filescan_close(retrieve->scan);
     arena_free(retrieve->arena);
+    arena_free(retrieve->next);
     free(retrieve);
 }

@@ -169,6 +169,15 @@ typedef ssize_t (*NetSource)(void *ctx, uint8_t *p, size_t n, Err *err);
    is aborted. */
 bool net_send_stream(NetAssociation *a, const NetCommand *command, NetSource source, void *ctx, Err *err);
 
+/* A stretch of a regular file, which holds the data set as it is to be sent. */
+typedef struct NetFile {
+    int fd;
+    uint64_t offset, size;
+} NetFile;
+/* Sends a command and a data set that lies in a file. Where there is no TLS the kernel takes it out of the file itself. When the file becomes shorter meanwhile, the
+   message cannot be completed: the association is broken off. */
+bool net_send_file(NetAssociation *a, const NetCommand *command, const NetFile *file, Err *err);
+
 /* Next message id of ours. */
 uint16_t net_next_message_id(NetAssociation *a);
 

@@ -40,6 +40,8 @@ static bool socket_failed(Err *err, int number)
                        number == ECONNRESET ? " (reset)" : "");
     if (number == ETIMEDOUT)
         return err_set(err, ERR_TIMEOUT, "the connection timed out");
+    if (number == EFAULT)
+        return err_set(err, ERR_IO, "a file has become shorter while it was sent");
     return err_errno(err, number, "network");
 }
 

@@ -95,7 +95,7 @@ static ScpSent send_object(void *ctx, const IdxFile *file, Err *err)
                           .priority = r->request->priority};
     span_copy(span_cstr(file->sop_class), command.sop_class, sizeof command.sop_class);
     span_copy(span_cstr(file->sop_instance), command.sop_instance, sizeof command.sop_instance);
-    bool gone = net_send_stream(a->net, &command, arc_reader_read, reader, err);
+    bool gone = scu_send_object(a->net, &command, reader, err);
     arc_reader_close(reader);
     NetCommand response;
     if (!gone || !await_response(r, command.message_id, &response, err))

@@ -16,6 +16,9 @@
 /* Largest even value that explicit VR's 16-bit length can say for UI. */
 enum { MAX_FAILED_LIST = 65534 };
 
+/* Pending responses come behind each of the first objects; with many, one behind each would be a large part of the work of both sides. */
+enum { TELL_FIRST = 16, TELL_EVERY_MS = 50 };
+
 static uint16_t counter(uint64_t n)
 {
     return n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
@@ -37,6 +40,9 @@ static NetCommand response_of(const ScpRetrieve *r, uint16_t status)
 
 static bool send_pending(ScpRetrieve *r, Err *err)
 {
+    if (r->completed + r->failed + r->warning > TELL_FIRST && !deadline_passed(r->tell_again))
+        return true;
+    r->tell_again = deadline_in(TELL_EVERY_MS);
     NetCommand response = response_of(r, DCM_STATUS_PENDING);
     return net_send(r->a->net, &response, NULL, err);
 }
@@ -198,6 +204,7 @@ static bool send_all(ScpRetrieve *r, ArcRetrieve *objects, Err *err)
             r->remaining -= r->remaining != 0;
             continue;
         }
+        arc_retrieve_read_ahead(objects);
         ScpSent sent = send_one(r, &file);
         if (sent == SCP_OVER) {
             *err = r->why;

@@ -32,7 +32,8 @@ typedef struct ScpRetrieve {
 
     /* -- private -- */
     uint64_t remaining, completed, failed, warning;
-    Buf failed_uids; /* joined by backslash, as many as one element can hold */
+    Deadline tell_again; /* when the next pending response is due */
+    Buf failed_uids;     /* joined by backslash, as many as one element can hold */
     int64_t began;
     bool over; /* the peer went away while the objects were being selected */
     Err why;

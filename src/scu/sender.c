@@ -364,6 +364,14 @@ static bool await_response(ScuSender *sender, uint16_t message_id, NetCommand *r
                    net_field_name(response->field), response->responded_to);
 }
 
+bool scu_send_object(NetAssociation *net, const NetCommand *command, ArcReader *reader, Err *err)
+{
+    NetFile file;
+    return arc_reader_place(reader, &file.fd, &file.offset, &file.size)
+               ? net_send_file(net, command, &file, err)
+               : net_send_stream(net, command, arc_reader_read, reader, err);
+}
+
 static NetCommand command_for(const ScuSender *sender, const ScuObject *object)
 {
     NetCommand command = {.field = NET_C_STORE_RQ,
@@ -391,7 +399,7 @@ static bool attempt(ScuSender *sender, const ScuObject *object, ScuResult *resul
     if (!reader)
         return false;
     NetCommand response, command = command_for(sender, object);
-    bool sent = net_send_stream(sender->net, &command, arc_reader_read, reader, err);
+    bool sent = scu_send_object(sender->net, &command, reader, err);
     arc_reader_close(reader);
     if (!sent || !await_response(sender, command.message_id, &response, err)) {
         result->associated = net_is_open(sender->net);

@@ -38,6 +38,8 @@ typedef struct ScuObject {
 /* Sends one object and waits for its response. True when the status is success or a warning (result->status tells). False with err: refused,
    failed (result->answered and status), or the association could not be had or broke (result->associated = false); the next send tries a new one. */
 bool scu_sender_send(ScuSender *sender, const ScuObject *object, ScuResult *result, Err *err);
+/* One C-STORE-RQ with its data set, in the quickest way there is: the sender's own, and C-GET's, which sends on the association it was asked on. */
+bool scu_send_object(NetAssociation *net, const NetCommand *command, ArcReader *reader, Err *err);
 /* The context of the last object: for the association block. NULL when none. */
 const NetAccepted *scu_sender_context(const ScuSender *sender);
 /* Makes a send that is going on fail with ERR_CLOSED. From any thread; the sender stays usable. */

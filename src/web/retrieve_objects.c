@@ -64,6 +64,7 @@ static bool begin_object(Delivery *d, const IdxFile *file, const char *syntax, E
     d->file = arc_dicom_file_open(d->archive, file, syntax, err);
     if (!d->file)
         return false;
+    arc_retrieve_read_ahead(d->retrieve);
     bool first = d->given++ == 0;
     if (d->form == AS_ZIP) {
         zip_name(text, file);

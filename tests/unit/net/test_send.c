@@ -122,7 +122,25 @@ static ssize_t pattern_read(void *ctx, uint8_t *p, size_t n, Err *err)
     return (ssize_t)n;
 }
 
-static void send_one(uint32_t max_pdu, size_t n, bool streamed, size_t piece)
+/* An open file without a name: `before` other bytes, then `n` of the pattern. */
+static int pattern_file(size_t before, size_t n, Pattern *pattern)
+{
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    uint8_t block[4096] = {0};
+    for (size_t left = before; left;)
+        left -= fwrite(block, 1, left < sizeof block ? left : sizeof block, f);
+    for (ssize_t got; (got = pattern_read(pattern, block, sizeof block, NULL)) > 0;)
+        assert_int_equal(fwrite(block, 1, (size_t)got, f), got);
+    assert_int_equal(fflush(f), 0);
+    int fd = dup(fileno(f));
+    fclose(f);
+    return fd;
+}
+
+typedef enum How { AT_ONCE, STREAMED, FROM_FILE } How;
+
+static void send_one(uint32_t max_pdu, size_t n, How how, size_t piece)
 {
     Err err = {0};
     Requestor t = requestor(max_pdu, 10000, &err);
@@ -132,7 +150,11 @@ static void send_one(uint32_t max_pdu, size_t n, bool streamed, size_t piece)
     NetCommand rq = store_request(t.a);
     Pattern pattern = {.left = n, .piece = piece};
     bool sent;
-    if (streamed) {
+    if (how == FROM_FILE) {
+        NetFile file = {pattern_file(piece, n, &pattern), piece, n};
+        sent = net_send_file(t.a, &rq, &file, &err);
+        close(file.fd);
+    } else if (how == STREAMED) {
         sent = net_send_stream(t.a, &rq, pattern_read, &pattern, &err);
     } else {
         uint8_t *all = malloc(n ? n : 1);
@@ -167,9 +189,11 @@ static void fragments_fit_the_peer(void **unused)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (size_t j = 0; j < 8 && (j == 0 || cases[i].sizes[j]); j++) {
-            send_one(cases[i].max, cases[i].sizes[j], false, 0);
-            send_one(cases[i].max, cases[i].sizes[j], true, 0);
-            send_one(cases[i].max, cases[i].sizes[j], true, 1021);
+            send_one(cases[i].max, cases[i].sizes[j], AT_ONCE, 0);
+            send_one(cases[i].max, cases[i].sizes[j], STREAMED, 0);
+            send_one(cases[i].max, cases[i].sizes[j], STREAMED, 1021);
+            send_one(cases[i].max, cases[i].sizes[j], FROM_FILE, 0);
+            send_one(cases[i].max, cases[i].sizes[j], FROM_FILE, 4321);
         }
 }
 
@@ -241,7 +265,78 @@ static void a_hundred_megabytes_over_tcp(void **unused)
     a_hundred_megabytes(true);
 }
 
+/* Mapped piece by piece. */
+static void a_large_file(void **unused)
+{
+    send_one(131072, (9 << 20) + 17, FROM_FILE, 350);
+    send_one(16384, (8 << 20), FROM_FILE, 1);
+}
+
 /* -- failures -- */
+
+typedef struct Cutter {
+    int file, peer;
+    pthread_t thread;
+} Cutter;
+
+static void *cutter_main(void *ctx)
+{
+    Cutter *c = ctx;
+    uint8_t dropped[4096];
+    assert_true(recv(c->peer, dropped, sizeof dropped, 0) > 0);
+    clock_sleep_ms(20);
+    assert_int_equal(ftruncate(c->file, 0), 0);
+    while (recv(c->peer, dropped, sizeof dropped, 0) > 0)
+        ;
+    return NULL;
+}
+
+/* While nobody reads, most of it is still mapped and unsent. */
+static void a_file_that_is_cut_meanwhile(void **unused)
+{
+    Err err = {0};
+    Requestor t = requestor(16384, 5000, &err);
+    assert_non_null(t.a);
+    Pattern pattern = {.left = 3 << 20};
+    NetFile file = {pattern_file(0, 3 << 20, &pattern), 0, 3 << 20};
+    Cutter cutter = {.file = file.fd, .peer = t.fd};
+    pthread_create(&cutter.thread, NULL, cutter_main, &cutter);
+    NetCommand rq = store_request(t.a);
+    assert_false(net_send_file(t.a, &rq, &file, &err));
+    assert_int_equal(err.code, ERR_IO);
+    assert_non_null(strstr(err.text, "shorter"));
+    assert_false(net_is_open(t.a));
+    net_association_free(t.a);
+    pthread_join(cutter.thread, NULL);
+    close(file.fd);
+    close(t.fd);
+}
+
+/* What was cut behind our back is no end of a data set. */
+static void a_file_that_was_cut(void **unused)
+{
+    static const size_t lengths[] = {0, 1000, 300000, 599999};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        Err err = {0};
+        Requestor t = requestor(16384, 2000, &err);
+        assert_non_null(t.a);
+        Reader reader = {.fd = t.fd, .max_pdu = 16384};
+        pthread_create(&reader.thread, NULL, reader_main, &reader);
+        NetCommand rq = store_request(t.a);
+        Pattern pattern = {.left = 600000};
+        NetFile file = {pattern_file(0, 600000, &pattern), 0, 600000};
+        assert_int_equal(ftruncate(file.fd, (off_t)lengths[i]), 0);
+        assert_false(net_send_file(t.a, &rq, &file, &err));
+        assert_int_equal(err.code, ERR_IO);
+        assert_non_null(strstr(err.text, "shorter"));
+        assert_false(net_is_open(t.a));
+        net_association_free(t.a);
+        pthread_join(reader.thread, NULL);
+        assert_false(reader.finished);
+        close(file.fd);
+        close(t.fd);
+    }
+}
 
 static void a_source_that_fails(void **unused)
 {
@@ -369,6 +464,9 @@ int main(void)
         cmocka_unit_test(a_peer_too_small_for_any_message),
         cmocka_unit_test(a_hundred_megabytes_over_a_pair),
         cmocka_unit_test(a_hundred_megabytes_over_tcp),
+        cmocka_unit_test(a_large_file),
+        cmocka_unit_test(a_file_that_was_cut),
+        cmocka_unit_test(a_file_that_is_cut_meanwhile),
         cmocka_unit_test(a_source_that_fails),
         cmocka_unit_test(a_peer_that_stops_reading),
         cmocka_unit_test(a_peer_that_aborts_meanwhile),
