@@ -102,7 +102,7 @@ const char *arc_outcome_text(ArcOutcome outcome);
 
 typedef struct ArcStored {
     ArcOutcome outcome;
-    char sop_class[65], sop_instance[65], series[65], study[65];
+    char sop_class[65], sop_instance[65], series[65], study[65], patient_id[129];
     uint64_t size;
     unsigned defects; /* DcmDefect bits that were tolerated */
     bool beside;      /* its name was taken by another object (ArcLayout) */

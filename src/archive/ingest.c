@@ -260,6 +260,7 @@ static void fill_stored(const ArcIngest *ingest, ArcOutcome outcome, ArcStored *
     snprintf(out->sop_instance, sizeof out->sop_instance, "%s", file->sop_instance);
     snprintf(out->series, sizeof out->series, "%s", file->series);
     snprintf(out->study, sizeof out->study, "%s", file->study);
+    span_copy(span_cstr(file->patient_id), out->patient_id, sizeof out->patient_id);
 }
 
 static bool sync_data(ArcIngest *ingest, Err *err)

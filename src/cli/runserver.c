@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/api.h"
+#include "cli/audit_watch.h"
 #include "cli/banner.h"
 #include "cli/block.h"
 #include "cli/cli.h"
@@ -45,6 +46,7 @@ typedef struct Console {
     const Settings *settings;
     int verbosity;
     LogFile *journal; /* NULL = none */
+    Audit *audit;     /* NULL = none */
 } Console;
 
 /* "YYYY-MM-DD | study | series | instance" */
@@ -167,6 +169,7 @@ static ScpSettings server_settings(const Settings *s, Console *console)
                          .find_limit = (uint64_t)s->find_limit,
                          .find_fold_names = s->find_fold_names,
                          .find_extended = s->send_extended_db_of_find,
+                         .audit = console->audit,
                          .event = show_event,
                          .event_ctx = console};
 }
@@ -217,7 +220,8 @@ static void reopen_logs(const Console *console)
 
 /* SIGHUP comes from who moved the log files; or from a terminal that has gone, and with it who watched the server. At
    verbosity 2, how much waits for the index, every save_delay seconds when it changed. */
-static int wait_for_stop(const Cli *cli, const Console *console, Archive *archive, const sigset_t *signals)
+static int wait_for_stop(const Cli *cli, const Console *console, Archive *archive, AuditWatch *watch,
+                         const sigset_t *signals)
 {
     bool had_terminal = isatty(STDIN_FILENO);
     double period = cli->settings->db_save_delay > 0.1 ? cli->settings->db_save_delay : 0.1;
@@ -236,6 +240,7 @@ static int wait_for_stop(const Cli *cli, const Console *console, Archive *archiv
             return number;
         if (number < 0 && errno != EAGAIN && errno != EINTR)
             return SIGTERM;
+        audit_watch_look(watch);
         if (arc_index_is_away(archive, NULL) != away) {
             away = !away;
             printf("# Thread database save\t%s\n", away ? "OFF" : "ON");
@@ -283,6 +288,21 @@ static void *stop_api(void *api)
     return NULL;
 }
 
+/* Application Start and Stop: the program, and who runs it. */
+static bool audit_application(const Cli *cli, const Console *console, AuditKind kind, Err *err)
+{
+    const Settings *s = cli->settings;
+    AuditWho who[] = {{.user = auditing_user(cli->arena),
+                       .address = auditing_host(cli->arena),
+                       .requestor = true,
+                       .role = AUDIT_LAUNCHER},
+                      {.title = s->aet, .address = auditing_host(cli->arena), .role = AUDIT_APPLICATION}};
+    AuditWhat what = {.thing = AUDIT_FILE, .id = s->folder};
+    return audit_record(
+        console->audit,
+        &(AuditEvent){.kind = kind, .who = who, .who_count = 2, .what = &what, .what_count = 1}, err);
+}
+
 /* At one time, so that neither takes new work while the other finishes. */
 static void stop_both(Api *api, ScpServer *server)
 {
@@ -326,9 +346,11 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     ArcScrub *scrub =
         arc_scrub_start(archive, &(ArcScrubbing){.bytes_per_second = (uint64_t)(s->scrub_rate * 1e6),
                                                  .interval_ms = (int64_t)(s->scrub_interval * 86400000)});
+    AuditWatch *watch = audit_watch_new(cli, console->audit);
+    audit_watch_look(watch);
     notify_manager("READY=1");
 
-    int number = wait_for_stop(cli, console, archive, signals);
+    int number = wait_for_stop(cli, console, archive, watch, signals);
     notify_manager("STOPPING=1");
     arc_scrub_stop(scrub);
     printf("\nDICOM Server %s has been stopped\n", s->aet);
@@ -336,6 +358,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     log_info("pacs.event_sphere", "server stops signal=%s associations=%u", strsignal(number),
              scp_associations(server));
     stop_both(&api, server);
+    audit_watch_free(watch);
     return EXIT_OK;
 }
 
@@ -351,7 +374,9 @@ static int run(Cli *cli, const void *args)
     if (!open_journal(cli->settings, &console.journal, &err))
         return cli_fail(cli, "%s", err.text);
     int code;
-    Archive *archive = cli_serve_archive(cli->settings, &err);
+    bool audited = auditing_open(cli, &console.audit, &err) &&
+                   audit_application(cli, &console, AUDIT_APPLICATION_START, &err);
+    Archive *archive = audited ? cli_serve_archive(cli->settings, &err) : NULL;
     if (archive) {
         code = serve(cli, &console, archive, &signals);
         arc_close(archive);
@@ -361,6 +386,9 @@ static int run(Cli *cli, const void *args)
     } else {
         code = cli_fail(cli, "%s", err.text);
     }
+    if (audited)
+        audit_application(cli, &console, AUDIT_APPLICATION_STOP, NULL);
+    audit_close(console.audit);
     log_file_close(console.journal);
     return code;
 }

@@ -65,6 +65,10 @@ typedef struct Settings {
     const char *duplicates;
     double scrub_rate, scrub_interval; /* MB/s, days */
 
+    bool audit_start, audit_required;
+    const char *audit_folder, *audit_identifiers, *audit_site;
+    int64_t audit_max_bytes, audit_backup_count;
+
     const char *db_engine, *db_ip;
     int64_t db_port;
     const char *db_database, *db_schema, *db_login, *db_password, *db_filepath;

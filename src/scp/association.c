@@ -7,7 +7,7 @@
  * What a request may ask is checked here once: the white list (0124), the service of its presentation context (0211), the SOP class of that
  * context (0122).
  */
-#include "scp/association.h"
+#include "scp/audit.h"
 
 #include "base/clock.h"
 #include "dicom/uid.h"
@@ -139,6 +139,7 @@ static bool still_admitted(ScpAssociation *a, Err *why)
         return true;
     a->admit_again = 0;
     log_warning(SCP_LOG_ACCESS, "%s at %s is admitted no longer: %s", a->calling, a->from.host, reason);
+    scp_audit_refused(a->connection, reason);
     return err_set(why, ERR_REFUSED, "calling AE title is not in the white list");
 }
 
@@ -152,6 +153,7 @@ static bool is_permitted(const ScpAssociation *a, ScpServices service, Err *why)
                 service == SCP_STORE && a->rules.read_only ? "read_only" : "services", a->rules.place);
     err_set(why, ERR_REFUSED, "the white list does not allow %s to %s", a->calling,
             scp_service_name(service));
+    scp_audit_denied(a, why->text);
     why->dimse = DCM_STATUS_REFUSED_NOT_AUTHORISED;
     return false;
 }
@@ -296,4 +298,5 @@ void scp_association_run(ScpAssociation *a)
     if (net_is_open(a->net))
         net_abort(a->net, (NetAbort){.source = NET_ABORT_BY_USER});
     scp_destinations_free(a);
+    scp_audit_end(a);
 }

@@ -40,7 +40,8 @@ typedef struct ScpAssociation {
     bool tls;             /* it came over TLS */
     Deadline admit_again; /* when the white list is to be asked again */
     ScpDestination *destinations;
-    uint64_t stored, refused, sent; /* objects */
+    uint64_t stored, refused, sent;      /* objects */
+    struct AuditStudies *stored_studies; /* audit.c's; NULL = none yet */
 } ScpAssociation;
 
 /* Whom the white list is asked about. */

@@ -8,6 +8,7 @@
  * have got with it, while A700 makes several drop all answers.
  */
 #include "scp/answer.h"
+#include "scp/audit.h"
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -165,15 +166,19 @@ bool scp_find(ScpAssociation *a, const NetCommand *request, Err *err)
     uint16_t status;
     if (!scp_identifier_read(a, request, &s.id, &s.why, err))
         return false;
-    ArcQuery *query = s.why.code ? NULL : open_query(&s);
+    ArcQuery *query = !s.why.code && scp_audit_may_serve(a, &s.why) ? open_query(&s) : NULL;
     if (query) {
         bool going = send_matches(&s, query, &status, err);
         arc_query_close(query);
-        if (!going)
+        if (!going) {
+            scp_audit_query(a, &s.id, s.matches, DCM_STATUS_CANCEL, NULL);
             return false;
+        }
     } else {
         status = scp_status_of(&s.why);
     }
+    if (!scp_audit_query(a, &s.id, s.matches, status, &s.why))
+        status = scp_status_of(&s.why);
     bool answered = finish(&s, status, err);
     report(&s, status, began);
     return answered;

@@ -198,6 +198,7 @@ bool scp_move(ScpAssociation *a, const NetCommand *request, Err *err)
     if (!d)
         return scp_retrieve_refuse(&r, &why, err);
     move.sender = d->sender;
+    r.to_host = d->address.host;
     scp_set_sender(a, d->sender);
     bool alive = scp_retrieve_run(&r, err);
     scp_set_sender(a, NULL);

@@ -4,7 +4,7 @@
  * warning; A702 none was; FE00 after C-CANCEL, with what remains. The identifier of these but the first lists the UIDs of
  * the failed objects. The counters are 16 bits wide: greater numbers show as 65535.
  */
-#include "scp/retrieve.h"
+#include "scp/audit.h"
 
 #include "base/clock.h"
 #include "dicom/tags.h"
@@ -100,6 +100,7 @@ static void report(ScpRetrieve *r, uint16_t status)
 bool scp_retrieve_refuse(ScpRetrieve *r, const Err *why, Err *err)
 {
     r->why = *why;
+    scp_audit_retrieved(r, why);
     bool answered =
         scp_respond(r->a, r->request, scp_status_of(why), scp_comment_of(why, r->status_service), err);
     report(r, scp_status_of(why));
@@ -122,7 +123,7 @@ bool scp_retrieve_begin(ScpRetrieve *r, bool *serve, Err *err)
         return false;
     if (!why.code)
         check_level(&r->id, &why);
-    *serve = !why.code;
+    *serve = !why.code && scp_audit_may_serve(r->a, &why);
     return *serve || scp_retrieve_refuse(r, &why, err);
 }
 
@@ -160,7 +161,8 @@ static void report_failure(ScpRetrieve *r, const IdxFile *file, const Err *why)
 static ScpSent send_one(ScpRetrieve *r, const IdxFile *file)
 {
     Err why = {0};
-    ScpSent sent = r->send(r->ctx, file, &why);
+    ScpSent sent = scp_audit_sending(r, file, &why) ? r->send(r->ctx, file, &why) : SCP_NOT_SENT;
+    scp_audit_sent(r, file, sent == SCP_SENT || sent == SCP_SENT_WARNING);
     if (r->remaining)
         r->remaining--;
     switch (sent) {
@@ -254,8 +256,10 @@ static ArcRetrieve *select_objects(ScpRetrieve *r, Err *why)
 /* Before the first object. */
 static bool end_early(ScpRetrieve *r, Err *why, Err *err)
 {
-    if (r->over)
+    if (r->over) {
+        scp_audit_retrieved(r, why);
         return err_set(err, ERR_CLOSED, "the peer went away during its request");
+    }
     if (why->code == ERR_CANCELLED)
         why->dimse = DCM_STATUS_CANCEL;
     return scp_retrieve_refuse(r, why, err);
@@ -271,6 +275,7 @@ bool scp_retrieve_run(ScpRetrieve *r, Err *err)
     buf_init(&r->failed_uids, MAX_FAILED_LIST);
     bool alive = send_all(r, objects, err);
     arc_retrieve_close(objects);
+    scp_audit_retrieved(r, NULL);
     if (alive) {
         uint16_t status = final_status(r);
         alive = send_final(r, status, err);

@@ -27,8 +27,9 @@ typedef struct ScpRetrieve {
     void (*expect)(void *ctx, const IdxFile *file);
     /* err: why not, for the log. */
     ScpSent (*send)(void *ctx, const IdxFile *file, Err *err);
-    ScpIdentifier id; /* read by scp_retrieve_begin */
-    bool cancelled;   /* `send` may set it when it meets the C-CANCEL */
+    ScpIdentifier id;    /* read by scp_retrieve_begin */
+    bool cancelled;      /* `send` may set it when it meets the C-CANCEL */
+    const char *to_host; /* of C-MOVE's destination; NULL = not known */
 
     /* -- private -- */
     uint64_t remaining, completed, failed, warning;
@@ -37,6 +38,7 @@ typedef struct ScpRetrieve {
     int64_t began;
     bool over; /* the peer went away while the objects were being selected */
     Err why;
+    struct AuditStudies *studies; /* audit.c's */
 } ScpRetrieve;
 
 /* Reads the identifier; refuses what cannot be served. False: the association is over. *serve: go on to scp_retrieve_run. */

@@ -10,7 +10,7 @@
 #ifndef GANTRY_SCP_SCP_H
 #define GANTRY_SCP_SCP_H
 
-#include "archive/archive.h"
+#include "archive/audit.h"
 #include "net/association.h"
 #include "net/tls.h"
 #include "scp/peers.h"
@@ -63,6 +63,7 @@ typedef struct ScpSettings {
     uint64_t find_limit;         /* most answers of one C-FIND; 0 = no limit */
     bool find_extended;          /* every match has the extended attributes of its level */
     bool find_fold_names;        /* names match without regard to case and accents */
+    Audit *audit;                /* NULL = none */
     void (*event)(void *ctx, const ScpEvent *event);
     /* An association is over; `number` is that of its events. */
     void (*ended)(void *ctx, unsigned long number);

@@ -9,7 +9,7 @@
  * `lock` guards the list of connections, their state and the numbers. Each connection keeps a second descriptor of its socket, through
  * which scp_stop can end whatever its thread is waiting for, without sharing a stream between threads.
  */
-#include "scp/server_inside.h"
+#include "scp/audit.h"
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -91,6 +91,7 @@ static bool reject(Connection *c, NetReject reason, const char *why, NetReject *
     *out = reason;
     log_warning(SCP_LOG_ACCESS, "association refused: %s at %s calling %s: %s", c->calling, c->from.host,
                 c->called, why);
+    scp_audit_refused(c, why);
     count_association("result=\"rejected\"");
     return false;
 }

@@ -4,7 +4,7 @@
  * When the ingest cannot go on, the rest is read and dropped, so that the sender hears the status instead of seeing its association die.
  * Statuses, PS3.4 B.2.3: A700 out of resources, A900 data set does not match SOP class, C000 cannot understand, 0110 processing failure.
  */
-#include "scp/association.h"
+#include "scp/audit.h"
 
 #include "base/clock.h"
 #include "dicom/uid.h"
@@ -18,6 +18,8 @@ static ArcIngest *begin(ScpAssociation *a, const NetCommand *request, const NetA
         err_set(why, ERR_FORMAT, "the request has no data set");
         return NULL;
     }
+    if (!scp_audit_may_serve(a, why))
+        return NULL;
     bool announced = dcm_sop_class(span_cstr(request->sop_class)) ||
                      strcmp(request->sop_class, context->abstract_syntax) == 0;
     ArcIncoming incoming = {.transfer_syntax = context->transfer_syntax,
@@ -69,6 +71,7 @@ static void report_stored(ScpAssociation *a, const NetCommand *request, const Ar
 static void report_refused(ScpAssociation *a, const NetCommand *request, const Err *why, int64_t began)
 {
     a->refused++;
+    scp_audit_not_stored(a);
     log_warning(scp_logger(why, SCP_LOG_FILE), "C-STORE from %s: %s answered with %04X: %s", a->calling,
                 request->sop_instance, scp_status_of(why), why->text);
     scp_event(a, request,
@@ -90,7 +93,7 @@ bool scp_store(ScpAssociation *a, const NetCommand *request, Err *err)
     ArcIngest *ingest = begin(a, request, context, &why);
     if (request->has_data_set && !receive(a, &ingest, &why, err))
         return false;
-    if (!ingest || !arc_ingest_commit(ingest, &stored, &why)) {
+    if (!ingest || !arc_ingest_commit(ingest, &stored, &why) || !scp_audit_stored(a, &stored, &why)) {
         report_refused(a, request, &why, began);
         return scp_respond(a, request, scp_status_of(&why), scp_comment_of(&why, "Storage"), err);
     }
