@@ -49,7 +49,7 @@ bool adoption_fits(const IdxFile *row, const char *path, const struct stat *st)
 {
     int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
     return strcmp(row->path, path) == 0 && row->size == (uint64_t)st->st_size &&
-           mtime <= row->end_us + (row->end_us % SECOND_US ? 0 : MTIME_SLACK_US);
+           mtime <= row->end_us + ((row->end_us % SECOND_US) ? 0 : MTIME_SLACK_US);
 }
 
 bool adoption_read_meta(const char *path, DcmFileMeta *meta)

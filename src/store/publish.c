@@ -90,8 +90,9 @@ static void take_back(Store *store, StorePublish *member, const Err *err)
     folders_init(&folders, store);
     int folder = folders_of_name(&folders, member->name, &ignored);
     unsigned how = member->previous ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-    if (folder >= 0)
-        renameat2(folder, last_part(member->name), store->session.dir, member->put->name, how);
+    if (folder < 0 ||
+        renameat2(folder, last_part(member->name), store->session.dir, member->put->name, how) != 0)
+        store_leave_unclean(store); /* it stays under its name: the next start sees to it */
     folders_free(&folders);
     if (member->previous)
         put_free(member->previous);

@@ -301,7 +301,8 @@ static long on_rename(const TrapCall *call, int from, const char *old, int to, c
     Place a, b;
     place_of(&a, from, old);
     place_of(&b, to, new);
-    long wrong = a.watched || b.watched ? spoil(OP_NAME, b.watched ? b.path : a.path) : 0;
+    const Place *watched = b.watched ? &b : a.watched ? &a : NULL;
+    long wrong = watched ? spoil(OP_NAME, watched->path) : 0;
     if (!wrong) {
         record_lock();
         wrong = trap_pass(call);

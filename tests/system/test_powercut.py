@@ -47,7 +47,7 @@ def test_what_is_left_of_sqlite_and_a_folder(name, folder):
     run = cuts.Recorded(folder, load, **more)
     run.record(folder / "layer")
     wanted = -(-CUTS // len(LOADS))
-    assert not run.cut(wanted, SEED)
+    assert not run.cut(wanted, f"{SEED} {name}")
     tell(run, wanted)
 
 
