@@ -234,11 +234,6 @@ int arc_temporary_file(Archive *archive, Err *err)
     return fd;
 }
 
-uint64_t arc_free_bytes(Archive *archive)
-{
-    return store_free_bytes(archive->store);
-}
-
 static IdxSettings apart(const Archive *archive)
 {
     IdxSettings settings = archive->index_settings;

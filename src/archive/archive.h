@@ -61,6 +61,8 @@ typedef struct ArcSettings {
     bool search_in_file; /* while the index cannot be reached, queries and retrievals look into the files */
     /* arc_close gives the adoption after an unclean stop so long to come to its end, which tools that live for a moment want; 0 = cuts it short. */
     int64_t adoption_wait_ms;
+    uint64_t min_free_bytes;   /* kept free on the disk of the objects; less than 16 MiB counts as that */
+    unsigned min_free_percent; /* and at least so much of that disk */
     ArcNotice notice;
     void *notice_ctx; /* may be NULL */
 } ArcSettings;
@@ -71,8 +73,10 @@ void arc_close(Archive *archive);
 Index *arc_index(Archive *archive);
 /* Is the database known to be away? `why` (may be NULL) says how it went. */
 bool arc_index_is_away(Archive *archive, Err *why);
-/* Free space where the objects are. */
-uint64_t arc_free_bytes(Archive *archive);
+/* Free space where the objects are, and (`limit` may be NULL) how much of it is kept. */
+uint64_t arc_free_bytes(Archive *archive, uint64_t *limit);
+/* May an object come, or go on coming? ERR_NO_SPACE when what is kept free would be touched. */
+bool arc_has_room(Archive *archive, Err *err);
 /* A file without a name in the folder for temporary files, for what must have come whole before it can be taken in. -1 and err on failure. */
 int arc_temporary_file(Archive *archive, Err *err);
 

@@ -242,6 +242,7 @@ struct Archive {
     pthread_cond_t idle;
     size_t ingests; /* begun, not ended */
     atomic_uint file_scans;
+    atomic_bool full; /* the disk; room.c has said so */
 };
 
 #define archive_notice(archive, level, ...) archive_log((archive), ARC_LOGGER, (level), __VA_ARGS__)

@@ -24,8 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PENDING_MAX = 512 << 10 };
-static const uint64_t RESERVE = UINT64_C(16) << 20; /* bytes left free, for the index and the logs */
+enum { PENDING_MAX = 512 << 10, LOOK_EVERY = 4 << 20 };
 
 struct ArcIngest {
     Job job; /* first: job_release finds the ingest by it */
@@ -38,6 +37,7 @@ struct ArcIngest {
     bool has_meta;
     bool keeps_bad;          /* a data set that cannot be understood goes to quarantine */
     const char *other_class; /* as announced or in the file's meta: when the data set has none */
+    size_t unlooked;         /* bytes that came since it was looked for room */
     unsigned defects;
 };
 
@@ -55,13 +55,6 @@ static void ingest_free(ArcIngest *ingest)
 static void job_release(Job *job)
 {
     ingest_free((ArcIngest *)job);
-}
-
-static bool has_room(Archive *archive, Err *err)
-{
-    if (store_free_bytes(archive->store) >= RESERVE)
-        return true;
-    return err_set(err, ERR_NO_SPACE, "the disk of %s is full; make room", archive->settings.data_path);
 }
 
 /* What goes wrong in our house is no fault of the object's, whatever it is called there: A700 or 0110. */
@@ -96,7 +89,7 @@ static bool check_incoming(const ArcIncoming *incoming, Err *err)
 
 ArcIngest *arc_ingest_begin(Archive *archive, const ArcIncoming *incoming, Err *err)
 {
-    if (!check_incoming(incoming, err) || !has_room(archive, err))
+    if (!check_incoming(incoming, err) || !arc_has_room(archive, err))
         return NULL;
     StorePut *put = store_put_begin(archive->store, err);
     if (!put) {
@@ -176,6 +169,12 @@ static bool write_meta(ArcIngest *ingest, Err *err)
 bool arc_ingest_write(ArcIngest *ingest, Span piece, Err *err)
 {
     inspector_feed(&ingest->inspector, piece);
+    ingest->unlooked += piece.n;
+    if (ingest->unlooked >= LOOK_EVERY) {
+        ingest->unlooked = 0;
+        if (!arc_has_room(ingest->archive, err))
+            return false;
+    }
     if (ingest->has_meta)
         return store_put_write(ingest->put, piece, err);
     buf_append_span(&ingest->pending, piece);

@@ -212,6 +212,8 @@ static Archive *open_archive(const Settings *settings, bool server, size_t group
                                       .check_class = true,
                                       .outlasts_index = server,
                                       .search_in_file = settings->search_in_file,
+                                      .min_free_bytes = (uint64_t)settings->min_free_space << 20,
+                                      .min_free_percent = (unsigned)settings->min_free_percent,
                                       .notice = notice},
                        err);
 done:

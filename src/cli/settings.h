@@ -64,6 +64,7 @@ typedef struct Settings {
     const char *tmp_path, *quarantine_path, *trash_path;
     const char *duplicates;
     double scrub_rate, scrub_interval; /* MB/s, days */
+    int64_t min_free_space, min_free_percent; /* MB */
 
     bool audit_start, audit_required;
     const char *audit_folder, *audit_identifiers, *audit_site;

@@ -59,10 +59,12 @@ const char *store_name(const Store *store, const char *path)
     return path + n + 1;
 }
 
-uint64_t store_free_bytes(const Store *store)
+uint64_t store_room(const Store *store, uint64_t *total)
 {
     struct statvfs fs;
+    *total = 0;
     if (fstatvfs(store->root, &fs) != 0)
         return UINT64_MAX;
+    *total = (uint64_t)fs.f_blocks * fs.f_frsize;
     return (uint64_t)fs.f_bavail * fs.f_frsize;
 }

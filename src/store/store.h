@@ -93,7 +93,7 @@ bool store_walk_changed(Store *store, int64_t since_us, FileVisit visit, void *c
 char *store_path(const Store *store, const char *name);
 /* The name of the object at an absolute path: a part of `path`; NULL when it is not in this store. */
 const char *store_name(const Store *store, const char *path);
-/* Bytes free for new objects; UINT64_MAX when unknown. */
-uint64_t store_free_bytes(const Store *store);
+/* Bytes free for new objects, UINT64_MAX when unknown; *total = those of the whole disk, 0 when unknown. */
+uint64_t store_room(const Store *store, uint64_t *total);
 
 #endif

@@ -17,8 +17,8 @@ void web_health(HttpExchange *x, void *ctx)
     const char *value;
     bool index = !arc_index_is_away(archive, NULL) &&
                  idx_note_get(arc_index(archive), http_arena(x), "clean-stop", &value, &err);
-    uint64_t space = arc_free_bytes(archive);
-    bool low = space < SPACE_LOW;
+    uint64_t limit, space = arc_free_bytes(archive, &limit);
+    bool low = space < SPACE_LOW || space < limit;
     Buf out;
     buf_init(&out, 0);
     JsonWriter w = json_writer(&out);

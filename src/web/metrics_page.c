@@ -41,8 +41,10 @@ void web_metrics(HttpExchange *x, void *ctx)
                http_connections(server->http));
     metric_set(metric_gauge("gantry_ingest_waiting", "Objects that wait for the committer.", ""),
                (int64_t)arc_ingest_waiting(server->context.archive));
-    metric_set(metric_gauge("gantry_free_bytes", "Free space where the objects are.", ""),
-               (int64_t)arc_free_bytes(server->context.archive));
+    uint64_t limit, space = arc_free_bytes(server->context.archive, &limit);
+    metric_set(metric_gauge("gantry_free_bytes", "Free space where the objects are.", ""), (int64_t)space);
+    metric_set(metric_gauge("gantry_free_bytes_limit", "Where less is free, objects are refused.", ""),
+               (int64_t)limit);
     Buf out;
     buf_init(&out, 0);
     metrics_write(&out);

@@ -25,7 +25,6 @@ enum {
     ARENA_MAX = 128 << 20, /* of what it says, and of the parts' names */
     PARTS_MAX = 200000,
     SPACE_STEP = 16 << 20, /* free space is looked at again after so many bytes */
-    SPACE_LEFT = 64 << 20,
 };
 
 #define JSON_TYPE "application/dicom+json"
@@ -212,8 +211,7 @@ static bool has_space(StowMetadata *m, Err *err)
     if (m->size < m->looked)
         return true;
     m->looked = m->size + SPACE_STEP;
-    return arc_free_bytes(m->archive) > SPACE_LEFT ||
-           err_set(err, ERR_NO_SPACE, "the disk is full; make room");
+    return arc_has_room(m->archive, err);
 }
 
 static bool add_bulk(StowMetadata *m, Span piece, Err *err)

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import random
+import re
 import threading
 import time
 
@@ -18,6 +19,7 @@ from part10 import read
 from powercut import Layer
 from programs import wait_until
 from query import STUDY_ROOT, QueryClient
+from test_rows_disk import small_disk
 from web import Web
 
 SECONDS = float(os.environ.get("GANTRY_DISK_SECONDS", "3"))
@@ -148,6 +150,47 @@ def test_an_index_that_cannot_be_written(place, ops, number):
     assert place.store() == 0
     wait_until(lambda: place.studies() == len(place.kept), 30, "what waited is indexed")
     assert place.judge() == set()
+
+
+@pytest.mark.parametrize("key, value", [("min_free_space", 40), ("min_free_percent", 60)])
+def test_what_is_kept_free(stopped_archive, tmp_path, key, value):
+    """Objects are refused before the reserve is touched, also in the middle; it is told, and what needs little room goes on."""
+    with small_disk(tmp_path / "small", 64) as disk:
+        (disk / "ballast").write_bytes(bytes(8 << 20))
+        stopped_archive.set("fs.path", disk / "data")
+        stopped_archive.set("tmp_path", disk / "tmp")
+        stopped_archive.set("trash_path", disk / "trash")
+        stopped_archive.set(key, value)
+        web = Web(stopped_archive, authentication="none")
+        archive = stopped_archive.start()
+
+        def free():
+            room = os.statvfs(disk)
+            return room.f_bavail * room.f_frsize
+
+        def metric(name):
+            return int(float(re.search(rf"^{name} (.*)$", web.get("/metrics").body.decode(), re.M)[1]))
+
+        limit = metric("gantry_free_bytes_limit")
+        assert 38 << 20 <= limit <= 40 << 20
+        association = Association(archive.port, timeout=60)
+        assert association.store(SECONDARY_CAPTURE, *made(30 << 20)) == NO_ROOM, "one that does not fit is refused in the middle"
+        wait_until(lambda: free() > limit, 10, "nothing is left of it")
+        kept = []
+        while (status := association.store(SECONDARY_CAPTURE, *(one := made(1 << 20)))) == 0:
+            kept.append(one[0])
+            assert len(kept) < 30
+        assert status == NO_ROOM and limit - (3 << 20) < free() < limit
+        assert metric("gantry_ingest_no_room_total") >= 2 and metric("gantry_free_bytes") == free()
+        assert web.get("/health").status == 503
+        archive.manage("data", "delete", "instance", kept.pop(), "-f")
+        assert len(archive.manage("database", "find", "instance").stdout.split()) == len(kept)
+        (disk / "ballast").unlink()
+        assert association.store(SECONDARY_CAPTURE, *made(1 << 20)) == 0
+        association.release()
+        log = (archive.folder / "log/pacs.log").read_text()
+        assert log.count("objects are refused until there is room") == 2 and log.count("there is room again") == 2
+        archive.stop()
 
 
 def send_until(place, over, number, told):
