@@ -95,7 +95,9 @@ struct Pool {
     Queue *queue;
     PoolWork work;
     void *ctx;
-    size_t count;
+    pthread_mutex_t lock; /* guards what follows */
+    size_t unfinished;    /* items that were put and are not worked off */
+    size_t most, count;
     pthread_t threads[];
 };
 
@@ -103,9 +105,21 @@ static void *worker(void *arg)
 {
     Pool *pool = arg;
     void *item;
-    while ((item = queue_take(pool->queue, CLOCK_NEVER)))
+    while ((item = queue_take(pool->queue, CLOCK_NEVER))) {
         pool->work(pool->ctx, item);
+        pthread_mutex_lock(&pool->lock);
+        pool->unfinished--;
+        pthread_mutex_unlock(&pool->lock);
+    }
     return NULL;
+}
+
+/* One thread more, if there is work for it. With the lock held. */
+static void grow(Pool *pool)
+{
+    if (pool->count < pool->most && pool->count < pool->unfinished &&
+        pthread_create(&pool->threads[pool->count], NULL, worker, pool) == 0)
+        pool->count++;
 }
 
 Pool *pool_new(size_t threads, size_t backlog, PoolWork work, void *ctx)
@@ -116,16 +130,27 @@ Pool *pool_new(size_t threads, size_t backlog, PoolWork work, void *ctx)
     pool->queue = queue_new(backlog);
     pool->work = work;
     pool->ctx = ctx;
-    while (pool->count < threads && pthread_create(&pool->threads[pool->count], NULL, worker, pool) == 0)
-        pool->count++;
-    if (pool->count == 0)
+    pool->most = threads;
+    pthread_mutex_init(&pool->lock, NULL);
+    /* The first is there from the beginning, so that whatever is put is worked off. */
+    if (threads == 0 || pthread_create(&pool->threads[0], NULL, worker, pool) != 0)
         abort();
+    pool->count = 1;
     return pool;
 }
 
 bool pool_put(Pool *pool, void *item, Deadline deadline)
 {
-    return queue_put(pool->queue, item, deadline);
+    pthread_mutex_lock(&pool->lock);
+    pool->unfinished++;
+    grow(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (queue_put(pool->queue, item, deadline))
+        return true;
+    pthread_mutex_lock(&pool->lock);
+    pool->unfinished--;
+    pthread_mutex_unlock(&pool->lock);
+    return false;
 }
 
 void pool_finish(Pool *pool)
@@ -135,6 +160,7 @@ void pool_finish(Pool *pool)
     queue_close(pool->queue);
     for (size_t i = 0; i < pool->count; i++)
         pthread_join(pool->threads[i], NULL);
+    pthread_mutex_destroy(&pool->lock);
     queue_free(pool->queue);
     free(pool);
 }

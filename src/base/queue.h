@@ -27,7 +27,7 @@ size_t queue_length(Queue *queue);
 typedef struct Pool Pool;
 typedef void (*PoolWork)(void *ctx, void *item);
 
-/* `threads` workers calling work(ctx, item) for each item put. At most `backlog` wait. */
+/* Up to `threads` workers, at least 1, calling work(ctx, item) for each item put; they are started as they are needed. At most `backlog` items wait. */
 Pool *pool_new(size_t threads, size_t backlog, PoolWork work, void *ctx);
 bool pool_put(Pool *pool, void *item, Deadline deadline);
 /* Closes, waits until all items are worked off, ends the threads, frees. */

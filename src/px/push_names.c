@@ -150,8 +150,8 @@ static bool name_file(const PxPush *push, PxPushFile *file, const char **first, 
 
 static bool read_both(int a, int b, bool *same)
 {
-    enum { PIECE = 65536 };
-    static _Thread_local uint8_t one[PIECE], other[PIECE];
+    enum { PIECE = 16384 };
+    uint8_t one[PIECE], other[PIECE];
     for (off_t at = 0;;) {
         ssize_t n = pread(a, one, PIECE, at), m = pread(b, other, PIECE, at);
         if (n < 0 || m < 0)
