@@ -321,6 +321,13 @@ bool log_start(const LogPlan *plan, Err *err)
     return ok;
 }
 
+void log_each_file(void (*visit)(void *ctx, const char *path), void *ctx)
+{
+    for (size_t i = 0; i < output_count; i++)
+        if (outputs[i].file)
+            visit(ctx, log_file_path(outputs[i].file));
+}
+
 void log_reopen(void)
 {
     for (size_t i = 0; i < output_count; i++)

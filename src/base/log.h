@@ -82,6 +82,8 @@ typedef struct LogPlan {
 bool log_start(const LogPlan *plan, Err *err);
 /* Opens all files again by their names, for a program that moves log files and then sends a signal. */
 void log_reopen(void);
+/* The paths of the files that are written. */
+void log_each_file(void (*visit)(void *ctx, const char *path), void *ctx);
 /* Drops the plan. */
 void log_close(void);
 

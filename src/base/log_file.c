@@ -319,6 +319,11 @@ LogFile *log_file_open(const LogFileSettings *settings, Err *err)
     return file;
 }
 
+const char *log_file_path(const LogFile *file)
+{
+    return file->path;
+}
+
 void log_file_close(LogFile *file)
 {
     if (!file)

@@ -46,6 +46,7 @@ LogFile *log_file_open(const LogFileSettings *settings, Err *err);
 bool log_file_write(LogFile *file, const char *line, size_t n, Err *err);
 /* Opens the name again. */
 void log_file_reopen(LogFile *file);
+const char *log_file_path(const LogFile *file);
 void log_file_close(LogFile *file); /* NULL is fine */
 
 #endif

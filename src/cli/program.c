@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* From argv to a command: which name was called, which archive, which settings; usage, help and errors. */
 #include "cli/cli.h"
+#include "cli/confining.h"
 
 #include "base/log.h"
 #include "net/tls.h"
@@ -59,8 +60,8 @@ static void journal(const Command *command, const void *args)
     buf_free(&lines);
 }
 
-/* Finds the archive, reads its settings, opens the log. */
-static bool enter_archive(Cli *cli, bool data_on_stdout)
+/* Finds the archive, reads its settings, opens the log. A server becomes its user before it writes anything. */
+static bool enter_archive(Cli *cli, bool serves)
 {
     Err err = {0};
     cli->folder = cli_find_archive(cli->arena, cli->invoked, &err);
@@ -78,7 +79,7 @@ static bool enter_archive(Cli *cli, bool data_on_stdout)
     buf_free(&problems);
     if (!cli->settings)
         return false;
-    if (!cli_logs_start(cli, data_on_stdout, &err)) {
+    if ((serves && !confining_become(cli->settings, &err)) || !cli_logs_start(cli, !serves, &err)) {
         fprintf(stderr, "%s: %s\n", cli->program, err.text);
         return false;
     }
@@ -88,7 +89,7 @@ static bool enter_archive(Cli *cli, bool data_on_stdout)
 static int run(Cli *cli, const Command *command, const void *args)
 {
     if (command->needs_archive) {
-        if (!enter_archive(cli, command != &command_runserver))
+        if (!enter_archive(cli, command == &command_runserver))
             return EXIT_FAILED;
         journal(command, args);
     }

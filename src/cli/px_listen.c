@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "base/log_format.h"
+#include "cli/confining.h"
 #include "cli/notify.h"
 #include "cli/px.h"
 #include "cli/px_poke.h"
@@ -27,7 +28,7 @@ typedef struct Args {
     PxAsk ask;
     const char *temp, *log, *data, *executable, *aet, *address, *white_list;
     int64_t port, service_port, associations, pdu;
-    const char *layout, *cert, *key, *ca, *clients;
+    const char *layout, *confine, *cert, *key, *ca, *clients;
     bool tree, debug, tls;
     PxTemplateArgs templates;
 } Args;
@@ -39,6 +40,7 @@ static const Args defaults = {.ask = PX_ASK_DEFAULTS,
                               .associations = 100,
                               .layout = "templates",
                               .clients = "none",
+                              .confine = "auto",
                               .templates = PX_TEMPLATE_DEFAULTS};
 static const Option options[] = {
     {OPT_INT, .name = "port", .value = "PORT", .help = "where to listen", .max = 65535,
@@ -81,6 +83,10 @@ static const Option options[] = {
      .help = "certificates of those who call: none, nobody is asked; verify, who shows one needs a trusted "
              "one; require, everybody does",
      .at = offsetof(Args, clients)},
+    {OPT_TEXT, .name = "confine", .value = "HOW",
+     .help = "auto: gives up what it does not need (writing elsewhere, starting programs), as far as this "
+             "machine can; off; require: all of it, or it does not start",
+     .choices = CONFINE_CHOICES, .at = offsetof(Args, confine)},
     {OPT_FLAG, .name = "debug", .help = "write everything into LOG/listen.log", .at = offsetof(Args, debug)},
     {OPT_TEXT, .brief = "t", .name = "tmpdir", .value = "PATH",
      .help = "accepted; temporary files lie in the packed tree, so that nothing is copied",
@@ -195,9 +201,26 @@ static int wait_for_stop(const sigset_t *signals)
     }
 }
 
+static bool begin_confined(Cli *cli, const Args *a, const PxBase *base, Err *err)
+{
+    const char *folders[] = {px_base_log_path(base), px_base_data_path(base)};
+    Confining wish = {.how = a->confine,
+                      .folders = {folders, 2},
+                      .temp = px_base_log_path(base),
+                      .logger = "px.listen",
+                      .level = LOG_DEBUG};
+    if (a->port)
+        wish.ports[wish.port_count++] = (uint16_t)a->port;
+    if (a->port && a->service_port)
+        wish.ports[wish.port_count++] = (uint16_t)a->service_port;
+    return confining_begin(cli->arena, &wish, err);
+}
+
 static int serve(Cli *cli, const Args *a, PxBase *base, const sigset_t *signals)
 {
     Err err = {0};
+    if (!begin_confined(cli, a, base, &err))
+        return px_fail(cli, &err);
     Archive *archive = px_base_archive(base, &err);
     if (!archive)
         return px_fail(cli, &err);

@@ -3,7 +3,7 @@
  * `manage runserver`: the archive served over DICOM until SIGINT or SIGTERM.
  *
  * Signals are blocked in every thread and waited for in this one, so that a stop is orderly: no new associations, running
- * operations finish (for STOP_GRACE_MS), the index is up to date, exit code 0. SIGHUP opens the log files again.
+ * operations finish (for stop_grace seconds), the index is up to date, exit code 0. SIGHUP opens the log files again.
  */
 #include "archive/scrub.h"
 #include "base/clock.h"
@@ -14,6 +14,7 @@
 #include "cli/banner.h"
 #include "cli/block.h"
 #include "cli/cli.h"
+#include "cli/confining.h"
 #include "cli/notify.h"
 #include "cli/serving.h"
 #include "cli/tls.h"
@@ -27,8 +28,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { STOP_GRACE_MS = 15000 };
 
 typedef struct Args {
     int64_t verbosity;
@@ -163,7 +162,8 @@ static ScpSettings server_settings(const Settings *s, Console *console)
                                       .acse_ms = milliseconds(s->acse_timeout),
                                       .dimse_ms = milliseconds(s->dimse_timeout),
                                       .network_ms = milliseconds(s->network_timeout),
-                                      .min_rate = (uint32_t)s->min_rate},
+                                      .min_rate = (uint32_t)s->min_rate,
+                                      .rate_ms = s->rate_window * 1000},
                          .peers_path = s->path_white_list,
                          .accept_unknown_classes = s->accept_unknown_classes,
                          .find_limit = (uint64_t)s->find_limit,
@@ -282,9 +282,15 @@ static void log_settings(Cli *cli)
         log_warning("settings", "%s: %s", cli->settings->file, idle[i]);
 }
 
-static void *stop_api(void *api)
+typedef struct Stopping {
+    Api *api;
+    int64_t grace_ms;
+} Stopping;
+
+static void *stop_api(void *ctx)
 {
-    api_stop(api, STOP_GRACE_MS);
+    const Stopping *stopping = ctx;
+    api_stop(stopping->api, stopping->grace_ms);
     return NULL;
 }
 
@@ -304,15 +310,16 @@ static bool audit_application(const Cli *cli, const Console *console, AuditKind 
 }
 
 /* At one time, so that neither takes new work while the other finishes. */
-static void stop_both(Api *api, ScpServer *server)
+static void stop_both(Api *api, ScpServer *server, int64_t grace_ms)
 {
     pthread_t thread;
-    bool apart = api->web && pthread_create(&thread, NULL, stop_api, api) == 0;
-    scp_stop(server, STOP_GRACE_MS);
+    Stopping stopping = {api, grace_ms};
+    bool apart = api->web && pthread_create(&thread, NULL, stop_api, &stopping) == 0;
+    scp_stop(server, grace_ms);
     if (apart)
         pthread_join(thread, NULL);
     else
-        api_stop(api, STOP_GRACE_MS);
+        stop_api(&stopping);
 }
 
 static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
@@ -357,7 +364,7 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     fflush(stdout);
     log_info("pacs.event_sphere", "server stops signal=%s associations=%u", strsignal(number),
              scp_associations(server));
-    stop_both(&api, server);
+    stop_both(&api, server, s->stop_grace * 1000);
     audit_watch_free(watch);
     return EXIT_OK;
 }
@@ -370,6 +377,8 @@ static int run(Cli *cli, const void *args)
     log_settings(cli);
 
     Err err = {0};
+    if (!confining_server(cli->arena, cli->settings, &err))
+        return cli_fail(cli, "%s", err.text);
     Console console = {.settings = cli->settings, .verbosity = cli_verbosity(cli, a->verbosity)};
     if (!open_journal(cli->settings, &console.journal, &err))
         return cli_fail(cli, "%s", err.text);

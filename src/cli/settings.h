@@ -39,6 +39,7 @@ typedef struct Settings {
     bool required_call_aet;
     int64_t max_assoc_idle_second, max_assoc, pdu_size, acse_timeout, dimse_timeout, network_timeout;
     int64_t max_assoc_per_address, max_assoc_per_title, request_timeout, min_rate;
+    int64_t rate_window;        /* seconds */
     const char *listen_address; /* "" = all */
     int64_t async_window;
     const char *context;
@@ -52,6 +53,9 @@ typedef struct Settings {
     bool accept_unknown_classes;
     int64_t thread_number;
     double sleep_in_store; /* minutes */
+    int64_t stop_grace;    /* seconds */
+    const char *confine, *user;
+    TextList confine_read;
 
     const char *storage_method;
     int64_t tar_size;

@@ -2,6 +2,7 @@
 /* Every key of app/settings.yml. The shipped file (template/settings.yml) explains them in the same order. */
 #include "cli/settings.h"
 
+#include "cli/confining.h"
 #include "web/users.h"
 
 #include <stddef.h>
@@ -51,6 +52,8 @@ const SettingsKey settings_keys[] = {
      AT(request_timeout)},
     {"ae_params.min_rate", .recent = true, .type = SET_INT, .fallback = "256", RANGE(0, MILLION),
      AT(min_rate)},
+    {"ae_params.rate_window", .recent = true, .type = SET_INT, .fallback = "30", RANGE(1, 3600),
+     AT(rate_window)},
     {"ae_params.listen_address", .recent = true, .type = SET_TEXT, .fallback = "",
      .env = "DICOM_LISTEN_ADDRESS", AT(listen_address)},
     {"ae_params.async_window", .recent = true, .type = SET_INT, .fallback = "8", RANGE(1, 256),
@@ -80,6 +83,12 @@ const SettingsKey settings_keys[] = {
      AT(thread_number)},
     {"sleep_in_store", .type = SET_NUMBER, .fallback = "0", .env = "SLEEP_IN_STORE", RANGE(0, 1440),
      AT(sleep_in_store)},
+
+    {"stop_grace", .recent = true, .type = SET_INT, .fallback = "15", RANGE(0, 3600), AT(stop_grace)},
+    {"user", .recent = true, .type = SET_TEXT, .fallback = "", AT(user)},
+    {"confine", .recent = true, .type = SET_CHOICE, .fallback = "auto", .env = "CONFINE",
+     .choices = CONFINE_CHOICES, AT(confine)},
+    {"confine_read", .recent = true, .type = SET_LIST, .fallback = "", AT(confine_read)},
 
     {"storage_method", .type = SET_CHOICE, .fallback = "FS", .env = "STORAGE_METHOD",
      .choices = "FS HDFS HBASE MIXED", AT(storage_method)},

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What docs/security.md says of the program itself: how it was built, and what a server that runs may still do."""
+import os
+import pathlib
+import pwd
 import re
+import shutil
+import signal
+import tempfile
 
 import pytest
-from programs import BINARY, SANITIZED, run
+from programs import BINARY, SANITIZED, run, wait_until
 
 built_for_use = pytest.mark.skipif(SANITIZED, reason="sanitizers build it another way")
 
@@ -39,3 +45,136 @@ def test_the_compiler_was_told_to_check(tmp_path):
         begun = [first for name, first in functions if first == "endbr64"]
         assert len(begun) > 1000, "indirect branch tracking"
         assert re.search(r"\torq +\$0x0,\(%rsp\)", code), "stack clash protection touches each page"
+
+
+# -- what a server that runs may still do --
+
+confined = pytest.mark.skipif(SANITIZED, reason="sanitizers need what would be taken")
+
+
+def status(pid):
+    return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+
+
+def said(archive):
+    return (archive.folder / "log/pacs.log").read_text()
+
+
+@confined
+def test_a_running_server_is_confined(archive, few):
+    archive.manage("echo", "127.0.0.1", archive.port, "-aec", archive.aet)
+    for task in pathlib.Path(f"/proc/{archive.server.pid}/task").iterdir():
+        one = status(f"{archive.server.pid}/task/{task.name}")
+        assert one["Seccomp"] == "2" and one["NoNewPrivs"] == "1", one["Name"]
+    assert "confined: writes below its own folders only" in said(archive)
+
+
+@confined
+def test_no_memory_is_writable_and_executable(archive, few):
+    archive.manage("store", "127.0.0.1", archive.port, "-aec", archive.aet, "-sp", "fs", "-pd", few)
+    maps = pathlib.Path(f"/proc/{archive.server.pid}/maps").read_text().splitlines()
+    assert len(maps) > 50
+    assert not [line for line in maps if re.match(r"\S+ .w.x", line) or re.match(r"\S+ rwx", line)]
+
+
+@confined
+@pytest.mark.parametrize("value", ["off", "auto"])
+def test_it_writes_below_its_folders_only(stopped_archive, tmp_path, value):
+    """Its log folder becomes a link that leads out: who is not confined follows it."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    stopped_archive.set("confine", value)
+    stopped_archive.start()
+    (stopped_archive.folder / "log").rename(tmp_path / "moved")
+    (stopped_archive.folder / "log").symlink_to(outside)
+    stopped_archive.server.process.send_signal(signal.SIGHUP)
+    for _ in range(5):
+        stopped_archive.manage("alive")
+        if value == "off":
+            wait_until((outside / "pacs.log").exists, 10, "a log outside")
+    assert status(stopped_archive.server.pid)["State"].startswith("S")
+    # What `manage alive` itself logs is not confined.
+    text = (outside / "pacs.log").read_text() if (outside / "pacs.log").exists() else ""
+    assert ("opened again" in text) == (value == "off"), text
+    stopped_archive.stop()
+    (stopped_archive.folder / "log").unlink()
+
+
+@confined
+@pytest.mark.parametrize("value, code", [("off", 0), ("require", 0), ("perhaps", 1)])
+def test_the_setting(stopped_archive, value, code):
+    stopped_archive.set("confine", value)
+    if code:
+        done = stopped_archive.manage("runserver", check=False)
+        assert done.returncode == code and "one of auto, off, require" in done.stderr
+        return
+    stopped_archive.start()
+    assert status(stopped_archive.server.pid)["Seccomp"] == ("0" if value == "off" else "2")
+    assert ("the server is not confined: confine: off" in said(stopped_archive)) == (value == "off")
+
+
+@pytest.mark.skipif(not SANITIZED, reason="of the build with sanitizers")
+@pytest.mark.asan
+def test_what_cannot_be_required_is_refused(stopped_archive):
+    stopped_archive.set("confine", "require")
+    done = stopped_archive.manage("runserver", check=False)
+    assert done.returncode == 1 and "confine: require, but this program was built with a sanitizer" in done.stderr
+
+
+@confined
+def test_logs_rotate_and_are_opened_again(stopped_archive):
+    """Also a log file elsewhere, which logging_config.yml names."""
+    elsewhere = stopped_archive.folder.parent / "elsewhere/deep"
+    config = stopped_archive.folder / "app/logging_config.yml"
+    elsewhere.mkdir(parents=True)
+    text = config.read_text()
+    name = re.search(r"filename: (\S*pacs\.log\S*)", text)[1]
+    config.write_text(text.replace(f"filename: {name}", f"filename: {elsewhere}/pacs.log").replace("10485760", "2000"))
+    stopped_archive.start()
+    for _ in range(20):
+        stopped_archive.manage("echo", "127.0.0.1", stopped_archive.port, "-aec", stopped_archive.aet)
+    wait_until(lambda: len(list(elsewhere.glob("pacs.log*"))) > 1, 10, "a log that was put aside")
+    (elsewhere / "pacs.log").rename(elsewhere / "moved")
+    stopped_archive.server.process.send_signal(signal.SIGHUP)
+    wait_until((elsewhere / "pacs.log").exists, 10, "the log again")
+
+
+@confined
+def test_it_may_be_kept_from_reading(stopped_archive, few, tmp_path):
+    """What was indexed in place is read, unless confine_read names folders and it lies in none of them."""
+    stopped_archive.manage("data", "index", "-d", few)
+    for read, come in (("[]", 4), (f"['{tmp_path / 'another'}']", 0), (f"['{few}']", 4)):
+        stopped_archive.set("confine_read", read)
+        stopped_archive.start()
+        to = tmp_path / f"got{come}"
+        stopped_archive.manage("get", "127.0.0.1", stopped_archive.port, "-aec", stopped_archive.aet, "-l", "PATIENT", "-paID", "FEW", "-o", to, check=False)
+        assert len(list(to.glob("*.dcm"))) == come
+        shutil.rmtree(to)
+        stopped_archive.stop()
+
+
+@confined
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_root_becomes_the_user_of_the_settings(stopped_archive, few):
+    # The folders above belong to pytest, which keeps others out.
+    place = pathlib.Path(tempfile.mkdtemp(prefix="gantry-user-"))
+    try:
+        place.chmod(0o755)
+        shutil.copytree(stopped_archive.folder, place / "archive", symlinks=True)
+        run("chown", "-R", "nobody", place / "archive")
+        stopped_archive.folder = place / "archive"
+        stopped_archive.set("user", "nobody")
+        stopped_archive.start()
+        uid = pwd.getpwnam("nobody").pw_uid
+        one = status(stopped_archive.server.pid)
+        assert one["Uid"].split() == [str(uid)] * 4 and int(one["CapEff"], 16) == 0 and int(one["CapPrm"], 16) == 0
+        stopped_archive.manage("store", "127.0.0.1", stopped_archive.port, "-aec", stopped_archive.aet, "-sp", "fs", "-pd", few)
+        files = stopped_archive.files()
+        assert len(files) == 4 and {path.stat().st_uid for path in files} == {uid}
+        assert (stopped_archive.folder / "log/pacs.log").stat().st_uid == uid and "runs as root" not in said(stopped_archive)
+        stopped_archive.stop()
+        stopped_archive.set("user", "no-such-user")
+        done = stopped_archive.manage("runserver", check=False)
+        assert done.returncode == 1 and "user: there is no user no-such-user on this machine" in done.stderr
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
