@@ -186,7 +186,7 @@ bool confining_server(Arena *arena, const Settings *s, Err *err)
     if (s->api_start)
         wish.ports[wish.port_count++] = (uint16_t)s->api_port;
     if (geteuid() == 0)
-        log_warning("pacs.event_sphere",
-                    "the server runs as root; start it as a user of its own, or name one by the key `user`");
+        log_info("pacs.event_sphere",
+                 "the server runs as root; start it as a user of its own, or name one by the key `user`");
     return confining_begin(arena, &wish, err);
 }
