@@ -195,6 +195,30 @@ def test_half_open_connections_and_requests_that_drip_are_ended(stopped_archive)
     assert works(archive)
 
 
+def test_an_object_that_drips_is_cut_off(stopped_archive):
+    """The window of the rate is its own: every other time-out is a minute."""
+    stopped_archive.set("ae_params.min_rate", 1000)
+    stopped_archive.set("ae_params.rate_window", 1)
+    archive = stopped_archive.start()
+    association = Association(archive.port)
+    given = attributes()
+    association.begin_store(SECONDARY_CAPTURE, given["SOPInstanceUID"])
+    stop = threading.Event()
+
+    def few_bytes_at_a_time():
+        while not stop.wait(0.1):
+            try:
+                association.sock.sendall(p_data(3, b"\x08\x00", False, last=False))
+            except OSError:
+                return
+    thread = threading.Thread(target=few_bytes_at_a_time)
+    thread.start()
+    ends(association.sock, 20)
+    stop.set()
+    thread.join()
+    assert "the peer sends too slowly" in log_of(archive) and works(archive)
+
+
 # -- gone, in each state --
 
 ECHO = command({0x00000002: VERIFICATION, 0x00000100: 0x0030, 0x00000110: 1, 0x00000800: 0x0101})
@@ -311,6 +335,7 @@ def test_a_stop_does_not_wait_for_a_destination_that_hangs(stopped_archive, deaf
     """While it waits it refuses who comes; when its time is up, it cuts what hangs."""
     for key in ("acse_timeout", "dimse_timeout", "network_timeout"):
         stopped_archive.set(f"ae_params.{key}", 0)
+    stopped_archive.set("stop_grace", 3)
     archive = stopped_archive.start()
     archive.allow("DEAF", deaf.getsockname()[1])
     given = attributes()

@@ -25,6 +25,7 @@ KEYS = {
     "tls.port": ("0", "0", (*NUMBER, "65536")), "tls.certificate": ("", "", ()), "tls.key": ("", "", ()), "tls.ca": ("", "", ()), "tls.clients": ("none", "none", ("perhaps",)),
     "scp_services": ("c-echo, c-store, c-find, c-move, c-get", "c-echo", ("[c-eco]",)), "search_in_file": ("false", "false", BOOL),
     "send_extended_db_of_find": ("false", "false", BOOL), "pending_responses_move": ("false", "false", BOOL),
+    "ae_params.rate_window": ("30", "30", (*NUMBER, "0")), "stop_grace": ("15", "15", NUMBER), "user": ("", "", ()), "confine": ("auto", "auto", ("perhaps",)), "confine_read": ("", "", ()),
     "thread.number": ("4", "4", (*NUMBER, "0", "65")), "sleep_in_store": ("0", "0", NUMBER), "storage_method": ("FS", "FS", ("TAPE",)),
     "tar_size": ("10", "10", NUMBER), "fs.path": ("./data", "./data", ()), "path_white_list": ("./app/white_list", "./app/white_list", ()),
     "hdfs.start_move_hdfs": ("false", "false", BOOL), "hdfs.free_hard_drive": ("50", "50", NUMBER),
