@@ -261,7 +261,7 @@ static void add_image(DcmDataset *ds, Arena *arena, const CatalogueStudy *s, con
     add(ds, texts, COUNT(texts));
 }
 
-DcmDataset *catalogue_object(Arena *arena, const CatalogueStudy *s, unsigned at, IdxFile *file)
+static DcmDataset *object(Arena *arena, const CatalogueStudy *s, unsigned at, bool whole, IdxFile *file)
 {
     unsigned series = 0;
     while (at >= s->instances[series])
@@ -269,8 +269,10 @@ DcmDataset *catalogue_object(Arena *arena, const CatalogueStudy *s, unsigned at,
     const char *uid = catalogue_instance_uid(arena, s, series, at);
     DcmDataset *ds = dcm_dataset_new(arena);
     dcm_put(ds, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
-    add_study(ds, arena, s);
-    add_series(ds, arena, s, series);
+    if (whole) {
+        add_study(ds, arena, s);
+        add_series(ds, arena, s, series);
+    }
     add_image(ds, arena, s, uid, at);
     const char *series_uid = catalogue_series_uid(arena, s, series);
     *file = (IdxFile){
@@ -290,4 +292,14 @@ DcmDataset *catalogue_object(Arena *arena, const CatalogueStudy *s, unsigned at,
     memset(file->sha256, (int)(at + 1), sizeof file->sha256);
     memset(file->content, (int)(at + 3), sizeof file->content);
     return ds;
+}
+
+DcmDataset *catalogue_object(Arena *arena, const CatalogueStudy *s, unsigned at, IdxFile *file)
+{
+    return object(arena, s, at, true, file);
+}
+
+DcmDataset *catalogue_image(Arena *arena, const CatalogueStudy *s, unsigned at, IdxFile *file)
+{
+    return object(arena, s, at, false, file);
 }

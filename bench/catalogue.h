@@ -25,6 +25,8 @@ typedef struct CatalogueStudy {
 CatalogueStudy catalogue_study(uint32_t number, uint32_t studies);
 /* Its object number `at` (below total): the attributes that ingest keeps, and where the file would be. In the arena. */
 DcmDataset *catalogue_object(Arena *arena, const CatalogueStudy *study, unsigned at, IdxFile *file);
+/* The same without what it says of study and series. */
+DcmDataset *catalogue_image(Arena *arena, const CatalogueStudy *study, unsigned at, IdxFile *file);
 /* UIDs of its series and of the objects of a series. In the arena. */
 const char *catalogue_series_uid(Arena *arena, const CatalogueStudy *study, unsigned series);
 const char *catalogue_instance_uid(Arena *arena, const CatalogueStudy *study, unsigned series, unsigned at);

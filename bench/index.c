@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * `./dev bench index`: fills an index with a made-up archive (catalogue.h), on SQLite and on a PostgreSQL of its own, and prints what ingest and
- * queries cost while it grows.
+ * queries cost at three sizes, for each of which it is filled anew (bulk.h).
  *
  * Ingest is measured in three ways (ingest.h): objects of 11 KB that eight senders store; their rows alone, in groups of eight; and
- * in groups of 64. Between the sizes the index is filled in groups as large as those of `data index`.
+ * in groups of 64.
  */
+#include "bulk.h"
 #include "index_queries.h"
 #include "ingest.h"
 #include "server.h"
@@ -17,9 +18,9 @@
 #include <getopt.h>
 
 enum {
-    GROUP_FILL = 512,
     SIZES = 3,
     QUERIES_MAX = 64,
+    FILL_MS = 3600 * 1000, /* making an index of ten million rows takes a while */
 };
 
 typedef struct Size {
@@ -30,8 +31,8 @@ typedef struct Size {
 } Size;
 
 typedef struct Options {
-    uint64_t instances;
-    const char *engine, *folder, *json;
+    uint64_t objects;
+    const char *engine, *folder, *json, *into;
 } Options;
 
 typedef struct Run {
@@ -83,13 +84,13 @@ static void remove_lite(const char *path)
     }
 }
 
-static void end_fresh(const Run *run, Index *fresh)
+static void end_index(Index *index, const char *path)
 {
     Err err;
-    if (!idx_drop(fresh, &err))
-        die("dropping the fresh index", &err);
-    idx_close(fresh);
-    remove_lite(run->fresh_path);
+    if (!idx_drop(index, &err))
+        die("dropping the index", &err);
+    idx_close(index);
+    remove_lite(path);
 }
 
 static uint64_t bytes_used(const Run *run)
@@ -137,10 +138,10 @@ static void measure_ingest(const Run *run, Filling *filled, Measure measure, Ing
 {
     Err err;
     Index *fresh = open_index(run, run->fresh_path, "fresh");
-    Filling beside = filling_of(fresh, run->studies);
+    Filling beside = filling_from(fresh, 0, run->studies, 0);
     if (!measure(run, filled, &beside, out, &err))
         die("ingest", &err);
-    end_fresh(run, fresh);
+    end_index(fresh, run->fresh_path);
 }
 
 static void measure_size(Run *run, Filling *filled)
@@ -162,53 +163,51 @@ static void measure_size(Run *run, Filling *filled)
     fputs("\n", stderr);
 }
 
-static void fill_to(Run *run, Filling *f, uint64_t objects)
+/* An index that has so many objects, and what it is fed next. */
+static Filling filled_with(Run *run, uint64_t objects)
 {
     int64_t start = clock_ns();
-    uint64_t from = f->objects;
-    while (f->objects < objects) {
-        uint64_t left = objects - f->objects, step = left < 20000 ? left : 20000;
-        Err err;
-        if (!filling_put(f, step, GROUP_FILL, &err))
-            die("filling", &err);
-        fprintf(stderr, "\r  %s: %llu of %llu objects", run->engine, (unsigned long long)f->objects,
-                (unsigned long long)run->options->instances);
+    uint32_t studies = (uint32_t)(objects / CATALOGUE_PER_STUDY);
+    IdxSettings settings = settings_of(run, run->path, "bench");
+    Err err;
+    if (studies && !bulk_fill(&settings, studies, run->studies, &err))
+        die("filling", &err);
+    run->fill_seconds = (double)(clock_ns() - start) / 1e9;
+    if (studies)
+        fprintf(stderr, "  %s: %llu objects in %.0f s\n", run->engine, (unsigned long long)objects,
+                run->fill_seconds);
+    return filling_from(open_index(run, run->path, "bench"), studies, run->studies, objects);
+}
+
+static void on_server(const Run *run, const char *sql)
+{
+    PGconn *db = server_connect(run->server, "bench");
+    PGresult *result = PQexec(db, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        fprintf(stderr, "bench: %s: %s", sql, PQerrorMessage(db));
+        exit(1);
     }
-    double seconds = (double)(clock_ns() - start) / 1e9;
-    run->fill_seconds += seconds;
-    fprintf(stderr, "\r  %s: %llu objects; %llu a second in large groups\n", run->engine,
-            (unsigned long long)f->objects, (unsigned long long)((double)(f->objects - from) / seconds));
+    PQclear(result);
+    PQfinish(db);
 }
 
 /* What a server had time for while an archive grew, and is behind with after a filling in one go. */
 static void settle(const Run *run)
 {
-    static const char *const sql[] = {"VACUUM (ANALYZE)", "CHECKPOINT"};
-    PGconn *db = server_connect(run->server, "bench");
-    for (size_t i = 0; i < sizeof sql / sizeof *sql; i++) {
-        PGresult *result = PQexec(db, sql[i]);
-        if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-            fprintf(stderr, "bench: %s: %s", sql[i], PQerrorMessage(db));
-            exit(1);
-        }
-        PQclear(result);
-    }
-    PQfinish(db);
+    on_server(run, "VACUUM (ANALYZE)");
+    on_server(run, "CHECKPOINT");
 }
 
 static void measure_engine(Run *run)
 {
-    Index *index = open_index(run, run->path, "bench");
-    Filling filled = filling_of(index, run->studies);
-    const uint64_t sizes[SIZES] = {0, run->options->instances / 10, run->options->instances};
+    const uint64_t sizes[SIZES] = {0, run->options->objects / 10, run->options->objects};
     for (int i = 0; i < SIZES; i++) {
-        fill_to(run, &filled, sizes[i]);
+        Filling filled = filled_with(run, sizes[i]);
         if (run->server)
             settle(run);
         measure_size(run, &filled);
+        end_index(filled.index, run->path);
     }
-    idx_close(index);
-    remove_lite(run->path);
 }
 
 /* -- printing -- */
@@ -337,24 +336,25 @@ static void json_run(JsonWriter *w, const Run *run)
 /* -- the program -- */
 
 static const char usage[] =
-    "usage: ./dev bench index [--instances N] [--engine sqlite|postgresql] [--folder DIR] [--json FILE]\n"
-    "  --instances N   how far to fill (default 1000000; ten to a study)\n"
+    "usage: ./dev bench index [--objects N] [--engine sqlite|postgresql] [--folder DIR] [--json FILE]\n"
+    "       ./dev bench index --into FILE [--objects N]\n"
+    "  --objects N     how many there are at the last (default 1000000; ten to a study)\n"
     "  --engine NAME   only this database; otherwise both\n"
     "  --folder DIR    where SQLite's file lies (default /tmp); PostgreSQL lies in /tmp\n"
-    "  --json FILE     also writes the figures there\n";
+    "  --json FILE     also writes the figures there\n"
+    "  --into FILE     measures nothing: fills this index of SQLite, which is empty or not there yet\n";
 
 static Options read_options(int argc, char **argv)
 {
-    static const struct option names[] = {{"instances", required_argument, NULL, 'n'},
-                                          {"engine", required_argument, NULL, 'e'},
-                                          {"folder", required_argument, NULL, 'f'},
-                                          {"json", required_argument, NULL, 'j'},
-                                          {0}};
-    Options o = {.instances = 1000000, .folder = "/tmp"};
+    static const struct option names[] = {
+        {"objects", required_argument, NULL, 'n'}, {"engine", required_argument, NULL, 'e'},
+        {"folder", required_argument, NULL, 'f'},  {"json", required_argument, NULL, 'j'},
+        {"into", required_argument, NULL, 'i'},    {0}};
+    Options o = {.objects = 1000000, .folder = "/tmp"};
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;)
         switch (c) {
         case 'n':
-            o.instances = strtoull(optarg, NULL, 10);
+            o.objects = strtoull(optarg, NULL, 10);
             break;
         case 'e':
             o.engine = optarg;
@@ -365,12 +365,15 @@ static Options read_options(int argc, char **argv)
         case 'j':
             o.json = optarg;
             break;
+        case 'i':
+            o.into = optarg;
+            break;
         default:
             fputs(usage, stderr);
             exit(2);
         }
     bool known = !o.engine || !strcmp(o.engine, "sqlite") || !strcmp(o.engine, "postgresql");
-    if (optind < argc || !known || o.instances < 1000 || o.instances > 100000000) {
+    if (optind < argc || !known || o.objects < 1000 || o.objects > 100000000) {
         fputs(usage, stderr);
         exit(2);
     }
@@ -380,7 +383,7 @@ static Options read_options(int argc, char **argv)
 static void prepare(Run *run, const Options *options, const char *engine, const char *folder)
 {
     *run = (Run){.options = options, .engine = engine, .folder = folder};
-    run->studies = (uint32_t)(options->instances / CATALOGUE_PER_STUDY);
+    run->studies = (uint32_t)(options->objects / CATALOGUE_PER_STUDY);
     run->settings = (IdxSettings){.busy_timeout_ms = 30000};
     snprintf(run->path, sizeof run->path, "%s/index.sqlite", folder);
     snprintf(run->fresh_path, sizeof run->fresh_path, "%s/fresh.sqlite", folder);
@@ -389,11 +392,13 @@ static void prepare(Run *run, const Options *options, const char *engine, const 
     run->server = server_get();
     if (!run->server)
         exit(1);
+    on_server(run, "ALTER ROLE gantry SUPERUSER"); /* bulk_fill turns foreign keys off */
     run->settings.engine = IDX_POSTGRESQL;
     run->settings.postgres = (IdxPostgres){.host = run->server->folder,
                                            .port = run->server->port,
                                            .database = "postgres",
                                            .login = "gantry",
+                                           .statement_timeout_ms = FILL_MS,
                                            .password = SERVER_PASSWORD};
 }
 
@@ -408,10 +413,22 @@ static bool write_json(const char *path, const Buf *json)
     return ok;
 }
 
+static int fill_only(const Options *options)
+{
+    IdxSettings settings = {.sqlite_path = options->into, .busy_timeout_ms = 30000};
+    uint32_t studies = (uint32_t)(options->objects / CATALOGUE_PER_STUDY);
+    Err err;
+    if (!bulk_fill(&settings, studies, studies, &err))
+        die("filling", &err);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const engines[] = {"sqlite", "postgresql"};
     Options options = read_options(argc, argv);
+    if (options.into)
+        return fill_only(&options);
     char folder[128];
     Run runs[2];
     size_t count = 0;

@@ -76,9 +76,9 @@ static double server_cpu(pid_t server)
 
 /* -- rows -- */
 
-Filling filling_of(Index *index, uint32_t studies)
+Filling filling_from(Index *index, uint32_t first, uint32_t studies, uint64_t objects)
 {
-    Filling f = {.index = index, .studies = studies};
+    Filling f = {.index = index, .studies = studies, .next_study = first, .objects = objects};
     for (int i = 0; i < INGEST_SENDERS; i++)
         f.at_hand[i] = catalogue_study(f.next_study++, studies);
     return f;
@@ -135,12 +135,6 @@ static bool put(pid_t server, Filling *f, uint64_t count, unsigned group, Cost *
     cpu += server_cpu(server);
     *cost = (Cost){(double)took / 1e9 / (double)count, cpu / (double)count};
     return ok;
-}
-
-bool filling_put(Filling *filling, uint64_t count, unsigned group, Err *err)
-{
-    Cost cost;
-    return put(0, filling, count, group, &cost, err);
 }
 
 /* -- rounds -- */

@@ -26,9 +26,8 @@ typedef struct Ingest {
     double rate, fresh_rate, ratio, cpu_us, fresh_cpu_us, cpu_ratio;
 } Ingest;
 
-Filling filling_of(Index *index, uint32_t studies);
-/* Puts `count` rows in groups. */
-bool filling_put(Filling *filling, uint64_t count, unsigned group, Err *err);
+/* An index that has `objects`, those of the studies before `first`. */
+Filling filling_from(Index *index, uint32_t first, uint32_t studies, uint64_t objects);
 
 /* Rows alone, in groups of this many. `server` is PostgreSQL's process, whose processor time is counted with ours; 0 = none. */
 bool ingest_rows(pid_t server, Filling *filled, Filling *fresh, unsigned group, Ingest *out, Err *err);

@@ -9,40 +9,28 @@
 #include "index/filled.h"
 #include "index/internal.h"
 #include "index/nested.h"
+#include "index/object_row.h"
 #include "index/row.h"
 #include "index/schema.h"
 #include "index/search.h"
 
-#include "base/clock.h"
 #include "dicom/tags.h"
 #include "dicom/value.h"
 
 #include <string.h>
 #include <xxhash.h>
 
-enum { PUT_DELTAS = 8, FILE_TEXT_CHARS = 64 };
+enum { PUT_DELTAS = 8 };
 
 typedef struct Put {
     Index *index;
-    Arena *arena;
-    const IdxFile *file;
-    const DcmDataset *head;
-    const char *now, *charset;
-    Span key[DCM_LEVEL_COUNT];
-    int64_t id[DCM_LEVEL_COUNT];
+    IdxObject o;
     Span modality; /* of a series that is new, for the study's list */
     bool resent;
     bool is_new[DCM_LEVEL_IMAGE]; /* made by this put: nothing is below it yet */
     IdxDelta deltas[PUT_DELTAS], totals;
     size_t delta_count;
 } Put;
-
-const char *idx_now(Arena *arena)
-{
-    char text[32];
-    clock_format(clock_wall_us(), true, text);
-    return arena_strdup(arena, text);
-}
 
 static void change(Put *p, IdxDelta delta)
 {
@@ -67,7 +55,7 @@ static IdxParent *entry_of(const Index *index, DcmLevel level, int64_t above, Sp
 
 static IdxParent *parent_entry(const Put *p, DcmLevel level, int64_t above)
 {
-    return entry_of(p->index, level, above, p->key[level]);
+    return entry_of(p->index, level, above, p->o.key[level]);
 }
 
 static bool is_entry_of(const IdxParent *entry, int64_t above, Span key)
@@ -85,7 +73,7 @@ static void fingerprint(const Put *p, DcmLevel level, uint64_t out[2])
 {
     Buf bytes;
     buf_init(&bytes, 0);
-    idx_row_bytes(p->index->attributes, p->head, level, &bytes);
+    idx_row_bytes(p->index->attributes, p->o.head, level, &bytes);
     XXH128_hash_t hash =
         XXH3_128bits_withSeed(bytes.p ? bytes.p : (const uint8_t *)"", bytes.n, p->index->seed);
     buf_free(&bytes);
@@ -95,76 +83,9 @@ static void fingerprint(const Put *p, DcmLevel level, uint64_t out[2])
 
 /* -- rows -- */
 
-/* The level's attributes as a data set. UIDs as the archive took them; PatientID as the object has it. */
-static DcmDataset *row_of(const Put *p, DcmLevel level)
+static DcmDataset *object_row(const Put *p, DcmLevel level)
 {
-    const char *const uids[] = {NULL, p->file->study, p->file->series, p->file->sop_instance};
-    DcmDataset *row = idx_row_of_object(p->arena, p->index->attributes, p->head, level);
-    if (level != DCM_LEVEL_PATIENT)
-        dcm_put_utf8(row, dcm_level_unique_key(level), uids[level]);
-    else if (!dcm_find(row, DCM_PatientID))
-        dcm_put_utf8(row, DCM_PatientID, p->file->patient_id);
-    if (level == DCM_LEVEL_IMAGE && p->file->sop_class && *p->file->sop_class)
-        dcm_put_utf8(row, DCM_SOPClassUID, p->file->sop_class);
-    return row;
-}
-
-static void bind_cut(DbStatement *s, const char *text)
-{
-    if (text)
-        db_bind_text(s, idx_cut(span_cstr(text), FILE_TEXT_CHARS));
-    else
-        db_bind_null(s);
-}
-
-static void bind_file(DbStatement *s, const Put *p)
-{
-    const IdxFile *f = p->file;
-    char text[32];
-    db_bind_cstr(s, f->storage_method ? f->storage_method : "FS");
-    db_bind_cstr(s, f->path ? f->path : "");
-    db_bind_int(s, (int64_t)f->size);
-    db_bind_int(s, 0);
-    clock_format(f->begin_us, false, text);
-    db_bind_cstr(s, arena_strdup(p->arena, text));
-    clock_format(f->end_us, false, text);
-    db_bind_cstr(s, arena_strdup(p->arena, text));
-    db_bind_text(s, p->key[DCM_LEVEL_SERIES]);
-    db_bind_text(s, p->key[DCM_LEVEL_STUDY]);
-    db_bind_text(s, p->key[DCM_LEVEL_PATIENT]);
-    bind_cut(s, f->transfer_syntax);
-    bind_cut(s, f->source_ae);
-    db_bind_int(s, (int64_t)f->data_offset);
-    db_bind_blob(s, span_of(f->sha256, sizeof f->sha256));
-    db_bind_blob(s, span_of(f->content, sizeof f->content));
-    db_bind_int(s, f->begin_us);
-    db_bind_int(s, f->end_us);
-    db_bind_int(s, p->id[DCM_LEVEL_SERIES]);
-    db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
-    db_bind_int(s, p->id[DCM_LEVEL_PATIENT]);
-}
-
-static void bind_extras(DbStatement *s, const Put *p, DcmLevel level)
-{
-    switch (level) {
-    case DCM_LEVEL_STUDY:
-        db_bind_text(s, p->key[DCM_LEVEL_PATIENT]);
-        db_bind_int(s, p->id[DCM_LEVEL_PATIENT]);
-        break;
-    case DCM_LEVEL_SERIES:
-        db_bind_text(s, p->key[DCM_LEVEL_STUDY]);
-        db_bind_text(s, p->key[DCM_LEVEL_PATIENT]);
-        db_bind_cstr(s, p->now);
-        db_bind_cstr(s, p->now);
-        db_bind_int(s, p->id[DCM_LEVEL_STUDY]);
-        db_bind_int(s, p->id[DCM_LEVEL_PATIENT]);
-        break;
-    case DCM_LEVEL_IMAGE:
-        bind_file(s, p);
-        break;
-    case DCM_LEVEL_PATIENT:
-        break;
-    }
+    return idx_object_row(&p->o, p->index->attributes, level);
 }
 
 static bool insert_row(Put *p, DcmLevel level, const DcmDataset *row, Err *err)
@@ -178,19 +99,16 @@ static bool insert_row(Put *p, DcmLevel level, const DcmDataset *row, Err *err)
                               : db_prepare(db, p->index->insert_sql[level], err);
     if (!s)
         return false;
-    db_bind_cstr(s, p->now);
-    db_bind_cstr(s, p->charset);
-    if (!idx_row_bind(s, p->arena, row, level, p->key[level], err)) {
+    if (!idx_object_bind(s, &p->o, row, level, true, err)) {
         db_done(s);
         return false;
     }
-    bind_extras(s, p, level);
     if (id)
         db_bind_int(s, id);
-    p->id[level] = id;
-    if (!(gathered ? db_run(s, err) : db_insert(s, &p->id[level], err)))
+    p->o.id[level] = id;
+    if (!(gathered ? db_run(s, err) : db_insert(s, &p->o.id[level], err)))
         return false;
-    return level == DCM_LEVEL_IMAGE || idx_terms_gather(db, row, level, p->id[level], err);
+    return level == DCM_LEVEL_IMAGE || idx_terms_gather(db, row, level, p->o.id[level], err);
 }
 
 static bool update_row(Put *p, DcmLevel level, const DcmDataset *row, int64_t id, Err *err)
@@ -198,14 +116,10 @@ static bool update_row(Put *p, DcmLevel level, const DcmDataset *row, int64_t id
     DbStatement *s = db_prepare(p->index->writer, p->index->update_sql[level], err);
     if (!s)
         return false;
-    db_bind_cstr(s, p->now);
-    db_bind_cstr(s, p->charset);
-    if (!idx_row_bind(s, p->arena, row, level, p->key[level], err)) {
+    if (!idx_object_bind(s, &p->o, row, level, false, err)) {
         db_done(s);
         return false;
     }
-    if (level == DCM_LEVEL_IMAGE)
-        bind_extras(s, p, level);
     db_bind_int(s, id);
     return db_run(s, err);
 }
@@ -215,11 +129,11 @@ static bool update_row(Put *p, DcmLevel level, const DcmDataset *row, int64_t id
 /* SOP Class UID, once per run of objects of one class; else nothing. */
 static Span class_to_list(Put *p)
 {
-    Span class = span_cstr(p->file->sop_class);
-    IdxParent *study = parent_entry(p, DCM_LEVEL_STUDY, p->id[DCM_LEVEL_PATIENT]);
+    Span class = span_cstr(p->o.file->sop_class);
+    IdxParent *study = parent_entry(p, DCM_LEVEL_STUDY, p->o.id[DCM_LEVEL_PATIENT]);
     XXH128_hash_t hash =
         XXH3_128bits_withSeed(class.p ? class.p : (const uint8_t *)"", class.n, p->index->seed);
-    if (!is_entry_of(study, p->id[DCM_LEVEL_PATIENT], p->key[DCM_LEVEL_STUDY]))
+    if (!is_entry_of(study, p->o.id[DCM_LEVEL_PATIENT], p->o.key[DCM_LEVEL_STUDY]))
         return class;
     if (study->last_class[0] == hash.low64 && study->last_class[1] == hash.high64)
         return (Span){NULL, 0};
@@ -234,7 +148,7 @@ static bool add_to_lists(Put *p, Err *err)
     Span class = class_to_list(p);
     if (!class.n && !p->modality.n)
         return true;
-    IdxKeptStudy *kept = idx_kept_study(&p->index->counters.kept, p->index->writer, p->id[DCM_LEVEL_STUDY],
+    IdxKeptStudy *kept = idx_kept_study(&p->index->counters.kept, p->index->writer, p->o.id[DCM_LEVEL_STUDY],
                                         p->is_new[DCM_LEVEL_STUDY], err);
     if (!kept)
         return false;
@@ -250,8 +164,8 @@ static bool is_made_now(const Put *p, DcmLevel level)
 {
     if ((int)level < 0)
         return false;
-    int64_t above = level == DCM_LEVEL_PATIENT ? 0 : p->id[level - 1];
-    const IdxExpectedParent *row = idx_expected_parent(&p->index->expected, level, above, p->key[level]);
+    int64_t above = level == DCM_LEVEL_PATIENT ? 0 : p->o.id[level - 1];
+    const IdxExpectedParent *row = idx_expected_parent(&p->index->expected, level, above, p->o.key[level]);
     return row && row->made;
 }
 
@@ -261,7 +175,8 @@ static bool find_parent(Put *p, DcmLevel level, int64_t above, int64_t *id, Err 
         [DCM_LEVEL_PATIENT] = "SELECT patient_id FROM patient WHERE patient_uid = ?",
         [DCM_LEVEL_STUDY] = "SELECT study_id FROM study WHERE study_uid = ? AND patient_id = ?",
         [DCM_LEVEL_SERIES] = "SELECT series_id FROM series WHERE series_uid = ? AND study_id = ?"};
-    const IdxExpectedParent *expected = idx_expected_parent(&p->index->expected, level, above, p->key[level]);
+    const IdxExpectedParent *expected =
+        idx_expected_parent(&p->index->expected, level, above, p->o.key[level]);
     if (expected || is_made_now(p, (DcmLevel)(level - 1))) {
         *id = expected ? expected->id : 0;
         return true;
@@ -270,7 +185,7 @@ static bool find_parent(Put *p, DcmLevel level, int64_t above, int64_t *id, Err 
     bool found = false;
     if (!s)
         return false;
-    db_bind_text(s, p->key[level]);
+    db_bind_text(s, p->o.key[level]);
     if (level != DCM_LEVEL_PATIENT)
         db_bind_int(s, above);
     bool ok = db_step(s, &found, err);
@@ -303,35 +218,35 @@ static bool merge(const IdxAttributes *set, DcmDataset *old, const DcmDataset *n
 static const DcmDataset *row_before(const Put *p, DcmLevel level, int64_t above, Err *err)
 {
     IdxExpected *expected = &p->index->expected;
-    const IdxExpectedParent *known = idx_expected_parent(expected, level, above, p->key[level]);
-    if (known && known->row && known->id == p->id[level])
+    const IdxExpectedParent *known = idx_expected_parent(expected, level, above, p->o.key[level]);
+    if (known && known->row && known->id == p->o.id[level])
         return known->row;
-    const DcmDataset *row = idx_row_load(p->index->writer, p->arena, level, p->id[level], err);
+    const DcmDataset *row = idx_row_load(p->index->writer, p->o.arena, level, p->o.id[level], err);
     if (row)
-        idx_expected_remember(expected, level, above, p->key[level], p->id[level], row);
+        idx_expected_remember(expected, level, above, p->o.key[level], p->o.id[level], row);
     return row;
 }
 
 static bool update_parent(Put *p, DcmLevel level, bool override, Err *err)
 {
     Db *db = p->index->writer;
-    int64_t id = p->id[level], above = level == DCM_LEVEL_PATIENT ? 0 : p->id[level - 1];
+    int64_t id = p->o.id[level], above = level == DCM_LEVEL_PATIENT ? 0 : p->o.id[level - 1];
     const DcmDataset *before = row_before(p, level, above, err);
     if (!before)
         return false;
-    DcmDataset *row = idx_row_copy(p->arena, before);
-    bool changed = merge(p->index->attributes, row, row_of(p, level), level, override);
+    DcmDataset *row = idx_row_copy(p->o.arena, before);
+    bool changed = merge(p->index->attributes, row, object_row(p, level), level, override);
     /* A fill: what `attributes` had before may have a column now. */
     if (!changed && !(p->resent && p->index->attributes->extended))
         return true;
     if (level == DCM_LEVEL_STUDY)
-        change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT, .id = p->id[DCM_LEVEL_PATIENT], .relist = true});
+        change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT, .id = p->o.id[DCM_LEVEL_PATIENT], .relist = true});
     if (level == DCM_LEVEL_SERIES)
-        change(p, (IdxDelta){.level = DCM_LEVEL_STUDY, .id = p->id[DCM_LEVEL_STUDY], .relist = true});
+        change(p, (IdxDelta){.level = DCM_LEVEL_STUDY, .id = p->o.id[DCM_LEVEL_STUDY], .relist = true});
     if (!idx_terms_remove(db, before, level, id, err) || !update_row(p, level, row, id, err) ||
         !idx_terms_write(db, row, level, id, err))
         return false;
-    idx_expected_remember(&p->index->expected, level, above, p->key[level], id, row);
+    idx_expected_remember(&p->index->expected, level, above, p->o.key[level], id, row);
     return true;
 }
 
@@ -343,22 +258,23 @@ static Span modality_of(const DcmDataset *series)
 
 static bool insert_parent(Put *p, DcmLevel level, Err *err)
 {
-    const DcmDataset *row = row_of(p, level);
+    const DcmDataset *row = object_row(p, level);
     if (!insert_row(p, level, row, err))
         return false;
     p->is_new[level] = true;
-    idx_expected_made(&p->index->expected, level, level == DCM_LEVEL_PATIENT ? 0 : p->id[level - 1],
-                      p->key[level], p->id[level], row);
+    idx_expected_made(&p->index->expected, level, level == DCM_LEVEL_PATIENT ? 0 : p->o.id[level - 1],
+                      p->o.key[level], p->o.id[level], row);
     switch (level) {
     case DCM_LEVEL_STUDY:
-        change(p,
-               (IdxDelta){
-                   .level = DCM_LEVEL_PATIENT, .id = p->id[DCM_LEVEL_PATIENT], .studies = 1, .relist = true});
+        change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT,
+                             .id = p->o.id[DCM_LEVEL_PATIENT],
+                             .studies = 1,
+                             .relist = true});
         p->totals.studies++;
         break;
     case DCM_LEVEL_SERIES:
-        change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT, .id = p->id[DCM_LEVEL_PATIENT], .series = 1});
-        change(p, (IdxDelta){.level = DCM_LEVEL_STUDY, .id = p->id[DCM_LEVEL_STUDY], .series = 1});
+        change(p, (IdxDelta){.level = DCM_LEVEL_PATIENT, .id = p->o.id[DCM_LEVEL_PATIENT], .series = 1});
+        change(p, (IdxDelta){.level = DCM_LEVEL_STUDY, .id = p->o.id[DCM_LEVEL_STUDY], .series = 1});
         p->totals.series++;
         p->modality = modality_of(row);
         break;
@@ -372,27 +288,27 @@ static bool insert_parent(Put *p, DcmLevel level, Err *err)
 
 static bool put_parent(Put *p, DcmLevel level, Err *err)
 {
-    int64_t above = level == DCM_LEVEL_PATIENT ? 0 : p->id[level - 1];
+    int64_t above = level == DCM_LEVEL_PATIENT ? 0 : p->o.id[level - 1];
     bool override = p->resent || level == DCM_LEVEL_PATIENT;
     IdxParent *entry = parent_entry(p, level, above);
-    bool known = is_entry_of(entry, above, p->key[level]);
+    bool known = is_entry_of(entry, above, p->o.key[level]);
     uint64_t print[2];
     fingerprint(p, level, print);
     if (known && entry->fingerprint[0] == print[0] && entry->fingerprint[1] == print[1] &&
         (entry->overrode || !override)) {
-        p->id[level] = entry->id;
+        p->o.id[level] = entry->id;
         return true;
     }
     if (known)
-        p->id[level] = entry->id;
+        p->o.id[level] = entry->id;
     else if (!(level > DCM_LEVEL_PATIENT && p->is_new[level - 1]) &&
-             !find_parent(p, level, above, &p->id[level], err))
+             !find_parent(p, level, above, &p->o.id[level], err))
         return false;
-    if (!(p->id[level] ? update_parent(p, level, override, err) : insert_parent(p, level, err)))
+    if (!(p->o.id[level] ? update_parent(p, level, override, err) : insert_parent(p, level, err)))
         return false;
     if (!known) {
-        *entry = (IdxParent){.above = above, .id = p->id[level]};
-        if (!span_copy(p->key[level], entry->key, sizeof entry->key))
+        *entry = (IdxParent){.above = above, .id = p->o.id[level]};
+        if (!span_copy(p->o.key[level], entry->key, sizeof entry->key))
             entry->id = 0;
     }
     memcpy(entry->fingerprint, print, sizeof print);
@@ -431,8 +347,8 @@ static bool put_rows(Put *p, const IdxExisting *old, Err *err)
     for (int level = 0; level < DCM_LEVEL_IMAGE; level++)
         if (!put_parent(p, (DcmLevel)level, err))
             return false;
-    const DcmDataset *row = row_of(p, DCM_LEVEL_IMAGE);
-    bool in_place = old->id && old->parents[DCM_LEVEL_SERIES] == p->id[DCM_LEVEL_SERIES];
+    const DcmDataset *row = object_row(p, DCM_LEVEL_IMAGE);
+    bool in_place = old->id && old->parents[DCM_LEVEL_SERIES] == p->o.id[DCM_LEVEL_SERIES];
     if (in_place && !update_row(p, DCM_LEVEL_IMAGE, row, old->id, err))
         return false;
     if (old->id && !in_place && !delete_instance(p->index->writer, old->id, err))
@@ -444,14 +360,14 @@ static bool put_rows(Put *p, const IdxExisting *old, Err *err)
 
 static bool same_class(const Put *p, const IdxExisting *old)
 {
-    return p->file->sop_class && span_eq_cstr(old->class, p->file->sop_class);
+    return p->o.file->sop_class && span_eq_cstr(old->class, p->o.file->sop_class);
 }
 
 static void count_put(Put *p, const IdxExisting *old)
 {
     IdxCounters *counters = &p->index->counters;
-    bool in_place = old->id && old->parents[DCM_LEVEL_SERIES] == p->id[DCM_LEVEL_SERIES];
-    int64_t size = (int64_t)p->file->size;
+    bool in_place = old->id && old->parents[DCM_LEVEL_SERIES] == p->o.id[DCM_LEVEL_SERIES];
+    int64_t size = (int64_t)p->o.file->size;
     for (size_t i = 0; i < p->delta_count; i++)
         idx_counters_add(counters, &p->deltas[i]);
     counters->totals.id += p->totals.id;
@@ -459,7 +375,7 @@ static void count_put(Put *p, const IdxExisting *old)
     counters->totals.series += p->totals.series;
     if (old->id)
         change_parents(counters, old->parents, -1, -old->size, !in_place || !same_class(p, old));
-    change_parents(counters, p->id, 1, size, false);
+    change_parents(counters, p->o.id, 1, size, false);
 }
 
 /* -- the calls -- */
@@ -573,15 +489,9 @@ static bool put_object(Index *index, const IdxFile *file, const DcmDataset *head
         return false;
     arena_reset(index->scratch);
     Arena *arena = index->scratch;
-    Put p = {.index = index, .arena = arena, .file = file, .head = head, .now = idx_now(arena)};
-    const char *charset = dcm_text_all(arena, head, DCM_SpecificCharacterSet);
-    p.charset = charset ? charset : "";
-    p.key[DCM_LEVEL_PATIENT] = idx_key(arena, span_cstr(file->patient_id));
-    p.key[DCM_LEVEL_STUDY] = idx_key(arena, span_cstr(file->study));
-    p.key[DCM_LEVEL_SERIES] = idx_key(arena, span_cstr(file->series));
-    p.key[DCM_LEVEL_IMAGE] = idx_key(arena, span_cstr(file->sop_instance));
+    Put p = {.index = index, .o = idx_object(arena, file, head)};
     IdxExisting old;
-    if (!idx_existing(&index->expected, index->writer, arena, p.key[DCM_LEVEL_IMAGE], &old, err))
+    if (!idx_existing(&index->expected, index->writer, arena, p.o.key[DCM_LEVEL_IMAGE], &old, err))
         return false;
     p.resent = old.id != 0;
     Err why;
