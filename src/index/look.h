@@ -6,9 +6,13 @@
 #include "dicom/datetime.h"
 #include "index/search.h"
 
+enum { TERM_PIECES_ASKED = 3, TERM_PIECES_COUNTED = 8 };
+
 typedef struct TermPattern {
-    enum { TERM_EQUAL, TERM_PREFIX, TERM_CONTAINS } kind;
+    enum { TERM_EQUAL, TERM_PREFIX, TERM_CONTAINS, TERM_PIECES } kind;
     Span text;
+    Span pieces
+        [TERM_PIECES_ASKED]; /* TERM_PIECES: those that the fewest names have, in that order; empty ones at the end */
 } TermPattern;
 
 struct IdxLook {

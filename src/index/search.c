@@ -166,22 +166,86 @@ static bool count_rows(Db *db, const char *sql, Span first, Span second, int64_t
     return ok;
 }
 
-/* How many terms a pattern finds; those that have a part in common are not counted. */
-static bool count_terms(Arena *arena, Db *db, const IdxAttribute *a, const TermPattern *p, int64_t *count,
-                        Err *err)
+/* Of one attribute, up to IDX_MANY. */
+static bool count_equal(Arena *arena, Db *db, DcmTag attribute, Span term, int64_t *count, Err *err)
 {
-    bool equal = p->kind == TERM_EQUAL;
-    if (p->kind == TERM_CONTAINS) {
-        *count = IDX_FEW;
-        return true;
-    }
     const char *sql = arena_printf(
-        arena, "SELECT count(*) FROM (SELECT 1 FROM term WHERE attribute = %lld AND %s LIMIT %d) t",
-        (long long)a->tag, equal ? "value = ?" : "value >= ? AND value <= ?", IDX_MANY);
-    Span last = {NULL, 0};
-    if (!equal)
-        last = span_cstr(arena_printf(arena, "%.*s" IDX_TERM_LAST, SPAN_FMT(p->text)));
-    return count_rows(db, sql, p->text, last, count, err);
+        arena, "SELECT count(*) FROM (SELECT 1 FROM term WHERE attribute = %lld AND value = ? LIMIT %d) t",
+        (long long)attribute, IDX_MANY);
+    return count_rows(db, sql, term, (Span){NULL, 0}, count, err);
+}
+
+static bool count_prefix(Arena *arena, Db *db, DcmTag attribute, Span term, int64_t *count, Err *err)
+{
+    const char *sql =
+                   arena_printf(arena,
+                                "SELECT count(*) FROM (SELECT 1 FROM term WHERE attribute = %lld AND value "
+                                ">= ? AND value <= ? LIMIT %d) t",
+                                (long long)attribute, IDX_MANY),
+               *last = arena_printf(arena, "%.*s" IDX_TERM_LAST, SPAN_FMT(term));
+    return count_rows(db, sql, term, span_cstr(last), count, err);
+}
+
+/* The rarest pieces of a part of a name. */
+typedef struct Rarest {
+    Arena *arena;
+    Db *db;
+    Span pieces[TERM_PIECES_ASKED];
+    int64_t counts[TERM_PIECES_ASKED];
+    size_t counted;
+} Rarest;
+
+static bool weigh_piece(void *ctx, Span piece, Err *err)
+{
+    Rarest *r = ctx;
+    int64_t count;
+    if (r->counted == TERM_PIECES_COUNTED)
+        return true;
+    if (!count_equal(r->arena, r->db, IDX_NAME_PIECES, piece, &count, err))
+        return false;
+    size_t at = r->counted < TERM_PIECES_ASKED ? r->counted : TERM_PIECES_ASKED;
+    r->counted++;
+    for (; at > 0 && r->counts[at - 1] > count; at--)
+        if (at < TERM_PIECES_ASKED) {
+            r->counts[at] = r->counts[at - 1];
+            r->pieces[at] = r->pieces[at - 1];
+        }
+    if (at < TERM_PIECES_ASKED) {
+        r->counts[at] = count;
+        r->pieces[at] = piece;
+    }
+    return true;
+}
+
+/* A part of a name is looked for by its pieces, if it has any. */
+static bool count_pieces(Arena *arena, Db *db, TermPattern *p, int64_t *count, Err *err)
+{
+    Rarest rarest = {.arena = arena, .db = db};
+    if (!idx_name_pieces(p->text, weigh_piece, &rarest, err))
+        return false;
+    *count = IDX_FEW;
+    if (!rarest.counted)
+        return true;
+    p->kind = TERM_PIECES;
+    memcpy(p->pieces, rarest.pieces, sizeof p->pieces);
+    *count = rarest.counts[0];
+    return true;
+}
+
+/* How many terms a pattern finds; those that have a part in common, where there are no pieces, are not counted. */
+static bool count_terms(Arena *arena, Db *db, const IdxAttribute *a, TermPattern *p, int64_t *count, Err *err)
+{
+    switch (p->kind) {
+    case TERM_EQUAL:
+        return count_equal(arena, db, a->tag, p->text, count, err);
+    case TERM_PREFIX:
+        return count_prefix(arena, db, a->tag, p->text, count, err);
+    case TERM_CONTAINS:
+    case TERM_PIECES:
+        break;
+    }
+    *count = IDX_FEW;
+    return a->tag != DCM_PatientName || count_pieces(arena, db, p, count, err);
 }
 
 static bool look_for_terms(Look *look, Arena *arena, Db *db, Err *err)
@@ -199,7 +263,8 @@ static bool look_for_terms(Look *look, Arena *arena, Db *db, Err *err)
         int64_t count = 0;
         look->patterns[i] = patterns[i];
         look->pieces |= patterns[i].kind != TERM_EQUAL;
-        if (look->rows < IDX_MANY && !count_terms(arena, db, look->a, &patterns[i], &count, err))
+        bool count_it = look->rows < IDX_MANY || patterns[i].kind == TERM_CONTAINS;
+        if (count_it && !count_terms(arena, db, look->a, &look->patterns[i], &count, err))
             return false;
         look->rows += count;
     }
@@ -208,8 +273,26 @@ static bool look_for_terms(Look *look, Arena *arena, Db *db, Err *err)
 
 /* -- terms -- */
 
+/* Names that have the rarest piece, and the others as well; whether in a row, the matcher decides. */
+static void names_of_pieces(IdxSql *sql, const TermPattern *p)
+{
+    buf_printf(&sql->text, "SELECT id FROM term t WHERE attribute = %d AND value = ?", IDX_NAME_PIECES);
+    idx_sql_text(sql, p->pieces[0]);
+    for (size_t i = 1; i < TERM_PIECES_ASKED && p->pieces[i].n; i++) {
+        buf_printf(&sql->text,
+                   " AND (SELECT 1 FROM term o WHERE o.attribute = %d AND o.value = ? AND o.id = t.id) = 1",
+                   IDX_NAME_PIECES);
+        idx_sql_text(sql, p->pieces[i]);
+    }
+    buf_append_cstr(&sql->text, " UNION ALL ");
+}
+
 static void one_term(IdxSql *sql, const IdxAttribute *a, const TermPattern *p)
 {
+    if (p->kind == TERM_PIECES) {
+        names_of_pieces(sql, p);
+        return;
+    }
     static const char *const conditions[] = {[TERM_EQUAL] = "value = ?",
                                              [TERM_PREFIX] = "value >= ? AND value <= ?",
                                              [TERM_CONTAINS] = "{find}(value, ?) > 0"};

@@ -3,6 +3,8 @@
 #include "index/terms.h"
 #include "index/row.h"
 
+#include "dicom/tags.h"
+
 #include <string.h>
 #include <utf8proc.h>
 
@@ -59,6 +61,71 @@ static bool visit_pieces(Span folded, const IdxAttribute *a, bool name, IdxTermV
     return ok;
 }
 
+/* Bytes of the first characters of `s`; 0 when it has fewer, or one of them is ^ (then *skip says how far that goes). */
+static size_t piece_length(Span s, size_t *skip)
+{
+    size_t n = 0;
+    *skip = 0;
+    for (int chars = 0; chars < IDX_PIECE_CHARS; chars++) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t bytes = n < s.n ? utf8proc_iterate(s.p + n, (utf8proc_ssize_t)(s.n - n), &c) : 0;
+        if (bytes <= 0)
+            return 0;
+        n += (size_t)bytes;
+        *skip = c == '^' ? n : *skip;
+    }
+    return *skip ? 0 : n;
+}
+
+bool idx_name_pieces(Span term, IdxPieceVisit visit, void *ctx, Err *err)
+{
+    while (term.n) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t first = utf8proc_iterate(term.p, (utf8proc_ssize_t)term.n, &c);
+        size_t skip, n = piece_length(term, &skip);
+        if (first <= 0 || (!n && !skip))
+            break;
+        if (n && !visit(ctx, span_sub(term, 0, n), err))
+            return false;
+        term = span_sub(term, skip ? skip : (size_t)first, term.n);
+    }
+    return true;
+}
+
+typedef struct Pieces {
+    IdxTermVisit visit;
+    void *ctx;
+} Pieces;
+
+static bool visit_piece(void *ctx, Span piece, Err *err)
+{
+    static const IdxAttribute pieces_of_names = {.level = DCM_LEVEL_PATIENT, .tag = IDX_NAME_PIECES};
+    const Pieces *pieces = ctx;
+    return pieces->visit(pieces->ctx, &pieces_of_names, piece, err);
+}
+
+static bool cut_name(void *ctx, const IdxAttribute *a, Span term, Err *err)
+{
+    return span_eq_cstr(term, IDX_TERM_ODD) || idx_name_pieces(term, visit_piece, ctx, err);
+}
+
+/* The pieces of a patient's names. */
+static bool visit_name_pieces(const DcmDataset *row, IdxTermVisit visit, void *ctx, Err *err)
+{
+    const DcmElement *e = dcm_find(row, DCM_PatientName);
+    Pieces pieces = {visit, ctx};
+    Buf folded;
+    if (!e || !e->value.n)
+        return true;
+    buf_init(&folded, 0);
+    idx_term_fold(span_rtrim(e->value), &folded);
+    bool ok =
+        visit_pieces(buf_span(&folded), idx_attribute_at(&idx_base_attributes, e->tag, DCM_LEVEL_PATIENT),
+                     true, cut_name, &pieces, err);
+    buf_free(&folded);
+    return ok;
+}
+
 /* A date that its column does not show as one day, but which is a date or several. */
 static bool is_odd_date(Span value)
 {
@@ -94,7 +161,7 @@ bool idx_terms(const DcmDataset *row, DcmLevel level, IdxTermVisit visit, void *
         }
     }
     buf_free(&folded);
-    return ok;
+    return ok && (level != DCM_LEVEL_PATIENT || visit_name_pieces(row, visit, ctx, err));
 }
 
 typedef struct TermRow {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * From an older version of the schema to ours, forward only. 1 had no terms of the columns that describe (sex, institution, maker …)
- * and of the lists kept with a study, and found no series by its date. 2 had no table for the files of annotations.
+ * and of the lists kept with a study, and found no series by its date. 2 had no table for the files of annotations. 3 had no pieces of names.
  */
 #include "index/row.h"
 #include "index/schema.h"
@@ -68,7 +68,8 @@ static bool make_around(Db *db, Err *err)
 bool idx_schema_upgrade(Db *db, int64_t version, Err *err)
 {
     bool ok = make_around(db, err);
-    for (int level = 0; ok && version < 2 && level < DCM_LEVEL_IMAGE; level++)
+    int levels = version < 2 ? DCM_LEVEL_IMAGE : version < 4 ? DCM_LEVEL_PATIENT + 1 : 0;
+    for (int level = 0; ok && level < levels; level++)
         ok = idx_schema_write_terms(db, (DcmLevel)level, err);
     return ok && (version >= 2 || idx_schema_write_list_terms(db, err));
 }

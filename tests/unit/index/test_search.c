@@ -4,6 +4,7 @@
 
 #include "index/internal.h"
 #include "index/plan.h"
+#include "index/terms.h"
 
 /* The steps of the plan of a query, joined by '\n', as a reader gets it. */
 static const char *steps(Fixture *f, DcmLevel level, const DcmDataset *keys)
@@ -113,7 +114,8 @@ static void searches_begin_with_an_index(void **state)
          "SEARCH term USING PRIMARY KEY (attribute=? AND value>? AND value<?)"},
         {DCM_LEVEL_STUDY, DCM_PatientName, "Doe^J*",
          "SEARCH term USING PRIMARY KEY (attribute=? AND value>? AND value<?)"},
-        {DCM_LEVEL_STUDY, DCM_PatientName, "*Jane*", "SEARCH term USING PRIMARY KEY (attribute=?)"},
+        {DCM_LEVEL_STUDY, DCM_PatientName, "*Jane*", "SEARCH t USING PRIMARY KEY (attribute=? AND value=?)"},
+        {DCM_LEVEL_STUDY, DCM_PatientName, "*ne*", "SEARCH term USING PRIMARY KEY (attribute=?)"},
         {DCM_LEVEL_STUDY, DCM_AccessionNumber, "A1",
          "SEARCH term USING PRIMARY KEY (attribute=? AND value=?)"},
         {DCM_LEVEL_IMAGE, DCM_AccessionNumber, "A1",
@@ -123,11 +125,77 @@ static void searches_begin_with_an_index(void **state)
     if (on_postgres(f))
         fill(f);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        bool term = strstr(cases[i].has, "term") != NULL;
+        bool term = strstr(cases[i].has, "PRIMARY KEY") != NULL;
         const char *has = on_postgres(f) && term ? "term_pkey" : cases[i].has;
         assert_steps(f, steps(f, cases[i].level, object_of(f->arena, cases[i].tag, cases[i].value, 0)),
                      LIST(has), LIST("SCAN p", "SCAN s", "SCAN e", "SCAN i", "Seq Scan"));
     }
+}
+
+static bool append_piece(void *ctx, Span piece, Err *err)
+{
+    buf_append_span(ctx, piece);
+    buf_append_cstr(ctx, " ");
+    return true;
+}
+
+/* What names are cut into; what is searched for is cut alike. */
+static void pieces_of_names(void **state)
+{
+    static const struct {
+        const char *term, *pieces;
+    } cases[] = {{"doe^jane", "doe jan ane "},
+                 {"ab", ""},
+                 {"ab^cd^efg", "efg "},
+                 {"m\xc3\xbcller", "m\xc3\xbcl \xc3\xbcll lle ler "},
+                 {"\xe5\xb1\xb1\xe7\x94\xb0^\xe5\xa4\xaa\xe9\x83\x8e", ""},
+                 {"abc^", "abc "},
+                 {"^", ""},
+                 {"", ""},
+                 {"ab\xff", ""}};
+    Fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Buf out;
+        buf_init(&out, 0);
+        assert_true(idx_name_pieces(span_cstr(cases[i].term), append_piece, &out, &f->err));
+        assert_string_equal(buf_cstr(&out), cases[i].pieces);
+        buf_free(&out);
+    }
+}
+
+/* A name that came with its object is found by any part of it, until it goes. */
+static void parts_of_names_find_it(void **state)
+{
+    static const char *const parts[] = {"*jane*", "*ANE*",          "*e^J*",  "*oe^Jan*",
+                                        "*ppel*", "*Doppel?anger*", "*JAN*E*"};
+    Fixture *f = *state;
+    for (int there = 0; there < 2; there++) {
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+            DcmDataset *keys = object_of(f->arena, DCM_PatientName, parts[i], 0);
+            IdxQuery query = {.level = DCM_LEVEL_PATIENT,
+                              .keys = keys,
+                              .match = {.fold_names = true, .fold_accents = true}};
+            IdxRow row;
+            IdxCursor *cursor = idx_query(f->index, &query, &f->err);
+            ASSERT_OK(f, cursor && idx_next(cursor, f->arena, &row, &f->err));
+            if ((row.attributes != NULL) != there)
+                fail_msg("%s", parts[i]);
+            idx_cursor_free(cursor);
+        }
+        if (!there)
+            store(f, object_of(f->arena, DCM_PatientID, "P", DCM_PatientName, "Doppelg\xc3\xa4ngerDoe^Jane",
+                               DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID, "1.1.1",
+                               DCM_SOPInstanceUID, "1.1.1.1", 0));
+    }
+    ASSERT_OK(f, idx_begin(f->index, &f->err) && idx_remove(f->index, "1.1.1.1", &f->err) &&
+                     idx_commit(f->index, &f->err));
+    Db *db = idx_reader_take(f->index, IDX_ONE_LOOK, &f->err);
+    bool row = false;
+    DbStatement *s = db_prepare(db, "SELECT count(*) FROM term", &f->err);
+    ASSERT_OK(f, s && db_step(s, &row, &f->err) && row);
+    assert_int_equal(db_int(s, 0), 0);
+    db_done(s);
+    idx_reader_give(f->index, db, IDX_ONE_LOOK);
 }
 
 /* The same on PostgreSQL, with statistics and without: in the order of an index, the rest of the order made study by study. */
@@ -218,9 +286,14 @@ static void hostile_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(lists_come_in_the_order_of_an_index), TEST(dates_narrow_the_index_that_orders),
-        TEST(searches_begin_with_an_index),        TEST(lists_stream),
-        TEST(odd_dates_do_not_hide_a_study),       TEST(hostile_keys),
+        TEST(lists_come_in_the_order_of_an_index),
+        TEST(dates_narrow_the_index_that_orders),
+        TEST(searches_begin_with_an_index),
+        TEST(lists_stream),
+        TEST(pieces_of_names),
+        TEST(parts_of_names_find_it),
+        TEST(odd_dates_do_not_hide_a_study),
+        TEST(hostile_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
