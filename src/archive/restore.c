@@ -38,6 +38,8 @@ static bool make_parents(const char *path, Err *err)
 {
     const char *slash = strrchr(path, '/');
     char *folder = strndup(path, slash ? (size_t)(slash - path) : 0);
+    if (!folder)
+        abort();
     bool ok = !*folder || file_make_dirs(folder, err);
     free(folder);
     return ok;
