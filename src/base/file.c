@@ -340,3 +340,16 @@ bool file_walk(const char *path, bool skip_hidden, FileVisit visit, void *ctx, E
         return visit(ctx, path, err);
     return walk(path, skip_hidden, 0, visit, ctx, err);
 }
+
+bool file_is_for_everybody(const char *path)
+{
+    struct stat st;
+    char *real = realpath(path, NULL), *slash;
+    bool open = real && stat(real, &st) == 0 && (st.st_mode & S_IROTH);
+    while (open && (slash = strrchr(real, '/')) && slash != real) {
+        *slash = 0;
+        open = stat(real, &st) == 0 && (st.st_mode & S_IXOTH);
+    }
+    free(real);
+    return open;
+}

@@ -31,6 +31,8 @@ bool file_read_at(int fd, uint64_t offset, void *p, size_t n, Err *err);
 bool file_read_all(const char *path, size_t limit, Buf *out, Err *err);
 /* Writes temp file beside it, fsync, rename over `path`, fsync of the folder. mode of the new file as given. */
 bool file_replace(const char *path, Span content, unsigned mode, Err *err);
+/* Can every user of this machine read it: it, and each folder that leads to it? False also when it is not there. */
+bool file_is_for_everybody(const char *path);
 bool file_sync(int fd, const char *name_for_errors, Err *err); /* fsync */
 
 /* The absolute path of `path` seen from folder `base` (not resolved through links). Caller frees. */

@@ -201,6 +201,8 @@ const YamlNode *yaml_load_file(Arena *arena, const char *path, Err *err)
     const YamlNode *root = NULL;
     if (file_read_all(path, MAX_BYTES, &content, err))
         root = yaml_load(arena, buf_span(&content), path, err);
+    if (content.n) /* files of settings may have secrets in them */
+        explicit_bzero(content.p, content.n);
     buf_free(&content);
     return root;
 }

@@ -4,6 +4,7 @@
 #include "base/yaml.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,16 @@ static bool end_last_line(FILE *file)
     return last == '\n' || last == EOF || fputc('\n', file) != EOF;
 }
 
+/* As other files of the house: what is written names patients. */
+static FILE *open_private(const char *path, bool append)
+{
+    int fd = open(path, (append ? O_RDWR | O_APPEND : O_WRONLY | O_TRUNC) | O_CREAT | O_CLOEXEC, 0640);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, append ? "a+" : "w");
+    if (fd >= 0 && !file)
+        close(fd);
+    return file;
+}
+
 bool output_open(Output *output, Arena *arena, const char *path, bool append, Err *err)
 {
     *output = (Output){.file = stdout, .path = path};
@@ -32,7 +43,7 @@ bool output_open(Output *output, Arena *arena, const char *path, bool append, Er
     bool direct = append || is_special(path);
     if (!direct)
         output->temporary = arena_printf(arena, "%s.part-%ld", path, (long)getpid());
-    output->file = fopen(direct ? path : output->temporary, append ? "a+e" : "we");
+    output->file = open_private(direct ? path : output->temporary, append);
     if (!output->file)
         return err_errno(err, errno, "cannot write %s", path);
     return !append || is_special(path) || end_last_line(output->file) ||

@@ -83,9 +83,12 @@ char *secret_line(Arena *arena, const char *prompt, size_t max, Err *err)
         return read_line(arena, max, err);
     char *first = ask(arena, prompt, max, err);
     char *second = first ? ask(arena, "The same again", max, err) : NULL;
-    if (second && strcmp(first, second) != 0) {
-        err_set(err, ERR_USAGE, "these are two different passwords; nothing was changed");
-        return NULL;
-    }
-    return second;
+    bool same = second && strcmp(first, second) == 0;
+    if (first)
+        explicit_bzero(first, strlen(first));
+    if (!second || same)
+        return second;
+    explicit_bzero(second, strlen(second));
+    err_set(err, ERR_USAGE, "these are two different passwords; nothing was changed");
+    return NULL;
 }

@@ -374,6 +374,32 @@ static void check_pdu_size(Loader *loader)
                 "ae_params.pdu_size", "allowed is 0 (the program's own choice), or 4096 and more");
 }
 
+/* What the program does not use, as a database's password beside SQLite, is no secret of this archive. */
+static bool is_used(const Loader *loader, const SettingsKey *key)
+{
+    return strncmp(key->path, "db.params.", strlen("db.params.")) != 0 ||
+           !strcmp(loader->settings->db_engine, "postgresql");
+}
+
+/* From the environment they come without a file. */
+static void check_private(Loader *loader)
+{
+    if (!file_is_for_everybody(loader->settings->file))
+        return;
+    for (size_t i = 0; i < settings_key_count; i++) {
+        const SettingsKey *key = &settings_keys[i];
+        const SettingsOrigin *origin = &loader->origins[i];
+        const char *text =
+            key->secret ? *(const char *const *)((const char *)loader->settings + key->at) : "";
+        if (origin->line && !origin->environment && *text && is_used(loader, key))
+            problem(loader, (Place){.line = origin->line}, key->path,
+                    arena_printf(loader->arena,
+                                 "everybody on this machine can read this secret; say: chmod 640 %s%s%s",
+                                 loader->settings->file, key->env ? ", or take it out and set " : "",
+                                 key->env ? key->env : ""));
+    }
+}
+
 /* A layout that is none would be noticed only on the day that the default log is needed. */
 static void check_layouts(Loader *loader)
 {
@@ -413,6 +439,8 @@ const Settings *settings_load(Arena *arena, const char *folder, SettingsOrigin *
     take_environment(&loader);
     check_mandatory(&loader);
     check_pdu_size(&loader);
+    if (!loader.failed)
+        check_private(&loader);
     if (!loader.failed)
         check_layouts(&loader);
     return loader.failed ? NULL : settings;

@@ -87,9 +87,12 @@ static User *known(const Args *a, Users *users, Err *err)
 
 static const char *ask_password(const Cli *cli, const Args *a, Err *err)
 {
-    const char *password =
+    char *password =
         secret_line(cli->arena, arena_printf(cli->arena, "Password of %s", a->name), USER_PASSWORD_MAX, err);
-    return password ? users_hash_password(cli->arena, password, err) : NULL;
+    const char *hash = password ? users_hash_password(cli->arena, password, err) : NULL;
+    if (password)
+        explicit_bzero(password, strlen(password));
+    return hash;
 }
 
 /* -- add -- */

@@ -9,7 +9,9 @@ import signal
 import tempfile
 
 import pytest
+from archive import Archive
 from programs import BINARY, SANITIZED, run, wait_until
+from web import Web
 
 built_for_use = pytest.mark.skipif(SANITIZED, reason="sanitizers build it another way")
 
@@ -45,6 +47,57 @@ def test_the_compiler_was_told_to_check(tmp_path):
         begun = [first for name, first in functions if first == "endbr64"]
         assert len(begun) > 1000, "indirect branch tracking"
         assert re.search(r"\torq +\$0x0,\(%rsp\)", code), "stack clash protection touches each page"
+
+
+# -- what others find --
+
+@pytest.fixture
+def no_umask():
+    """Whoever starts it lets everybody read everything."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.asan
+def test_files_are_private_whatever_the_umask(no_umask, tmp_path, few):
+    archive = Archive(tmp_path)
+    web = Web(archive, annotation__start=True)
+    archive.set("log.create_file_uid", True)
+    archive.start()
+    try:
+        archive.manage("store", "127.0.0.1", archive.port, "-aec", archive.aet, "-sp", "fs", "-pd", few)
+        web.get("/dicom-web/studies")
+        archive.manage("users", "add", "anna", "--role", "read", stdin="correct horse battery\n")
+        archive.manage("backup", tmp_path / "backups")
+        archive.manage("database", "find", "study", "-o", tmp_path / "studies.txt")
+        archive.manage("data", "delete", "-paID", "FEW", "-y", check=False)
+    finally:
+        archive.stop()
+    found = [path for top in (archive.folder, tmp_path / "backups") for path in [top, *top.rglob("*")]] + [tmp_path / "studies.txt"]
+    ours = {path for path in found if not path.is_symlink() and (path.is_dir() or path.parent.name != "white_list")} - {archive.folder / "server.out"}
+    assert len(ours) > 30
+    assert not [(oct(path.stat().st_mode), str(path)) for path in sorted(ours) if path.stat().st_mode & 0o007]
+
+
+@pytest.mark.asan
+def test_secrets_that_everybody_can_read_are_refused(stopped_archive):
+    place = pathlib.Path(tempfile.mkdtemp(prefix="gantry-open-"))  # folders of pytest keep others out
+    try:
+        place.chmod(0o755)
+        shutil.copytree(stopped_archive.folder, place / "archive", symlinks=True)
+        stopped_archive.folder = place / "archive"
+        stopped_archive.set("api.auth.jwt_secret", "0123456789abcdef0123456789abcdef")
+        for folder in (stopped_archive.folder, stopped_archive.folder / "app"):
+            folder.chmod(0o755)
+        stopped_archive.settings.chmod(0o644)
+        done = stopped_archive.manage("settings", "check", check=False)
+        assert done.returncode == 1 and f"chmod 640 {stopped_archive.settings}, or take it out and set API_JWT_SECRET" in done.stdout + done.stderr
+        assert "0123456789abcdef" not in done.stdout + done.stderr
+        stopped_archive.settings.chmod(0o640)
+        stopped_archive.manage("settings", "check")
+    finally:
+        shutil.rmtree(place)
 
 
 # -- what a server that runs may still do --

@@ -151,7 +151,8 @@ def test_the_man_pages_are_well_formed(pages):
 def test_the_unit_is_hardened():
     text = UNIT.read_text()
     for line in ("Type=notify", "User=gantry", "NoNewPrivileges=yes", "PrivateTmp=yes", "ProtectSystem=strict", "ProtectHome=yes", "CapabilityBoundingSet=",
-                 "MemoryDenyWriteExecute=yes", "UMask=0027", "Restart=on-failure", "SystemCallFilter=@system-service",
+                 "MemoryDenyWriteExecute=yes", "UMask=0027", "LimitCORE=0", "Restart=on-failure", "SystemCallFilter=@system-service",
+                 "SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp",
                  "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX"):
         assert f"\n{line}\n" in text, line
 

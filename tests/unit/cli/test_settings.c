@@ -47,6 +47,45 @@ static void fallbacks(void **state)
     arena_free(arena);
 }
 
+static void secrets_that_everybody_can_read(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned file, above;
+        const char *says;
+    } cases[] = {{"db: {engine: postgresql, params: {password: x}}", 0644, 0755,
+                  "settings.yml:2: db.params.password: everybody on this machine"},
+                 {"db: {engine: postgresql, params: {password: x}}", 0640, 0755, NULL},
+                 {"db: {engine: postgresql, params: {password: x}}", 0644, 0750, NULL},
+                 {"db: {engine: postgresql, params: {password: ''}}", 0644, 0755, NULL},
+                 {"db: {engine: sqlite, params: {password: x}}", 0644, 0755, NULL},
+                 {"api: {auth: {jwt_secret: x}}", 0644, 0755, "API_JWT_SECRET"}};
+    char path[600], app[600];
+    snprintf(path, sizeof path, "%s/app/settings.yml", folder);
+    snprintf(app, sizeof app, "%s/app", folder);
+    Arena *arena = arena_new(0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Buf problems;
+        char text[200];
+        snprintf(text, sizeof text, "{port: 104, AET: ME,\n%s}\n", cases[i].text);
+        house_write(folder, "app/settings.yml", text);
+        assert_int_equal(chmod(path, cases[i].file), 0);
+        assert_int_equal(chmod(folder, cases[i].above), 0);
+        assert_int_equal(chmod(app, 0755), 0);
+        buf_init(&problems, 0);
+        const Settings *s = settings_load(arena, folder, NULL, &problems);
+        if ((s != NULL) != !cases[i].says)
+            fail_msg("%zu: %s", i, buf_cstr(&problems));
+        if (cases[i].says) {
+            assert_contains(&problems, cases[i].says);
+            assert_contains(&problems, "chmod 640 ");
+            assert_null(strstr(buf_cstr(&problems), "'x'"));
+        }
+        buf_free(&problems);
+    }
+    arena_free(arena);
+}
+
 static void values_of_every_type(void **state)
 {
     Arena *arena = arena_new(0);
@@ -221,6 +260,7 @@ static void fallbacks_are_legal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(secrets_that_everybody_can_read, setup, teardown),
         cmocka_unit_test_setup_teardown(fallbacks, setup, teardown),
         cmocka_unit_test_setup_teardown(values_of_every_type, setup, teardown),
         cmocka_unit_test_setup_teardown(problems_name_their_place, setup, teardown),
