@@ -4,9 +4,11 @@ import resource
 import signal
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
+from archive import as_program
 from dimse import CONTEXTS, VERIFICATION, Aborted, Association, Rejected, associate_rq, command, connect, p_data, pdu
 from make_dicom import SECONDARY_CAPTURE, attributes, data_set, uid
 from part10 import read_folder
@@ -108,6 +110,29 @@ def test_one_peer_cannot_take_all_places(stopped_archive):
     assert works(archive, "OTHER")
     for one in held:
         one.abort()
+
+
+def test_who_sends_little_has_its_share_beside_who_sends_much(stopped_archive):
+    """One association beside sixteen that never pause: it gets on as each of them does, give or take."""
+    greedy, own = 16, 12
+    archive = stopped_archive.start()
+    archive.allow("GREEDY")
+    load = subprocess.Popen([str(as_program(archive.bin, "gantry")), "load", "127.0.0.1", str(archive.port), "-aec", archive.aet, "-aet", "GREEDY",
+                             "-a", str(greedy), "-n", "1000000", "--object", "small"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: len(archive.files()) > 4 * greedy, 60, "the greedy one is at work")
+        other = Association(archive.port, calling="OTHER", timeout=120)
+        before = len(archive.files())
+        for _ in range(own):
+            given = attributes()
+            assert other.store(SECONDARY_CAPTURE, given["SOPInstanceUID"], data_set(given)) == 0
+        of_greedy = len(archive.files()) - before - own
+        assert other.echo() == 0 and load.poll() is None
+        other.release()
+    finally:
+        load.kill()
+        load.wait()
+    assert 0 < of_greedy < 8 * greedy * own, of_greedy
 
 
 @pytest.mark.parametrize("key, second", [("address", "OTHER"), ("title", "RAW")])
