@@ -44,6 +44,11 @@ ssize_t arc_dicom_file_read(ArcDicomFile *file, uint8_t *p, size_t n, Err *err)
     return (ssize_t)piece.n;
 }
 
+bool arc_dicom_file_place(const ArcDicomFile *file, int *fd, uint64_t *offset, uint64_t *size)
+{
+    return !file->meta.n && arc_reader_place(file->reader, fd, offset, size);
+}
+
 void arc_dicom_file_close(ArcDicomFile *file)
 {
     if (!file)

@@ -15,6 +15,8 @@ ArcDicomFile *arc_dicom_file_open(Archive *archive, const IdxFile *file, const c
                                   Err *err);
 /* Up to n bytes; 0 at the end; -1 and err. */
 ssize_t arc_dicom_file_read(ArcDicomFile *file, uint8_t *p, size_t n, Err *err);
+/* As arc_reader_place: where the file lies when it is given as it is. */
+bool arc_dicom_file_place(const ArcDicomFile *file, int *fd, uint64_t *offset, uint64_t *size);
 void arc_dicom_file_close(ArcDicomFile *file); /* NULL is fine */
 
 #endif

@@ -79,10 +79,18 @@ void http_answer_buf(HttpExchange *x, unsigned status, const char *media, Buf *b
 
 /* A body that is made while it is sent: up to n bytes; 0 at the end; -1 and err, which breaks the connection off (the status has gone out). `close` is called once, also when
    the client goes away. */
+typedef struct HttpStretch {
+    Span before; /* text, then … */
+    int fd;      /* … bytes of a file */
+    uint64_t offset, length;
+} HttpStretch;
 typedef struct HttpSource {
     ssize_t (*read)(void *ctx, uint8_t *p, size_t n, Err *err);
     void (*close)(void *ctx); /* may be NULL */
     void *ctx;
+    /* May be NULL. True: what comes next is *out, valid until the next call, and counts as read. False: it is to be read. Only called for lengths
+       that are unknown. */
+    bool (*stretch)(void *ctx, HttpStretch *out);
 } HttpSource;
 enum { HTTP_LENGTH_UNKNOWN = -1 };
 void http_answer_source(HttpExchange *x, unsigned status, const char *media, const HttpSource *source,

@@ -132,6 +132,10 @@ void http_exchange_unref(HttpExchange *x);
 /* http_send.c: the answer as it stands goes to the wire. */
 enum MHD_Result http_send(HttpExchange *x);
 
+/* http_direct.c: stretches of files, past libmicrohttpd. May they be sent so, and sends those that come next. */
+bool http_direct_suits(const HttpExchange *x);
+bool http_direct_send(HttpExchange *x, Err *err);
+
 /* http_answer.c */
 void http_answer_init(HttpExchange *x);
 void http_answer_free(HttpExchange *x);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A kept answer becomes a response of libmicrohttpd: which bytes of it (ranges), in which coding (gzip), with which headers. A small file without TLS is
- * sent by the kernel (sendfile); everything else comes block by block through one callback: with large files that was measured to be faster.
+ * sent by the kernel (sendfile), stretches of files within what is made (http_direct.c) as well; everything else comes block by block through one callback: with large files that was measured to be faster.
  */
 #include "base/log.h"
 #include "web/http_gzip.h"
@@ -109,7 +109,7 @@ static void become_source(HttpExchange *x, Stretches *s)
         add_span(s, a->after);
         a->length += (int64_t)(a->before.n + a->after.n);
     }
-    a->source = (HttpSource){stretches_read, NULL, s};
+    a->source = (HttpSource){.read = stretches_read, .ctx = s};
 }
 
 /* -- ranges -- */
@@ -228,7 +228,8 @@ static ssize_t wire_read(void *ctx, uint64_t position, char *p, size_t n)
     if (atomic_load(&x->server->cutting))
         return MHD_CONTENT_READER_END_WITH_ERROR;
     http_busy(x->connection, true);
-    ssize_t got = a->source.read(a->source.ctx, (uint8_t *)p, n, &err);
+    bool direct = !http_direct_suits(x) || http_direct_send(x, &err);
+    ssize_t got = direct ? a->source.read(a->source.ctx, (uint8_t *)p, n, &err) : -1;
     http_busy(x->connection, false);
     if (got < 0)
         log_warning("api_dicomweb", "request %lu: the answer broke off: %s", x->number, err.text);

@@ -37,6 +37,9 @@ typedef struct Delivery {
     uint8_t *piece; /* ZIP */
     uint64_t given;
     bool ended;
+    bool begun;  /* something of the file at hand was read */
+    bool placed; /* the file at hand was given as a stretch */
+    Err failure; /* the next object cannot be had: said by the read that comes next */
 } Delivery;
 
 /* -- one object -- */
@@ -104,6 +107,7 @@ static void end_object(Delivery *d)
 {
     arc_dicom_file_close(d->file);
     d->file = NULL;
+    d->begun = false;
 }
 
 /* -- as a stream -- */
@@ -119,9 +123,21 @@ static bool zip_piece(Delivery *d, Err *err)
     return zip_data(d->zip, span_of(d->piece, (size_t)n), err);
 }
 
+static void end_stretch(Delivery *d)
+{
+    if (d->placed)
+        end_object(d);
+    d->placed = false;
+}
+
 static ssize_t read_delivery(void *ctx, uint8_t *p, size_t n, Err *err)
 {
     Delivery *d = ctx;
+    end_stretch(d);
+    if (d->failure.code) {
+        *err = d->failure;
+        return -1;
+    }
     for (;;) {
         if (d->sent < d->out.n) {
             Span piece = span_sub(buf_span(&d->out), d->sent, n);
@@ -136,6 +152,7 @@ static ssize_t read_delivery(void *ctx, uint8_t *p, size_t n, Err *err)
                 return -1;
         } else if (d->file) {
             ssize_t got = arc_dicom_file_read(d->file, p, n, err);
+            d->begun = true;
             if (got != 0)
                 return got;
             end_object(d);
@@ -145,6 +162,30 @@ static ssize_t read_delivery(void *ctx, uint8_t *p, size_t n, Err *err)
             return -1;
         }
     }
+}
+
+/* An object that is sent as it is stored: the head of its part, and its file. Several small ones are better gathered by reading. */
+static bool stretch_of_delivery(void *ctx, HttpStretch *out)
+{
+    enum { WORTH_IT = 64 << 10 };
+    Delivery *d = ctx;
+    end_stretch(d);
+    bool between = !d->file && !d->ended && d->sent == d->out.n;
+    if (d->form != AS_PARTS || d->failure.code)
+        return false;
+    if (between) {
+        buf_clear(&d->out);
+        d->sent = 0;
+        if (!next_object(d, &d->failure))
+            return false;
+    }
+    if (!d->file || d->begun || !arc_dicom_file_place(d->file, &out->fd, &out->offset, &out->length) ||
+        out->length < WORTH_IT)
+        return false;
+    out->before = span_sub(buf_span(&d->out), d->sent, SIZE_MAX);
+    d->sent = d->out.n;
+    d->placed = true;
+    return true;
 }
 
 static void free_delivery(void *ctx)
@@ -254,8 +295,11 @@ static void retrieve(HttpExchange *x, void *ctx)
     }
     if (d->form == AS_ZIP)
         http_header(x, "Content-Disposition", "attachment; filename=\"dicom.zip\"");
-    http_answer_source(x, status, web_media(x, &offers[d->form], d->boundary),
-                       &(HttpSource){read_delivery, free_delivery, d}, HTTP_LENGTH_UNKNOWN);
+    http_answer_source(
+        x, status, web_media(x, &offers[d->form], d->boundary),
+        &(HttpSource){
+            .read = read_delivery, .close = free_delivery, .ctx = d, .stretch = stretch_of_delivery},
+        HTTP_LENGTH_UNKNOWN);
 }
 
 #define RETRIEVE(path, text)                                                                                 \

@@ -126,7 +126,7 @@ static void stream(HttpExchange *x, void *ctx)
 
 enum { FILE_SIZE = 3000000 };
 
-static void file(HttpExchange *x, void *ctx)
+static int pattern_file(void)
 {
     int fd = memfd_create("body", MFD_CLOEXEC);
     uint8_t *bytes = malloc(FILE_SIZE + 100);
@@ -134,10 +134,77 @@ static void file(HttpExchange *x, void *ctx)
         bytes[i] = (uint8_t)(i * 7 + i / 1000);
     assert_int_equal(write(fd, bytes, FILE_SIZE + 100), FILE_SIZE + 100);
     free(bytes);
+    return fd;
+}
+
+static void file(HttpExchange *x, void *ctx)
+{
+    int fd = pattern_file();
     if (!http_unchanged(x, "file1", 0))
         http_answer_file(x, 200, "application/dicom", fd, 100, FILE_SIZE);
     else
         close(fd);
+}
+
+/* Pieces of a text and a file each; every third one has to be read. */
+enum { TEXT_SIZE = 10, PIECE_SIZE = TEXT_SIZE + FILE_SIZE };
+
+typedef struct Pieces {
+    int fd;
+    uint64_t at, end;
+    char text[TEXT_SIZE + 1];
+} Pieces;
+
+static bool pieces_stretch(void *ctx, HttpStretch *out)
+{
+    Pieces *s = ctx;
+    unsigned number = (unsigned)(s->at / PIECE_SIZE);
+    if (s->at >= s->end || s->at % PIECE_SIZE || number % 3 == 2)
+        return false;
+    snprintf(s->text, sizeof s->text, "piece %03u\n", number % 1000);
+    *out = (HttpStretch){span_of(s->text, TEXT_SIZE), s->fd, 100, FILE_SIZE};
+    s->at += PIECE_SIZE;
+    return true;
+}
+
+static ssize_t pieces_read(void *ctx, uint8_t *p, size_t n, Err *err)
+{
+    Pieces *s = ctx;
+    uint64_t in = s->at % PIECE_SIZE;
+    if (s->at >= s->end)
+        return 0;
+    if (in < TEXT_SIZE) {
+        snprintf(s->text, sizeof s->text, "piece %03u\n", (unsigned)(s->at / PIECE_SIZE) % 1000);
+        *p = (uint8_t)s->text[in];
+        s->at++;
+        return 1;
+    }
+    n = n < PIECE_SIZE - in ? n : (size_t)(PIECE_SIZE - in);
+    ssize_t got = pread(s->fd, p, n, (off_t)(100 + in - TEXT_SIZE));
+    s->at += got > 0 ? (uint64_t)got : 0;
+    return got > 0 ? got : (err_set(err, ERR_IO, "shorter"), -1);
+}
+
+static void pieces_close(void *ctx)
+{
+    Pieces *s = ctx;
+    close(s->fd);
+    free(s);
+    atomic_fetch_add(&closed, 1);
+}
+
+static void pieces(HttpExchange *x, void *ctx)
+{
+    Pieces *s = calloc(1, sizeof *s);
+    const char *count = http_parameter(x, "count"), *cut = http_parameter(x, "cut");
+    s->fd = pattern_file();
+    s->end = strtoull(count, NULL, 10) * PIECE_SIZE;
+    if (cut)
+        assert_int_equal(ftruncate(s->fd, (off_t)strtoull(cut, NULL, 10)), 0);
+    http_answer_source(
+        x, 200, "application/octet-stream",
+        &(HttpSource){.read = pieces_read, .close = pieces_close, .ctx = s, .stretch = pieces_stretch},
+        HTTP_LENGTH_UNKNOWN);
 }
 
 static void nothing(HttpExchange *x, void *ctx)
@@ -172,6 +239,7 @@ static const HttpRoute routes[] = {
     {"POST", "/upload", HTTP_WRITE, {upload_begin, upload_body, upload_end}},
     {"GET", "/stream", HTTP_ANYBODY, {.end = stream}},
     {"GET", "/file", HTTP_ANYBODY, {.end = file}},
+    {"GET", "/pieces", HTTP_ANYBODY, {.end = pieces}},
     {"GET", "/nothing", HTTP_ANYBODY, {.end = nothing}},
     {"GET", "/broken", HTTP_ANYBODY, {.end = broken}},
     {"GET", "/json", HTTP_ANYBODY, {.end = json}},
@@ -513,6 +581,68 @@ static void sources(void **state)
     assert_int_equal(atomic_load(&closed), 5);
 }
 
+static void expect_pieces(const uint8_t *body, size_t n, unsigned count)
+{
+    assert_int_equal(n, (size_t)count * PIECE_SIZE);
+    for (unsigned i = 0; i < count; i++, body += PIECE_SIZE) {
+        char text[TEXT_SIZE + 8];
+        snprintf(text, sizeof text, "piece %03u\n", i);
+        assert_memory_equal(body, text, TEXT_SIZE);
+        for (size_t k = 0; k < FILE_SIZE; k++)
+            if (body[TEXT_SIZE + k] != (uint8_t)((k + 100) * 7 + (k + 100) / 1000))
+                fail_msg("piece %u differs at byte %zu", i, k);
+    }
+}
+
+/* Chunks of ours between those of the library, on a connection that stays. */
+static void stretches_of_files(void **state)
+{
+    int fd = client_connect(http_port(server));
+    for (unsigned count = 0; count < 5; count++) {
+        char text[100];
+        snprintf(text, sizeof text, "GET /pieces?count=%u HTTP/1.1\r\nHost: a\r\n\r\n", count);
+        client_send(fd, text);
+        Reply r = client_reply(fd, false);
+        assert_int_equal(r.status, 200);
+        assert_string_equal(reply_header(&r, "Transfer-Encoding"), "chunked");
+        expect_pieces((const uint8_t *)r.body, r.length, count);
+        reply_free(&r);
+    }
+    close(fd);
+    Reply r = ask("HEAD", "/pieces?count=2", "");
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    /* without chunks */
+    fd = client_connect(http_port(server));
+    client_send(fd, "GET /pieces?count=2 HTTP/1.0\r\n\r\n");
+    Buf in;
+    buf_init(&in, 0);
+    assert_true(read_until(fd, &in, "\r\n\r\n"));
+    assert_null(memmem(in.p, in.n, "chunked", 7));
+    buf_clear(&in);
+    assert_false(read_exactly(fd, &in, 2 * PIECE_SIZE + 1));
+    expect_pieces(in.p, in.n, 2);
+    buf_free(&in);
+    close(fd);
+}
+
+/* That is no end of a body. */
+static void stretches_of_a_file_that_was_cut(void **state)
+{
+    static const char *const cuts[] = {"0", "1000", "3000000", "3000099"};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        char text[100], *all;
+        int fd = client_connect(http_port(server));
+        snprintf(text, sizeof text, "GET /pieces?count=2&cut=%s HTTP/1.1\r\nHost: a\r\n\r\n", cuts[i]);
+        client_send(fd, text);
+        all = client_read_all(fd);
+        assert_non_null(strstr(all, "200 OK"));
+        assert_null(strstr(all, "\r\n0\r\n"));
+        free(all);
+        close(fd);
+    }
+}
+
 static void wait_for(atomic_int *count, int wanted)
 {
     for (int i = 0; i < 2000 && atomic_load(count) < wanted; i++)
@@ -522,12 +652,17 @@ static void wait_for(atomic_int *count, int wanted)
 
 static void clients_that_go_away(void **state)
 {
-    int fd = client_connect(http_port(server));
-    client_send(fd, "GET /stream?bytes=100000000000&length HTTP/1.1\r\nHost: a\r\n\r\n");
-    char some[1000];
-    assert_true(recv(fd, some, sizeof some, 0) > 0);
-    close(fd);
-    wait_for(&closed, 1);
+    static const char *const long_ones[] = {"/stream?bytes=100000000000&length", "/pieces?count=100000"};
+    int fd;
+    for (int i = 0; i < 2; i++) {
+        char text[100], some[1000];
+        fd = client_connect(http_port(server));
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", long_ones[i]);
+        client_send(fd, text);
+        assert_true(recv(fd, some, sizeof some, 0) > 0);
+        close(fd);
+        wait_for(&closed, i + 1);
+    }
     fd = client_connect(http_port(server));
     client_send(fd, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc");
     clock_sleep_ms(50);
@@ -559,11 +694,13 @@ static void slow_ones_are_cut(void **state)
         close(fd);
     }
     wait_for(&released, 1);
-    /* One that asks and does not read. */
-    int fd = client_connect(http_port(server));
-    client_send(fd, "GET /stream?bytes=100000000000&length HTTP/1.1\r\nHost: a\r\n\r\n");
-    wait_for(&closed, 1);
-    close(fd);
+    /* Those that ask and do not read. */
+    int fds[] = {client_connect(http_port(server)), client_connect(http_port(server))};
+    client_send(fds[0], "GET /stream?bytes=100000000000&length HTTP/1.1\r\nHost: a\r\n\r\n");
+    client_send(fds[1], "GET /pieces?count=100000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_for(&closed, 2);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 static void hosts_and_proxies(void **state)
@@ -648,8 +785,12 @@ static void stops_with_work_to_do(void **state)
     client_send(fd, "GET /stream?bytes=100000000000&length HTTP/1.1\r\nHost: a\r\n\r\n");
     char some[1000];
     assert_true(recv(fd, some, sizeof some, 0) > 0);
+    int other = client_connect(http_port(server));
+    client_send(other, "GET /pieces?count=100000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_true(recv(other, some, sizeof some, 0) > 0);
     http_stop(server, 100);
-    assert_int_equal(atomic_load(&closed), 1);
+    assert_int_equal(atomic_load(&closed), 2);
+    close(other);
     close(fd);
     close(idle);
     HttpSettings s = settings();
@@ -680,6 +821,8 @@ int main(void)
         T(compression),
         T(cors),
         T(sources),
+        T(stretches_of_files),
+        T(stretches_of_a_file_that_was_cut),
         T(clients_that_go_away),
         T(slow_ones_are_cut),
         T(hosts_and_proxies),

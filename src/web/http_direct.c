@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stretches of files within a body of unknown length (RFC 9112 §7.1, chunked): written to the socket as whole chunks, out of a mapping, between two chunks of
+ * libmicrohttpd's own. That library copies every block twice and cannot send files that are not the whole body.
+ *
+ * It asks for the next block when everything before it has been written, in the connection's own thread; what is written here meanwhile is
+ * therefore in its place. Waits are cut short by the watchdog and by a stop, which shut the socket down.
+ *
+ * Mapped bytes are only touched by the kernel: a file that was cut is an error of sendmsg (EFAULT) and no SIGBUS.
+ */
+#include "web/http_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { WINDOW = 4 << 20, LOOK_MS = 250 };
+
+static bool await_room(HttpExchange *x, Err *err)
+{
+    struct pollfd one = {.fd = x->connection->fd, .events = POLLOUT};
+    if (poll(&one, 1, LOOK_MS) < 0 && errno != EINTR)
+        return err_errno(err, errno, "poll");
+    if (atomic_load(&x->server->cutting) || atomic_load(&x->connection->cut))
+        return err_set(err, ERR_CLOSED, "the connection was cut");
+    return true;
+}
+
+static bool write_all(HttpExchange *x, struct iovec *parts, size_t count, Err *err)
+{
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    while (message.msg_iovlen) {
+        ssize_t sent = sendmsg(x->connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0 && errno == EAGAIN) {
+            if (!await_room(x, err))
+                return false;
+            continue;
+        }
+        if (sent < 0 && errno == EFAULT)
+            return err_set(err, ERR_IO, "the file has become shorter");
+        if (sent < 0 && errno != EINTR)
+            return err_set(err, ERR_CLOSED, "the client has gone away");
+        size_t n = sent > 0 ? (size_t)sent : 0;
+        for (; message.msg_iovlen && n >= message.msg_iov->iov_len; message.msg_iov++, message.msg_iovlen--)
+            n -= message.msg_iov->iov_len;
+        if (message.msg_iovlen) {
+            message.msg_iov->iov_base = (uint8_t *)message.msg_iov->iov_base + n;
+            message.msg_iov->iov_len -= n;
+        }
+    }
+    return true;
+}
+
+/* One chunk: the text before it, and n bytes of the file. */
+static bool send_chunk(HttpExchange *x, const HttpStretch *s, size_t n, Err *err)
+{
+    char head[24], tail[] = "\r\n";
+    struct stat st;
+    size_t into = (size_t)(s->offset % (uint64_t)sysconf(_SC_PAGESIZE));
+    uint8_t *map = mmap(NULL, into + n, PROT_READ, MAP_SHARED, s->fd, (off_t)(s->offset - into));
+    if (map == MAP_FAILED)
+        return err_errno(err, errno, "cannot map the file");
+    /* What is missing of the last page would be mapped as zeros. */
+    bool ok = fstat(s->fd, &st) == 0 && (uint64_t)st.st_size >= s->offset + n;
+    if (ok) {
+        int head_n = snprintf(head, sizeof head, "%zx\r\n", s->before.n + n);
+        struct iovec parts[] = {{head, (size_t)head_n},
+                                {(void *)(uintptr_t)s->before.p, s->before.n},
+                                {map + into, n},
+                                {tail, 2}};
+        ok = write_all(x, parts, sizeof parts / sizeof *parts, err);
+    } else {
+        err_set(err, ERR_IO, "the file has become shorter");
+    }
+    munmap(map, into + n);
+    x->sent += ok ? s->before.n + n : 0;
+    return ok;
+}
+
+static bool send_stretch(HttpExchange *x, HttpStretch s, Err *err)
+{
+    while (s.length) {
+        size_t n = s.length < WINDOW ? (size_t)s.length : WINDOW;
+        if (!send_chunk(x, &s, n, err))
+            return false;
+        s.before = (Span){0};
+        s.offset += n;
+        s.length -= n;
+    }
+    return true;
+}
+
+bool http_direct_suits(const HttpExchange *x)
+{
+    return x->answer.source.stretch && x->answer.length < 0 && !x->old_version &&
+           !x->server->settings.tls_certificate;
+}
+
+bool http_direct_send(HttpExchange *x, Err *err)
+{
+    HttpStretch next;
+    while (x->answer.source.stretch(x->answer.source.ctx, &next)) {
+        http_busy(x->connection, false);
+        bool ok = send_stretch(x, next, err);
+        http_busy(x->connection, true);
+        if (!ok || atomic_load(&x->server->cutting))
+            return ok && err_set(err, ERR_CLOSED, "the server stops");
+    }
+    return true;
+}
