@@ -5,13 +5,13 @@
  */
 #include "fuzz.h"
 
+#include "auth/users.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "dicom/tags.h"
 #include "dicom/uids.h"
 #include "dicom/write.h"
 #include "web/auth.h"
-#include "web/users.h"
 #include "web/web.h"
 
 #include <arpa/inet.h>
@@ -30,6 +30,7 @@ static const char token[] = "gantry_0123456789012345678901234567890123456789012"
 static struct {
     Archive *archive;
     Auth *auth;
+    WebAuth *web_auth;
     WebServer *servers[SERVERS];
     unsigned inputs;
     char data[128], temp[128], quarantine[128], index[128], trash[128], annotations[128], users[128];
@@ -105,8 +106,8 @@ static void make_user(void)
 {
     Err err = {0};
     UserToken one = {.label = "seed"};
-    users_token_digest(token, one.sha256);
-    User user = {.name = "joe", .role = HTTP_ADMIN, .tokens = &one, .token_count = 1};
+    users_token_digest(span_cstr(token), one.sha256);
+    User user = {.name = "joe", .role = USER_ADMIN, .tokens = &one, .token_count = 1};
     must(users_write(all.users, &(Users){.items = &user, .count = 1}, &err), &err);
 }
 
@@ -127,6 +128,8 @@ static void start(void)
     make_user();
     all.auth = auth_new(&asks, &err);
     must(all.auth, &err);
+    all.web_auth = web_auth_new(all.auth, true, &err);
+    must(all.web_auth, &err);
     for (int i = 0; i < SERVERS; i++) {
         settings[i] = (WebSettings){.http = {.gzip = true, .max_body = 1 << 20},
                                     .dicomweb = true,
@@ -137,8 +140,8 @@ static void start(void)
                                     .retrieve_ae = "FUZZ",
                                     .annotations = &annotations};
         if (i == 1) {
-            settings[i].http.authorize = auth_authorize;
-            settings[i].http.authorize_ctx = all.auth;
+            settings[i].http.authorize = web_authorize;
+            settings[i].http.authorize_ctx = all.web_auth;
         }
         all.servers[i] = web_start(&settings[i], all.archive, &err);
         must(all.servers[i], &err);
@@ -149,6 +152,7 @@ static void stop(void)
 {
     for (int i = 0; i < SERVERS; i++)
         web_stop(all.servers[i], GRACE_MS);
+    web_auth_free(all.web_auth);
     auth_free(all.auth);
     arc_close(all.archive);
     all.archive = NULL;

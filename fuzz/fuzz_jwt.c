@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "web/jwt.h"
+#include "auth/jwt.h"
 
 #include "base/buf.h"
 

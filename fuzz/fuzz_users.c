@@ -2,7 +2,7 @@
 /* app/users.yml. What was read is written and read again as the same; no value of it stands in an error. */
 #include "fuzz.h"
 
-#include "web/users.h"
+#include "auth/users.h"
 
 #include <stdio.h>
 #include <string.h>

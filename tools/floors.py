@@ -12,16 +12,17 @@ import sys
 ROOMS = {
     "base": [],
     "dicom": ["base"],
+    "auth": ["base", "dicom"],
     "net": ["base", "dicom"],
     "pixel": ["base", "dicom"],
     "index": ["base", "dicom"],
     "store": ["base", "dicom"],
     "archive": ["base", "dicom", "net", "pixel", "index", "store"],
     "scu": ["base", "dicom", "net", "pixel", "index", "store", "archive"],
-    "scp": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu"],
-    "web": ["base", "dicom", "net", "pixel", "index", "store", "archive"],
+    "scp": ["base", "dicom", "auth", "net", "pixel", "index", "store", "archive", "scu"],
+    "web": ["base", "dicom", "auth", "net", "pixel", "index", "store", "archive"],
     "px": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu"],
-    "cli": ["base", "dicom", "net", "pixel", "index", "store", "archive", "scu", "scp", "web", "px"],
+    "cli": ["base", "dicom", "auth", "net", "pixel", "index", "store", "archive", "scu", "scp", "web", "px"],
 }
 
 

@@ -36,7 +36,9 @@ static int run(Cli *cli, const void *args)
         return EXIT_OK;
     }
     if (result.reject.result) {
-        printf("%s answers on port %d (its white list does not name it)\n", s->aet, (int)s->port);
+        printf("%s answers on port %d (%s)\n", s->aet, (int)s->port,
+               result.reject.reason == NET_REJECT_CALLING_AE ? "its white list does not name it"
+                                                             : "it takes no association from us now");
         return EXIT_OK;
     }
     if (result.associated && err.code == ERR_UNSUPPORTED) {

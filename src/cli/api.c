@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/api.h"
 
+#include "auth/users.h"
 #include "base/file.h"
-#include "web/users.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -53,45 +53,6 @@ static bool check(const Settings *s, Err *err)
     return true;
 }
 
-/* "radiologists=write" */
-static bool read_roles(Arena *arena, const TextList *list, AuthJwt *jwt, Err *err)
-{
-    AuthRole *roles = arena_alloc(arena, (list->count + 1) * sizeof *roles);
-    for (size_t i = 0; i < list->count; i++) {
-        const char *equals = strrchr(list->items[i], '=');
-        if (!equals || equals == list->items[i] || !users_role_parse(equals + 1, &roles[i].role))
-            return err_set(
-                err, ERR_USAGE,
-                "api.auth.jwt_roles has '%.60s'; expected is VALUE=ROLE with one of read, write, delete, "
-                "admin",
-                list->items[i]);
-        roles[i].value = arena_span_cstr(arena, span_of(list->items[i], (size_t)(equals - list->items[i])));
-    }
-    jwt->roles = roles;
-    jwt->role_count = list->count;
-    return true;
-}
-
-static Auth *open_auth(Arena *arena, const Settings *s, Err *err)
-{
-    AuthSettings settings = {
-        .users_path = arena_printf(arena, "%s/%s", s->folder, API_USERS_FILE),
-        .jwt = {.keys_file = or_none(s->api_auth_jwt_keys_file),
-                .keys_url = or_none(s->api_auth_jwt_keys_url),
-                .secret = or_none(s->api_auth_jwt_secret),
-                .issuer = or_none(s->api_auth_jwt_issuer),
-                .audience = or_none(s->api_auth_jwt_audience),
-                .leeway = s->api_auth_jwt_leeway,
-                .role_claim = s->api_auth_jwt_role_claim,
-                .user_claim = s->api_auth_jwt_user_claim},
-        .validator_url = s->api_dicomweb_jwt_validate ? s->api_dicomweb_jwt_validate_url : NULL,
-        .remember_ms = s->api_auth_remember * 1000,
-        .loopback = is_loopback(s->api_ip),
-    };
-    users_role_parse(s->api_auth_validated_role, &settings.validated_role);
-    return read_roles(arena, &s->api_auth_jwt_roles, &settings.jwt, err) ? auth_new(&settings, err) : NULL;
-}
-
 /* Paths of the list, seen from the archive's folder. */
 static const char *const *folders_of(Arena *arena, const Settings *s, const TextList *list)
 {
@@ -138,10 +99,16 @@ static const char *const *allowed_hosts(Arena *arena, const Settings *s)
     return items;
 }
 
-bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, const ApiEvents *events, Err *err)
+bool api_asks(const Settings *s)
+{
+    return s->api_start && !asks_nobody(s);
+}
+
+bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, Auth *auth,
+               const ApiEvents *events, Err *err)
 {
     *api = (Api){0};
-    if (!check(s, err) || (!asks_nobody(s) && !(api->auth = open_auth(arena, s, err))))
+    if (!check(s, err) || (!asks_nobody(s) && !(api->auth = web_auth_new(auth, is_loopback(s->api_ip), err))))
         return false;
     WebSettings settings = {
         .http = {.address = s->api_ip,
@@ -156,7 +123,7 @@ bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, cons
                  .max_connections_per_peer = (unsigned)s->api_max_connections_per_peer,
                  .max_body = (uint64_t)s->api_max_body,
                  .gzip = true,
-                 .authorize = api->auth ? auth_authorize : NULL,
+                 .authorize = api->auth ? web_authorize : NULL,
                  .authorize_ctx = api->auth},
         .dicomweb = s->api_dicomweb_start,
         .dicomweb_root = s->api_dicomweb_root,
@@ -179,6 +146,6 @@ bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, cons
 void api_stop(Api *api, int64_t grace_ms)
 {
     web_stop(api->web, grace_ms);
-    auth_free(api->auth);
+    web_auth_free(api->auth);
     *api = (Api){0};
 }

@@ -7,11 +7,9 @@
 #include "web/auth.h"
 #include "web/web.h"
 
-#define API_USERS_FILE "app/users.yml"
-
 typedef struct Api {
     WebServer *web; /* NULL = not served */
-    Auth *auth;
+    WebAuth *auth;  /* NULL = nobody is asked */
 } Api;
 
 /* Who hears of objects that come over HTTP. */
@@ -20,9 +18,11 @@ typedef struct ApiEvents {
     void *ctx;
 } ApiEvents;
 
-/* Serves when it returns. The arena outlives it. */
-bool api_start(Api *api, Arena *arena, const Settings *settings, Archive *archive, const ApiEvents *events,
-               Err *err);
+/* Does it ask who somebody is? Then it needs an Auth. */
+bool api_asks(const Settings *settings);
+/* Serves when it returns. Arena and `auth` outlive it. */
+bool api_start(Api *api, Arena *arena, const Settings *settings, Archive *archive, Auth *auth,
+               const ApiEvents *events, Err *err);
 void api_stop(Api *api, int64_t grace_ms);
 
 #endif

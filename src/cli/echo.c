@@ -71,6 +71,8 @@ static int run(Cli *cli, const void *args)
     block.success = ok;
     block.last_log = ok ? "Association Completed" : err.text;
     show(&block, verbosity);
+    if (ok && peer.identity && !result.confirmed)
+        cli_tell(cli, "%s did not confirm the user identity: it may not look at it", a->called);
     return ok ? EXIT_OK : cli_fail(cli, "%s", err.text);
 }
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/api.h"
 #include "cli/audit_watch.h"
+#include "cli/auth.h"
 #include "cli/banner.h"
 #include "cli/block.h"
 #include "cli/cli.h"
@@ -144,6 +145,13 @@ static int64_t milliseconds(int64_t seconds)
     return seconds > 0 ? seconds * 1000 : -1;
 }
 
+static ScpIdentities identities_of(const Settings *s)
+{
+    return !strcmp(s->user_identity, "off")      ? SCP_IDENTITY_OFF
+           : !strcmp(s->user_identity, "accept") ? SCP_IDENTITY_ACCEPT
+                                                 : SCP_IDENTITY_REQUIRE;
+}
+
 static ScpSettings server_settings(const Settings *s, Console *console)
 {
     return (ScpSettings){.ae_title = s->aet,
@@ -151,6 +159,7 @@ static ScpSettings server_settings(const Settings *s, Console *console)
                          .port = (uint16_t)s->port,
                          .require_called_ae = s->required_call_aet,
                          .services = services_of(s),
+                         .identities = identities_of(s),
                          .max_associations = (unsigned)s->max_assoc,
                          .max_of_address = (unsigned)s->max_assoc_per_address,
                          .max_of_title = (unsigned)s->max_assoc_per_title,
@@ -322,14 +331,16 @@ static void stop_both(Api *api, ScpServer *server, int64_t grace_ms)
         stop_api(&stopping);
 }
 
-static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
+static int serve_as(Cli *cli, Console *console, Archive *archive, Auth *auth, const sigset_t *signals)
 {
     const Settings *s = cli->settings;
     Err err = {0};
     Api api = {0};
-    if (s->api_start && !api_start(&api, cli->arena, s, archive, &(ApiEvents){show_stored, console}, &err))
+    if (s->api_start &&
+        !api_start(&api, cli->arena, s, archive, auth, &(ApiEvents){show_stored, console}, &err))
         return cli_fail(cli, "%s", err.text);
     ScpSettings settings = server_settings(s, console);
+    settings.auth = auth;
     ScpServer *server = tls_of_settings(s, &settings.tls, &err) ? scp_start(&settings, archive, &err) : NULL;
     if (!server) {
         api_stop(&api, 0);
@@ -367,6 +378,35 @@ static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *s
     stop_both(&api, server, s->stop_grace * 1000);
     audit_watch_free(watch);
     return EXIT_OK;
+}
+
+/* Users and tokens are for HTTP and DICOM alike. */
+static bool open_auth(Cli *cli, Auth **out, Err *err)
+{
+    const Settings *s = cli->settings;
+    bool required = identities_of(s) == SCP_IDENTITY_REQUIRE;
+    *out = NULL;
+    if (!api_asks(s) && identities_of(s) == SCP_IDENTITY_OFF)
+        return true;
+    if (!(*out = auth_of_settings(cli->arena, s, err)))
+        return false;
+    const Users *users = auth_users(*out);
+    bool any = users->count || auth_takes_tokens(*out);
+    auth_done(*out, users);
+    return any || !required ||
+           err_set(err, ERR_USAGE,
+                   "user_identity is require, but there is no user, and nothing that judges tokens: 'manage "
+                   "users add NAME --role read' makes a user");
+}
+
+static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
+{
+    Err err = {0};
+    Auth *auth;
+    int code = open_auth(cli, &auth, &err) ? serve_as(cli, console, archive, auth, signals)
+                                           : cli_fail(cli, "%s", err.text);
+    auth_free(auth);
+    return code;
 }
 
 static int run(Cli *cli, const void *args)

@@ -44,6 +44,7 @@ typedef struct Settings {
     int64_t async_window;
     const char *context;
     int64_t tls_port; /* 0 = none */
+    const char *user_identity;
     const char *tls_certificate, *tls_key, *tls_ca, *tls_clients;
 
     TextList scp_services;

@@ -2,8 +2,8 @@
 /* Every key of app/settings.yml. The shipped file (template/settings.yml) explains them in the same order. */
 #include "cli/settings.h"
 
+#include "auth/users.h"
 #include "cli/confining.h"
-#include "web/users.h"
 
 #include <stddef.h>
 
@@ -71,6 +71,8 @@ const SettingsKey settings_keys[] = {
 
     {"scp_services", .type = SET_LIST, .fallback = "c-echo",
      .choices = "c-echo c-store c-find c-move c-get n-get", AT(scp_services)},
+    {"user_identity", .recent = true, .type = SET_CHOICE, .fallback = "off", .env = "DICOM_USER_IDENTITY",
+     .choices = "off accept require", AT(user_identity)},
     {"search_in_file", .type = SET_BOOL, .fallback = "false", AT(search_in_file)},
     {"send_extended_db_of_find", .type = SET_BOOL, .fallback = "false", AT(send_extended_db_of_find)},
     {"pending_responses_move", .type = SET_BOOL, .fallback = "false", AT(pending_responses_move)},

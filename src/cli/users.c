@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* `manage users`: who may use the archive over HTTP (app/users.yml). A running server sees each change at once. */
-#include "web/users.h"
+#include "auth/users.h"
 
 #include "base/file.h"
 #include "base/log.h"
-#include "cli/api.h"
+#include "cli/auth.h"
 #include "cli/cli.h"
 #include "cli/secret_line.h"
 
@@ -54,7 +54,7 @@ static void book_close(Book *book)
 
 static bool book_open(const Cli *cli, Book *book, Err *err)
 {
-    *book = (Book){.path = file_join(cli->folder, API_USERS_FILE), .lock = -1};
+    *book = (Book){.path = file_join(cli->folder, AUTH_USERS_FILE), .lock = -1};
     char *folder = file_join(cli->folder, "app");
     book->lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool ok = book->lock >= 0 && flock(book->lock, LOCK_EX) == 0;

@@ -133,9 +133,9 @@ static void answer_identity(Answering *w)
 {
     if (!w->request.has_identity || !w->request.identity.response_requested)
         return;
-    w->answer.has_identity_response = true;
-    if (w->policy->identity_response)
-        w->answer.identity_response = w->policy->identity_response(w->policy->ctx, &w->request);
+    w->answer.has_identity_response =
+        w->policy->identity_response &&
+        w->policy->identity_response(w->policy->ctx, &w->request, &w->answer.identity_response);
 }
 
 static void build_answer(Answering *w)

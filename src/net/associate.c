@@ -176,16 +176,20 @@ static bool take_answer(NetAssociation *a, const NetRequest *request, Arena *are
 }
 
 /* What the reader of the message can do about it. */
-static const char *remedy(NetReject why)
+static const char *remedy(const NetRequest *request, NetReject why)
 {
     if (why.source == NET_REJECT_BY_USER && why.reason == NET_REJECT_CALLING_AE)
         return "; have it admit our AE title and address";
     if (why.source == NET_REJECT_BY_USER && why.reason == NET_REJECT_CALLED_AE)
         return "; call it by its own AE title";
+    if (why.source == NET_REJECT_BY_USER && why.reason == NET_REJECT_NO_REASON)
+        return request->has_identity ? "; does it want another user identity?"
+                                     : "; does it want a user identity?";
     return why.result == NET_REJECT_TRANSIENT ? "; try again later" : "";
 }
 
-static bool take_rejection(NetAssociation *a, Span body, NetReject *reject, Err *err)
+static bool take_rejection(NetAssociation *a, const NetRequest *request, Span body, NetReject *reject,
+                           Err *err)
 {
     NetReject why = {0};
     char text[160];
@@ -194,7 +198,7 @@ static bool take_rejection(NetAssociation *a, Span body, NetReject *reject, Err 
         *reject = why;
     net_event(a, NET_EV_PDU_ASSOCIATE_RJ, (Span){0}, NULL);
     return err_set(err, ERR_REFUSED, "association of %s with %s %s%s", a->calling, a->called,
-                   net_reject_text(why, text), remedy(why));
+                   net_reject_text(why, text), remedy(request, why));
 }
 
 static bool send_request(NetAssociation *a, const NetRequest *request, Arena *arena, Err *err)
@@ -240,7 +244,7 @@ static bool negotiate(NetAssociation *a, const NetRequest *request, NetReject *r
         goto done;
     }
     agreed = pdu.type == NET_A_ASSOCIATE_AC ? take_answer(a, request, arena, pdu.body, err)
-                                            : take_rejection(a, pdu.body, reject, err);
+                                            : take_rejection(a, request, pdu.body, reject, err);
 done:
     arena_free(arena);
     return agreed;

@@ -85,8 +85,8 @@ typedef struct NetPolicy {
     /* Whether to accept at all; fill *reject and return false to refuse. Called once, before contexts. */
     bool (*admit)(void *ctx, const NetAssociate *request, NetAddress peer, NetReject *reject);
     NetDecision (*decide)(void *ctx, const NetOffer *offer);
-    /* What to answer to a user identity that asks for a response (a Kerberos or SAML ticket); NULL = an empty response. */
-    Span (*identity_response)(void *ctx, const NetAssociate *request);
+    /* What to answer to a user identity that asks for a response; false: nothing, as who knows no identities does. NULL = the same. */
+    bool (*identity_response)(void *ctx, const NetAssociate *request, Span *response);
     uint32_t max_pdu;   /* what we can receive; 0 = 256 KiB (we never advertise "unlimited") */
     uint16_t max_async; /* operations the peer may have outstanding; 1 = no window */
     int64_t request_ms; /* for the whole A-ASSOCIATE-RQ to come; 0 = acse_ms */

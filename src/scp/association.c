@@ -146,8 +146,13 @@ static bool still_admitted(ScpAssociation *a, Err *why)
 /* Contexts of what a peer may not do are not accepted; this is for rules that have changed meanwhile. */
 static bool is_permitted(const ScpAssociation *a, ScpServices service, Err *why)
 {
-    if (a->rules.services & service)
+    if (a->rules.services & a->identity.services & service)
         return true;
+    err_set(why, ERR_REFUSED, "the role of %s does not allow to %s", a->identity.user,
+            scp_service_name(service));
+    why->dimse = DCM_STATUS_REFUSED_NOT_AUTHORISED;
+    if (a->rules.services & service)
+        return false;
     log_warning(SCP_LOG_ACCESS, "%s at %s may not %s here; to allow it, change `%s` in %s", a->calling,
                 a->from.host, scp_service_name(service),
                 service == SCP_STORE && a->rules.read_only ? "read_only" : "services", a->rules.place);

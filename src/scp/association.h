@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "dicom/status.h"
+#include "scp/identity.h"
 #include "scp/negotiate.h"
 #include "scu/sender.h"
 
@@ -33,6 +34,7 @@ typedef struct ScpAssociation {
     char called[17];
     NetAddress from;
     PeerRules rules;
+    ScpIdentity identity;
     Arena *arena;         /* of the message at hand */
     Arena *row;           /* of one answer */
     Buf identifier;       /* as received */

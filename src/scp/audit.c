@@ -12,7 +12,11 @@
 
 static AuditWho peer_of(const ScpAssociation *a, AuditRole role)
 {
-    return (AuditWho){.title = a->calling, .address = a->from.host, .requestor = true, .role = role};
+    return (AuditWho){.user = a->identity.proven ? a->identity.user : NULL,
+                      .title = a->calling,
+                      .address = a->from.host,
+                      .requestor = true,
+                      .role = role};
 }
 
 static AuditWho ourselves(const ScpAssociation *a, AuditRole role)

@@ -11,6 +11,7 @@
 #define GANTRY_SCP_SCP_H
 
 #include "archive/audit.h"
+#include "auth/auth.h"
 #include "net/association.h"
 #include "net/tls.h"
 #include "scp/peers.h"
@@ -41,11 +42,16 @@ typedef struct ScpTls {
     NetTlsSettings client; /* for destinations of C-MOVE that want TLS */
 } ScpTls;
 
+/* User identities: not looked at; judged where they are given; nobody comes in without. */
+typedef enum ScpIdentities { SCP_IDENTITY_OFF, SCP_IDENTITY_ACCEPT, SCP_IDENTITY_REQUIRE } ScpIdentities;
+
 typedef struct ScpSettings {
     const char *ae_title;
     const char *address; /* NULL = all */
     uint16_t port;       /* 0 = any free one: see scp_port */
     ScpTls tls;
+    ScpIdentities identities;
+    Auth *auth; /* who they are; may be NULL when identities are not looked at */
     bool require_called_ae;
     unsigned services;         /* ScpServices bits */
     unsigned max_associations; /* more are rejected: transient, local limit exceeded */

@@ -113,6 +113,9 @@ static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetRe
     if (!peers_rules(server->peers, &caller, &c->rules, why))
         return reject(c, (NetReject){NET_REJECT_PERMANENT, NET_REJECT_BY_USER, NET_REJECT_CALLING_AE}, why,
                       out);
+    NetReject identity_refused;
+    if (!identity_judge(&server->settings, request, peer, &c->identity, &identity_refused, why))
+        return reject(c, identity_refused, why, out);
     if (scp_stopping(server))
         return reject(c, (NetReject){NET_REJECT_TRANSIENT, NET_REJECT_BY_PRESENTATION, NET_REJECT_CONGESTION},
                       "the server stops", out);
@@ -133,8 +136,16 @@ static bool policy_admit(void *ctx, const NetAssociate *request, NetAddress peer
     Policy *policy = ctx;
     if (!admit(policy->connection, request, peer, out))
         return false;
-    policy->negotiation.forbidden = SCP_EVERY_SERVICE & ~policy->connection->rules.services;
+    const Connection *c = policy->connection;
+    policy->negotiation.forbidden = SCP_EVERY_SERVICE & ~(c->rules.services & c->identity.services);
     return true;
+}
+
+/* PS3.7 D.3.3.7.2: what was proven is confirmed, with nothing to say; anything else is passed over in silence. */
+static bool policy_confirm(void *ctx, const NetAssociate *request, Span *response)
+{
+    *response = (Span){0};
+    return ((Policy *)ctx)->connection->identity.proven;
 }
 
 static NetDecision policy_decide(void *ctx, const NetOffer *offer)
@@ -144,15 +155,19 @@ static NetDecision policy_decide(void *ctx, const NetOffer *offer)
 
 /* -- one connection -- */
 
-/* Contexts that the settings would have and the white list does not: whoever misses a service finds the reason here. */
+/* Contexts that the settings would have and the white list, or the user's role, does not: whoever misses a service finds the reason here. */
 static void log_forbidden(const Connection *c, unsigned met)
 {
     char names[64] = "";
+    unsigned by_role = met & c->rules.services;
     for (unsigned service = 1; service <= SCP_GET; service <<= 1)
         if (met & service)
             snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", *names ? ", " : "",
                      scp_service_name(service));
-    if (met)
+    if (met && by_role == met)
+        log_warning(SCP_LOG_ACCESS, "%s of %s at %s may not %s here: the role of that user is %s",
+                    c->identity.user, c->calling, c->from.host, names, users_role_name(c->identity.role));
+    else if (met)
         log_warning(SCP_LOG_ACCESS, "%s at %s may not %s here; to allow it, change `%s` in %s", c->calling,
                     c->from.host, names, met == SCP_STORE && c->rules.read_only ? "read_only" : "services",
                     c->rules.place);
@@ -166,6 +181,9 @@ static bool open_stream(Connection *c, Deadline deadline, Err *err)
     net_tls_free(tls);
     if (!c->stream && c->tls && err->code != ERR_CLOSED) {
         log_warning(SCP_LOG_ACCESS, "connection refused: %s", err->text);
+        snprintf(c->calling, sizeof c->calling, "?"); /* it has not come to saying who it is */
+        snprintf(c->called, sizeof c->called, "%s", c->server->settings.ae_title);
+        scp_audit_refused(c, err->text);
         count_association("result=\"rejected\"");
         err->code = ERR_REFUSED;
     }
@@ -180,6 +198,7 @@ static NetAssociation *negotiate(Connection *c, Err *err)
     NetPolicy policy = {.ctx = &own,
                         .admit = policy_admit,
                         .decide = policy_decide,
+                        .identity_response = policy_confirm,
                         .max_pdu = settings->max_pdu,
                         .max_async = settings->async_window ? settings->async_window : 1,
                         .timeouts = settings->timeouts};
@@ -198,11 +217,12 @@ static void greet(const ScpAssociation *a)
 {
     const NetCertificate *certificate = net_association_certificate(a->net);
     const char *version = net_peer_implementation_version(a->net);
-    log_info(SCP_LOG_ACCESS, "association of %s at %s calling %s: %zu contexts, %s, %u open now%s%s%s",
+    log_info(SCP_LOG_ACCESS, "association of %s at %s calling %s: %zu contexts, %s, %u open now%s%s%s%s%s%s",
              a->calling, a->from.host, a->called, net_context_count(a->net),
              *version ? version : net_peer_implementation_class(a->net), scp_associations(a->server),
              a->tls ? ", TLS" : "", certificate ? " with the certificate of " : "",
-             certificate ? net_certificate_names(certificate) : "");
+             certificate ? net_certificate_names(certificate) : "", *a->identity.user ? ", user " : "",
+             a->identity.user, *a->identity.user && !a->identity.proven ? " (unproven)" : "");
 }
 
 static void serve(Connection *c, NetAssociation *net)
@@ -218,6 +238,7 @@ static void serve(Connection *c, NetAssociation *net)
                         .from = c->from,
                         .tls = c->tls,
                         .rules = c->rules,
+                        .identity = c->identity,
                         .arena = arena_new(MESSAGE_ARENA),
                         .row = arena_new(MESSAGE_ARENA),
                         .admit_again = deadline_in(1000)};

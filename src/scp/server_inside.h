@@ -28,7 +28,8 @@ typedef struct Connection {
     char calling[17]; /* set at admission */
     char called[17];
     NetAddress from;
-    PeerRules rules; /* at admission */
+    PeerRules rules;      /* at admission */
+    ScpIdentity identity; /* as well */
 } Connection;
 
 struct ScpServer {

@@ -65,6 +65,7 @@ bool scu_echo(const ScuPeer *peer, ScuResult *result, Err *err)
     if (!association)
         return err_wrap(err, "%s", name);
     result->associated = true;
+    result->confirmed = net_identity_response(association, &(Span){0});
     bool ok = exchange(association, peer, name, result, err);
     if (net_is_open(association))
         net_release(association,

@@ -30,6 +30,7 @@ typedef struct ScuPeer {
 /* What the last response said. */
 typedef struct ScuResult {
     bool associated;  /* an association came about */
+    bool confirmed;   /* scu_echo: the peer confirmed our user identity */
     bool answered;    /* a (final) response came */
     uint16_t status;  /* of the final response */
     char comment[65]; /* Error Comment of the response */

@@ -231,7 +231,7 @@ static void end(HttpExchange *x, void *ctx)
 const HttpRoute web_annotation_save_routes[] = {
     {.method = "POST",
      .pattern = "/save_annotation/",
-     .role = HTTP_WRITE,
+     .role = USER_WRITE,
      .handler = {begin, take_piece, end},
      .summary = "Attach a file of the server's machine to an instance, a series or a study (SPHERE's way)",
      .answers = "200 application/json; 400; 403; 404; 409; 413; 415; 502; 503; 507",

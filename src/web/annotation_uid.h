@@ -3,10 +3,10 @@
 #ifndef GANTRY_WEB_ANNOTATION_UID_H
 #define GANTRY_WEB_ANNOTATION_UID_H
 
+#include "auth/fetch.h"
 #include "base/err.h"
 #include "base/span.h"
 #include "dicom/uid.h"
-#include "web/auth_fetch.h"
 
 typedef enum WebUidSource {
     WEB_UID_INTERNAL,

@@ -161,7 +161,7 @@ static const char *const parameters[] = {"accept: media types, in place of the A
 const HttpRoute web_bulkdata_routes[] = {
     {.method = "GET",
      .pattern = "/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path+}",
-     .role = HTTP_READ,
+     .role = USER_READ,
      .handler = {.end = get_bulkdata},
      .summary = "The value of an element: what BulkDataURI in the metadata leads to",
      .parameters = parameters,

@@ -288,7 +288,7 @@ static const char *const parameters[] = {"accept: media types, in place of the A
 const HttpRoute web_frame_routes[] = {
     {.method = "GET",
      .pattern = "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
-     .role = HTTP_READ,
+     .role = USER_READ,
      .handler = {.end = get_frames},
      .summary = "Frames of an instance: one, or a list separated by commas",
      .parameters = parameters,

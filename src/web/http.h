@@ -15,6 +15,7 @@
 #ifndef GANTRY_WEB_HTTP_H
 #define GANTRY_WEB_HTTP_H
 
+#include "auth/users.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -110,8 +111,6 @@ bool http_answered(const HttpExchange *x);
 
 /* -- routes -- */
 
-typedef enum HttpRole { HTTP_ANYBODY, HTTP_READ, HTTP_WRITE, HTTP_DELETE, HTTP_ADMIN } HttpRole;
-
 typedef struct HttpHandler {
     void (*begin)(HttpExchange *x, void *ctx); /* may be NULL */
     bool (*body)(
@@ -126,7 +125,7 @@ typedef struct HttpHandler {
  */
 typedef struct HttpRoute {
     const char *method, *pattern;
-    HttpRole role;
+    UserRole role;
     HttpHandler handler;
     const char *summary; /* one sentence */
     const char *const
@@ -155,7 +154,7 @@ typedef struct HttpSettings {
     int64_t slow_timeout_ms;
     bool gzip;
     /* May the exchange go on with this role? False: it has answered (401 with WWW-Authenticate, or 403). NULL = everybody may do everything. */
-    bool (*authorize)(void *ctx, HttpExchange *x, HttpRole role);
+    bool (*authorize)(void *ctx, HttpExchange *x, UserRole role);
     void *authorize_ctx;
     /* One finished exchange, for log and metrics; may be NULL. */
     void (*finished)(void *ctx, const HttpExchange *x, unsigned status, uint64_t sent, int64_t microseconds);

@@ -177,8 +177,8 @@ static bool find_route(HttpExchange *x)
 static bool authorize(HttpExchange *x)
 {
     const HttpSettings *s = &x->server->settings;
-    HttpRole role = x->entry->route->role;
-    if (role == HTTP_ANYBODY || !s->authorize || s->authorize(s->authorize_ctx, x, role))
+    UserRole role = x->entry->route->role;
+    if (role == USER_ANYBODY || !s->authorize || s->authorize(s->authorize_ctx, x, role))
         return true;
     if (!http_answered(x))
         http_refuse(x, 403, "this is not allowed");

@@ -128,7 +128,7 @@ static void metadata(HttpExchange *x, void *ctx)
 
 #define METADATA(path, text)                                                                                 \
     {                                                                                                        \
-        .method = "GET", .pattern = path, .role = HTTP_READ, .handler = {.end = metadata}, .summary = text,  \
+        .method = "GET", .pattern = path, .role = USER_READ, .handler = {.end = metadata}, .summary = text,  \
         .parameters = parameters,                                                                            \
         .answers = "200 application/dicom+json, application/dicom+xml, application/json; 304; 400; 404; 406" \
     }

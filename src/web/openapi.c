@@ -206,7 +206,7 @@ static void write_operation(JsonWriter *w, Arena *arena, const Line *line)
     if (line->route->consumes)
         write_body(w, arena, line->route->consumes);
     write_answers(w, arena, line->route);
-    if (line->route->role == HTTP_ANYBODY) {
+    if (line->route->role == USER_ANYBODY) {
         json_key(w, "security");
         json_begin_array(w);
         json_end_array(w);

@@ -90,7 +90,7 @@ static void reject_objects(HttpExchange *x, void *ctx)
 
 #define REMOVE(method_, path, end_, text)                                                                    \
     {                                                                                                        \
-        .method = method_, .pattern = path, .role = HTTP_DELETE, .handler = {.end = end_}, .summary = text,  \
+        .method = method_, .pattern = path, .role = USER_DELETE, .handler = {.end = end_}, .summary = text,  \
         .answers = "204; 400; 403; 404"                                                                      \
     }
 const HttpRoute web_remove_routes[] = {

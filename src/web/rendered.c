@@ -306,7 +306,7 @@ static const char *const parameters[] = {
 
 #define RENDERED(path, end_, text)                                                                           \
     {                                                                                                        \
-        .method = "GET", .pattern = path, .role = HTTP_READ, .handler = {.end = end_}, .summary = text,      \
+        .method = "GET", .pattern = path, .role = USER_READ, .handler = {.end = end_}, .summary = text,      \
         .parameters = parameters,                                                                            \
         .answers =                                                                                           \
             "200 image/jpeg, image/png, application/pdf, video/mpeg, video/mp4; 206; 304; 400; 404; 406"     \

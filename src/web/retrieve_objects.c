@@ -304,7 +304,7 @@ static void retrieve(HttpExchange *x, void *ctx)
 
 #define RETRIEVE(path, text)                                                                                 \
     {                                                                                                        \
-        .method = "GET", .pattern = path, .role = HTTP_READ, .handler = {.end = retrieve}, .summary = text,  \
+        .method = "GET", .pattern = path, .role = USER_READ, .handler = {.end = retrieve}, .summary = text,  \
         .parameters = parameters,                                                                            \
         .answers = "200 multipart/related; type=\"application/dicom\", application/zip; 206; 400; 404; 406"  \
     }

@@ -238,7 +238,7 @@ static const char *const parameters[] = {
 
 #define SEARCH(path, end_, text)                                                                             \
     {                                                                                                        \
-        .method = "GET", .pattern = path, .role = HTTP_READ, .handler = {.end = end_}, .summary = text,      \
+        .method = "GET", .pattern = path, .role = USER_READ, .handler = {.end = end_}, .summary = text,      \
         .parameters = parameters,                                                                            \
         .answers = "200 application/dicom+json, application/dicom+xml, application/json; 204; 400; 406"      \
     }

@@ -208,7 +208,7 @@ static void end(HttpExchange *x, void *ctx)
 
 #define STORE(path, text)                                                                                    \
     {                                                                                                        \
-        .method = "POST", .pattern = path, .role = HTTP_WRITE, .handler = {begin, body, end},                \
+        .method = "POST", .pattern = path, .role = USER_WRITE, .handler = {begin, body, end},                \
         .summary = text,                                                                                     \
         .answers = "200 application/dicom+json, application/dicom+xml; 202; 400; 409; 413; 415; 507",        \
         .consumes = CONSUMES                                                                                 \

@@ -169,7 +169,7 @@ static const char *const parameters[] = {
 const HttpRoute web_uri_routes[] = {
     {.method = "GET",
      .pattern = "/wado",
-     .role = HTTP_READ,
+     .role = USER_READ,
      .handler = {.end = get_object},
      .summary = "An object by WADO-URI",
      .parameters = parameters,

@@ -22,6 +22,7 @@ KEYS = {
     "ae_params.required_call_aet": ("false", "false", BOOL), "ae_params.max_assoc_idle_second": ("50", "50", NUMBER),
     "ae_params.max_assoc": ("100", "50", (*NUMBER, "0")), "ae_params.pdu_size": ("0", "0", NUMBER), "ae_params.acse_timeout": ("60", "120", NUMBER),
     "ae_params.dimse_timeout": ("60", "120", NUMBER), "ae_params.network_timeout": ("60", "120", NUMBER), "context": ("default", "default", ()),
+    "user_identity": ("off", "off", ("maybe",)),
     "tls.port": ("0", "0", (*NUMBER, "65536")), "tls.certificate": ("", "", ()), "tls.key": ("", "", ()), "tls.ca": ("", "", ()), "tls.clients": ("none", "none", ("perhaps",)),
     "scp_services": ("c-echo, c-store, c-find, c-move, c-get", "c-echo", ("[c-eco]",)), "search_in_file": ("false", "false", BOOL),
     "send_extended_db_of_find": ("false", "false", BOOL), "pending_responses_move": ("false", "false", BOOL),

@@ -237,9 +237,10 @@ static bool check_identity(void *ctx, const NetAssociate *rq, NetAddress peer, N
            span_eq_cstr(rq->identity.secondary, "secret");
 }
 
-static Span give_ticket(void *ctx, const NetAssociate *rq)
+static bool give_ticket(void *ctx, const NetAssociate *rq, Span *response)
 {
-    return SPAN("ticket");
+    *response = SPAN("ticket");
+    return true;
 }
 
 static void user_identity(void **unused)

@@ -231,24 +231,24 @@ static void json(HttpExchange *x, void *ctx)
 }
 
 static const HttpRoute routes[] = {
-    {"GET", "/echo", HTTP_ANYBODY, {.end = echo}},
-    {"GET", "/echo/{name}", HTTP_ANYBODY, {.end = echo}},
-    {"GET", "/rest/{name+}", HTTP_ANYBODY, {.end = echo}},
-    {"GET", "/slash/", HTTP_ANYBODY, {.end = echo}},
-    {"GET", "/unchanged", HTTP_ANYBODY, {.end = unchanged}},
-    {"POST", "/upload", HTTP_WRITE, {upload_begin, upload_body, upload_end}},
-    {"GET", "/stream", HTTP_ANYBODY, {.end = stream}},
-    {"GET", "/file", HTTP_ANYBODY, {.end = file}},
-    {"GET", "/pieces", HTTP_ANYBODY, {.end = pieces}},
-    {"GET", "/nothing", HTTP_ANYBODY, {.end = nothing}},
-    {"GET", "/broken", HTTP_ANYBODY, {.end = broken}},
-    {"GET", "/json", HTTP_ANYBODY, {.end = json}},
-    {"GET", "/secret", HTTP_ADMIN, {.end = echo}},
+    {"GET", "/echo", USER_ANYBODY, {.end = echo}},
+    {"GET", "/echo/{name}", USER_ANYBODY, {.end = echo}},
+    {"GET", "/rest/{name+}", USER_ANYBODY, {.end = echo}},
+    {"GET", "/slash/", USER_ANYBODY, {.end = echo}},
+    {"GET", "/unchanged", USER_ANYBODY, {.end = unchanged}},
+    {"POST", "/upload", USER_WRITE, {upload_begin, upload_body, upload_end}},
+    {"GET", "/stream", USER_ANYBODY, {.end = stream}},
+    {"GET", "/file", USER_ANYBODY, {.end = file}},
+    {"GET", "/pieces", USER_ANYBODY, {.end = pieces}},
+    {"GET", "/nothing", USER_ANYBODY, {.end = nothing}},
+    {"GET", "/broken", USER_ANYBODY, {.end = broken}},
+    {"GET", "/json", USER_ANYBODY, {.end = json}},
+    {"GET", "/secret", USER_ADMIN, {.end = echo}},
 };
 
-static bool authorize(void *ctx, HttpExchange *x, HttpRole role)
+static bool authorize(void *ctx, HttpExchange *x, UserRole role)
 {
-    if (role != HTTP_ADMIN)
+    if (role != USER_ADMIN)
         return true;
     http_header(x, "WWW-Authenticate", "Bearer");
     http_refuse(x, 401, "who are you?");

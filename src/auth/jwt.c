@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "web/jwt_internal.h"
+#include "auth/jwt_internal.h"
 
 #include "dicom/json_value.h"
 

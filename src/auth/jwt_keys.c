@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* JWK sets (RFC 7517, 7518 §6, 8037 §2): public keys as OpenSSL has them. Weak ones are passed over like those of unknown kinds. */
-#include "web/jwt_internal.h"
+#include "auth/jwt_internal.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* app/users.yml: what is written is read again, what is wrong is said with its line and without its value. */
-#include "web/users.h"
+#include "auth/users.h"
 
 #include "base/file.h"
 
@@ -42,11 +42,11 @@ static void round_trip(void **state)
     char text[USER_TOKEN_SIZE];
     assert_true(users_read(arena, "/tmp/no/such/users.yml", &users, &err));
     assert_int_equal(users.count, 0);
-    users.items[0] = (User){.name = "anna", .role = HTTP_DELETE};
+    users.items[0] = (User){.name = "anna", .role = USER_DELETE};
     users.items[0].password = users_hash_password(arena, "eight letters", &err);
     assert_non_null(users.items[0].password);
     users.items[1] =
-        (User){.name = "yes", .role = HTTP_READ, .tokens = arena_alloc(arena, 2 * sizeof(UserToken))};
+        (User){.name = "yes", .role = USER_READ, .tokens = arena_alloc(arena, 2 * sizeof(UserToken))};
     for (size_t i = 0; i < 2; i++) {
         users.items[1].tokens[i].label = i ? "007" : "null";
         assert_true(users_make_token(text, users.items[1].tokens[i].sha256, &err));
@@ -63,13 +63,13 @@ static void round_trip(void **state)
     const User *anna = users_find(&again, "anna"), *yes = users_find(&again, "yes");
     assert_non_null(anna);
     assert_non_null(yes);
-    assert_int_equal(anna->role, HTTP_DELETE);
+    assert_int_equal(anna->role, USER_DELETE);
     assert_true(users_password_is(anna->password, "eight letters"));
     assert_false(users_password_is(anna->password, "eight Letters"));
     assert_null(yes->password);
     assert_string_equal(yes->tokens[1].label, "007");
     uint8_t digest[USER_DIGEST];
-    users_token_digest(text, digest);
+    users_token_digest(span_cstr(text), digest);
     assert_ptr_equal(users_find_token(&again, digest), yes);
     digest[31] ^= 1;
     assert_null(users_find_token(&again, digest));
@@ -151,9 +151,9 @@ static void names(void **state)
     assert_false(users_is_name("a b"));
     assert_false(users_is_name("\xC3\xA9"));
     assert_false(users_is_name("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
-    HttpRole role;
+    UserRole role;
     assert_true(users_role_parse("delete", &role));
-    assert_int_equal(role, HTTP_DELETE);
+    assert_int_equal(role, USER_DELETE);
     assert_false(users_role_parse("anybody", &role));
 }
 

@@ -4,8 +4,8 @@
  * shared secret. As RFC 8725 wants it: the key says which algorithms it is good for, the token only chooses among them; "none", tokens with critical
  * extensions, and HMAC with anything but an explicit secret are refused. Over OpenSSL; no I/O, no threads of its own.
  */
-#ifndef GANTRY_WEB_JWT_H
-#define GANTRY_WEB_JWT_H
+#ifndef GANTRY_AUTH_JWT_H
+#define GANTRY_AUTH_JWT_H
 
 #include "base/err.h"
 #include "base/span.h"

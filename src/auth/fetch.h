@@ -3,8 +3,8 @@
  * Small HTTP requests to those who know who may do what: a validator of tokens, a set of keys. As base/outgoing.h
  * says, with a time-out and at most 64 KiB of an answer. At most FETCH_PARALLEL at a time, on connections that are kept. Thread-safe.
  */
-#ifndef GANTRY_WEB_AUTH_FETCH_H
-#define GANTRY_WEB_AUTH_FETCH_H
+#ifndef GANTRY_AUTH_FETCH_H
+#define GANTRY_AUTH_FETCH_H
 
 #include "base/buf.h"
 #include "base/err.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "web/auth_memory.h"
+#include "auth/memory.h"
 
 #include "base/cond.h"
 

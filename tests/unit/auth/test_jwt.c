@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Tokens of RFC 7515 and 8037, tokens made here with OpenSSL, and those that must not pass. */
-#include "web/jwt.h"
+#include "auth/jwt.h"
 
 #include "base/buf.h"
 

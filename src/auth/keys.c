@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "web/auth_keys.h"
+#include "auth/keys.h"
 
 #include "base/cond.h"
 #include "base/file.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* What is remembered of credentials, and how guessing is slowed down: alone, and with many threads at once. */
-#include "web/auth_memory.h"
+#include "auth/memory.h"
 
-#include "web/auth_backoff.h"
+#include "auth/backoff.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-static const AuthGrant anna = {"anna", HTTP_WRITE};
+static const AuthGrant anna = {"anna", USER_WRITE};
 
 static void grants_are_kept_for_their_time(void **state)
 {
@@ -28,7 +28,7 @@ static void grants_are_kept_for_their_time(void **state)
     auth_memory_tell(memory, &question, &anna, 60000);
     assert_true(auth_memory_find(memory, &key, &got));
     assert_string_equal(got.user, "anna");
-    assert_int_equal(got.role, HTTP_WRITE);
+    assert_int_equal(got.role, USER_WRITE);
     assert_int_equal(auth_memory_ask(memory, &key, deadline_in(0), &question, &got), AUTH_KNOWN);
     assert_false(auth_memory_find(memory, &other, &got));
     assert_int_equal(auth_memory_ask(memory, &other, deadline_in(0), &question, &got), AUTH_FIND_OUT);

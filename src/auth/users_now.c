@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "web/auth_users.h"
+#include "auth/users_now.h"
 
 #include "base/log.h"
 

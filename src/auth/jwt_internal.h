@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* What jwt.c and jwt_keys.c share. */
-#ifndef GANTRY_WEB_JWT_INTERNAL_H
-#define GANTRY_WEB_JWT_INTERNAL_H
+#ifndef GANTRY_AUTH_JWT_INTERNAL_H
+#define GANTRY_AUTH_JWT_INTERNAL_H
 
-#include "web/jwt.h"
+#include "auth/jwt.h"
 
 #include "base/buf.h"
 

@@ -4,16 +4,16 @@
  * time, under an HMAC of the credential with a key of this process. Of several threads with the same credential one asks, the
  * others wait for it. Thread-safe.
  */
-#ifndef GANTRY_WEB_AUTH_MEMORY_H
-#define GANTRY_WEB_AUTH_MEMORY_H
+#ifndef GANTRY_AUTH_MEMORY_H
+#define GANTRY_AUTH_MEMORY_H
 
+#include "auth/users.h"
 #include "base/clock.h"
 #include "base/span.h"
-#include "web/users.h"
 
 typedef struct AuthGrant {
     char user[USER_NAME_MAX + 1];
-    HttpRole role;
+    UserRole role;
 } AuthGrant;
 
 typedef struct AuthMemory AuthMemory;

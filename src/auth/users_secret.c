@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Passwords and tokens of users.h: yescrypt (crypt(5)) for what people choose, SHA-256 for what the machine drew by lot. */
-#include "web/users.h"
+#include "auth/users.h"
 
 #include <crypt.h>
 #include <errno.h>
@@ -64,12 +64,12 @@ bool users_make_token(char out[USER_TOKEN_SIZE], uint8_t sha256[USER_DIGEST], Er
     out[at + 43] = 0;
     for (char *p = out; *p; p++)
         *p = (char)(*p == '+' ? '-' : *p == '/' ? '_' : *p);
-    users_token_digest(out, sha256);
+    users_token_digest(span_cstr(out), sha256);
     OPENSSL_cleanse(bits, sizeof bits);
     return true;
 }
 
-void users_token_digest(const char *token, uint8_t sha256[USER_DIGEST])
+void users_token_digest(Span token, uint8_t sha256[USER_DIGEST])
 {
-    SHA256((const uint8_t *)token, strlen(token), sha256);
+    SHA256(token.p, token.n, sha256);
 }

@@ -4,8 +4,8 @@
  * a second to a minute. A success in between changes nothing, or who has an account could guess on for ever; a quarter of an hour without a failure does. A client is an address, of IPv6 a network of 64 bits. The table has a fixed size; the longest silent
  * gives way. Thread-safe.
  */
-#ifndef GANTRY_WEB_AUTH_BACKOFF_H
-#define GANTRY_WEB_AUTH_BACKOFF_H
+#ifndef GANTRY_AUTH_BACKOFF_H
+#define GANTRY_AUTH_BACKOFF_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * app/users.yml: who may use the archive over HTTP. Written by `manage users`, read by the server.
+ * app/users.yml: who may use the archive. Written by `manage users`, read by the server.
  *
  *     'anna':
  *       role: write
@@ -10,12 +10,12 @@
  *
  * The file has mode 0600; one that others can read is refused. Passwords and tokens themselves are nowhere.
  */
-#ifndef GANTRY_WEB_USERS_H
-#define GANTRY_WEB_USERS_H
+#ifndef GANTRY_AUTH_USERS_H
+#define GANTRY_AUTH_USERS_H
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "web/http.h"
+#include "base/span.h"
 
 enum {
     USERS_MAX = 1000,
@@ -29,6 +29,9 @@ enum {
 
 #define USER_TOKEN_PREFIX "gantry_"
 
+/* Each may what those before it may. */
+typedef enum UserRole { USER_ANYBODY, USER_READ, USER_WRITE, USER_DELETE, USER_ADMIN } UserRole;
+
 typedef struct UserToken {
     const char *label;
     uint8_t sha256[USER_DIGEST];
@@ -36,7 +39,7 @@ typedef struct UserToken {
 
 typedef struct User {
     const char *name;
-    HttpRole role;
+    UserRole role;
     const char *password; /* its hash; NULL = tokens only */
     UserToken *tokens;    /* room for USER_TOKENS_MAX, or NULL */
     size_t token_count;
@@ -61,8 +64,8 @@ const User *users_find_token(const Users *users, const uint8_t sha256[USER_DIGES
 
 /* "read", "write", "delete", "admin": each may what those before it may. */
 #define USER_ROLES "read write delete admin"
-const char *users_role_name(HttpRole role);
-bool users_role_parse(const char *name, HttpRole *out);
+const char *users_role_name(UserRole role);
+bool users_role_parse(const char *name, UserRole *out);
 
 /* The hash of a password, in the arena. */
 const char *users_hash_password(Arena *arena, const char *password, Err *err);
@@ -70,6 +73,6 @@ const char *users_hash_password(Arena *arena, const char *password, Err *err);
 bool users_password_is(const char *hash, const char *password);
 /* 256 random bits as text, and its digest. */
 bool users_make_token(char out[USER_TOKEN_SIZE], uint8_t sha256[USER_DIGEST], Err *err);
-void users_token_digest(const char *token, uint8_t sha256[USER_DIGEST]);
+void users_token_digest(Span token, uint8_t sha256[USER_DIGEST]);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* A bearer token that is verified here: the keys, the claims, and the role that one of them stands for. */
-#include "web/auth_internal.h"
+/* A token that is verified here: the keys, the claims, and the role that one of them stands for. */
+#include "auth/auth_internal.h"
 
 #include <string.h>
 #include <time.h>
@@ -17,9 +17,9 @@ static const json_t *find_claim(Arena *arena, const json_t *claims, const char *
     return json_object_get(section, dot + 1);
 }
 
-static HttpRole worth(const AuthJwt *jwt, Span value)
+static UserRole worth(const AuthJwt *jwt, Span value)
 {
-    HttpRole best = HTTP_ANYBODY;
+    UserRole best = USER_ANYBODY;
     for (size_t i = 0; i < jwt->role_count; i++)
         if (span_eq_cstr(value, jwt->roles[i].value) && jwt->roles[i].role > best)
             best = jwt->roles[i].role;
@@ -30,9 +30,9 @@ static HttpRole worth(const AuthJwt *jwt, Span value)
 }
 
 /* A text is a list by blanks, as "scope" is (RFC 8693 §4.2). The highest role counts. */
-static HttpRole role_of(const AuthJwt *jwt, const json_t *claim)
+static UserRole role_of(const AuthJwt *jwt, const json_t *claim)
 {
-    HttpRole best = HTTP_ANYBODY, role;
+    UserRole best = USER_ANYBODY, role;
     const json_t *one;
     size_t i;
     Span rest = span_cstr(json_string_value(claim)), part;
@@ -74,21 +74,16 @@ static json_t *verify(Auth *auth, Span token, Err *err)
     return claims;
 }
 
-bool auth_jwt(Auth *auth, HttpExchange *x, const Users *users, Span token, AuthGrant *out)
+AuthVerdict auth_by_jwt(Auth *auth, Span token, AuthAnswer *out)
 {
     const AuthJwt *jwt = &auth->settings.jwt;
-    Err err = {0};
-    json_t *claims = verify(auth, token, &err);
-    if (!claims && err.http == 503) {
-        http_header(x, "Retry-After", "10");
-        http_problem(x, &err);
-    } else if (!claims) {
-        auth_challenge(auth, x, users, err.text);
-    }
+    json_t *claims = verify(auth, token, &out->err);
     if (!claims)
-        return false;
-    out->role = role_of(jwt, find_claim(http_arena(x), claims, jwt->role_claim));
-    take_name(find_claim(http_arena(x), claims, jwt->user_claim), out->user);
+        return out->err.http == 503 ? AUTH_AWAY : AUTH_WRONG;
+    Arena *arena = arena_new(0);
+    out->grant.role = role_of(jwt, find_claim(arena, claims, jwt->role_claim));
+    take_name(find_claim(arena, claims, jwt->user_claim), out->grant.user);
+    arena_free(arena);
     json_decref(claims);
-    return true;
+    return AUTH_GRANTED;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "web/auth_fetch.h"
+#include "auth/fetch.h"
 
 #include "base/cond.h"
 #include "base/outgoing.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "web/auth_backoff.h"
+#include "auth/backoff.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>

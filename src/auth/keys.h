@@ -4,12 +4,30 @@
  * a token names a key that is not there, but not more often than every ten seconds; or a secret. While an address does not answer, the keys of before
  * count for a day. Thread-safe; one thread asks, the others go on with what there is.
  */
-#ifndef GANTRY_WEB_AUTH_KEYS_H
-#define GANTRY_WEB_AUTH_KEYS_H
+#ifndef GANTRY_AUTH_KEYS_H
+#define GANTRY_AUTH_KEYS_H
 
-#include "web/auth.h"
-#include "web/auth_fetch.h"
-#include "web/jwt.h"
+#include "auth/fetch.h"
+#include "auth/jwt.h"
+#include "auth/users.h"
+
+/* A value of the claim that holds roles, and what it is worth here. */
+typedef struct AuthRole {
+    const char *value;
+    UserRole role;
+} AuthRole;
+
+/* Where the keys of the issuer come from (one of three, NULL = not there), and what a token must say. */
+typedef struct AuthJwt {
+    const char *keys_file; /* a JWK set; read again when it changes */
+    const char *keys_url;  /* a JWK set; https, or http on this machine */
+    const char *secret;    /* of HS256 and its kind */
+    const char *issuer, *audience;
+    int64_t leeway;                      /* seconds between two clocks */
+    const char *role_claim, *user_claim; /* "roles"; "realm_access.roles" is a member of a member */
+    const AuthRole *roles;               /* none: the names of the roles themselves */
+    size_t role_count;
+} AuthJwt;
 
 typedef struct AuthKeys AuthKeys;
 typedef struct AuthKeySet AuthKeySet; /* keys that stay until auth_keys_done */

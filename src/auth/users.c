@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "web/users.h"
+#include "auth/users.h"
 
 #include "base/file.h"
 #include "base/yaml.h"
@@ -31,14 +31,14 @@ bool users_is_name(const char *text)
 
 static const char *const role_names[] = {"anybody", "read", "write", "delete", "admin"};
 
-const char *users_role_name(HttpRole role)
+const char *users_role_name(UserRole role)
 {
     return role_names[role];
 }
 
-bool users_role_parse(const char *name, HttpRole *out)
+bool users_role_parse(const char *name, UserRole *out)
 {
-    for (HttpRole role = HTTP_READ; role <= HTTP_ADMIN; role++)
+    for (UserRole role = USER_READ; role <= USER_ADMIN; role++)
         if (!strcmp(name, role_names[role])) {
             *out = role;
             return true;
@@ -143,7 +143,7 @@ static bool read_user(const Reader *r, const YamlNode *node, User *user)
         if (!ok)
             return false;
     }
-    return user->role != HTTP_ANYBODY ||
+    return user->role != USER_ANYBODY ||
            wrong(r, node, "the user has no role; it is read, write, delete or admin");
 }
 
@@ -221,9 +221,8 @@ bool users_write(const char *path, const Users *users, Err *err)
 {
     Buf out;
     buf_init(&out, 0);
-    buf_append_cstr(&out,
-                    "# Who may use the archive over HTTP; 'manage users' writes this file. The server sees "
-                    "a change at once.\n");
+    buf_append_cstr(&out, "# Who may use the archive; 'manage users' writes this file. The server sees "
+                          "a change at once.\n");
     for (size_t i = 0; i < users->count; i++)
         write_user(&out, &users->items[i]);
     bool ok = file_replace(path, buf_span(&out), S_IRUSR | S_IWUSR, err) && give_to_owner(path, err);

@@ -3,10 +3,10 @@
  * app/users.yml as it is now: looked at whenever somebody asks, read again when it has changed. A file that has become unusable is told of in the log,
  * and the users before count. Thread-safe.
  */
-#ifndef GANTRY_WEB_AUTH_USERS_H
-#define GANTRY_WEB_AUTH_USERS_H
+#ifndef GANTRY_AUTH_USERS_NOW_H
+#define GANTRY_AUTH_USERS_NOW_H
 
-#include "web/users.h"
+#include "auth/users.h"
 
 typedef struct AuthUsers AuthUsers;
 
