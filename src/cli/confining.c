@@ -157,11 +157,13 @@ static TextList reads_of(Arena *arena, const Settings *s)
     Paths paths = {.arena = arena};
     if (!s->confine_read.count)
         return (TextList){0};
-    const char *const own[] = {
-        s->folder, s->path_white_list,     s->tls_certificate, s->tls_key,
-        s->tls_ca, s->api_tls_certificate, s->api_tls_key,     s->api_auth_jwt_keys_file};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        add(&paths, own[i]);
+    /* Their folders, because files that are replaced are read again, and the new one is another file. */
+    const char *const files[] = {s->tls_certificate,     s->tls_key,     s->tls_ca,
+                                 s->api_tls_certificate, s->api_tls_key, s->api_auth_jwt_keys_file};
+    add(&paths, s->folder);
+    add(&paths, s->path_white_list);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        add_folder_of(&paths, files[i]);
     const TextList *const lists[] = {&s->confine_read, &s->api_annotation_folders};
     for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
         for (size_t i = 0; i < lists[l]->count; i++) {
