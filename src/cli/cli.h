@@ -31,7 +31,7 @@ typedef struct Cli {
     const char *folder;  /* the archive folder; NULL for commands that need none */
     const Settings *settings;
     const SettingsOrigin *origins; /* one per settings key */
-    NetTls *tls;                   /* for the peer that is called; cli_main frees it */
+    NetTls *tls;                   /* for the peer that is called; see cli/secure.h */
     const NetIdentity *identity;   /* the user it is told of */
     const char *logging_problem;   /* why logging_config.yml is not in force; NULL = it is */
     Arena *arena;                  /* lives as long as the command */

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* From argv to a command: which name was called, which archive, which settings; usage, help and errors. */
-#include "cli/cli.h"
 #include "cli/confining.h"
+#include "cli/secure.h"
 
 #include "base/log.h"
-#include "net/tls.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -196,7 +195,7 @@ int cli_main(int argc, char *const *argv)
     Cli cli = {.program = slash ? slash + 1 : invoked, .invoked = invoked, .arena = arena};
     const Command *command = command_of_name(cli.program);
     int code = exit_code(command, dispatch(&cli, command, argc > 0 ? argc - 1 : 0, argv + 1));
-    net_tls_free(cli.tls);
+    cli_secure_end(&cli);
     log_close(); /* its texts are in the arena */
     arena_free(arena);
     return code;

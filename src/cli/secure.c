@@ -81,10 +81,11 @@ static bool read_secret(Cli *cli, const char *path, const char *what, const char
     return *out != NULL;
 }
 
+enum { BY_NAME = 1, BY_NAME_AND_PASSCODE = 2, BY_JWT = 5 };
+
 /* A confirmation is asked for: peers that know nothing of identities give none. */
 static bool identify(Cli *cli, const SecureArgs *a, Err *err)
 {
-    enum { BY_NAME = 1, BY_NAME_AND_PASSCODE = 2, BY_JWT = 5 };
     const char *secret = NULL;
     NetIdentity *identity = arena_alloc(cli->arena, sizeof *identity);
     if (a->jwt && !read_secret(cli, a->jwt, "--user-jwt", &secret, err))
@@ -110,4 +111,17 @@ bool cli_secure(Cli *cli, const SecureArgs *a, ScuPeer *peer, Err *err)
     peer->tls = cli->tls;
     peer->identity = cli->identity;
     return true;
+}
+
+static void wipe(Span secret)
+{
+    if (secret.n)
+        explicit_bzero((void *)(uintptr_t)secret.p, secret.n);
+}
+
+void cli_secure_end(Cli *cli)
+{
+    net_tls_free(cli->tls);
+    if (cli->identity)
+        wipe(cli->identity->type == BY_JWT ? cli->identity->primary : cli->identity->secondary);
 }

@@ -38,5 +38,7 @@ typedef struct SecureArgs {
 
 /* Puts into the peer what was given; for `manage`, what is not given and the settings have. False and err when it cannot be used. */
 bool cli_secure(Cli *cli, const SecureArgs *args, ScuPeer *peer, Err *err);
+/* At the end of the command: frees, and wipes what was secret. */
+void cli_secure_end(Cli *cli);
 
 #endif
