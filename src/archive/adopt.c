@@ -14,8 +14,9 @@
 
 enum { HEAD = 4096, LOOK_MS = 20 };
 
-/* Clocks are set back now and then; looking at an hour more costs little. */
-#define CLOCK_SLACK_US INT64_C(3600000000)
+/* Clocks are set back now and then. A server that is at work notes the time each minute, so that this is for the last of them; and what comes in in five minutes is
+   looked through in seconds. */
+#define CLOCK_SLACK_US INT64_C(300000000)
 #define MTIME_SLACK_US INT64_C(2000000)
 #define SECOND_US      INT64_C(1000000)
 

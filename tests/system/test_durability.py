@@ -124,6 +124,36 @@ def test_sigkill_loses_nothing_that_was_acknowledged(stopped_archive):
     assert not archive.manage("data", "verify").stderr
 
 
+def folders_of(archive, path):
+    while path != archive.data:
+        path = path.parent
+        yield path
+
+
+def test_the_start_after_a_kill_looks_where_something_changed(stopped_archive):
+    """Folders say by their times when a name came: a file in one that is older than the last moment noted is not even looked at."""
+    archive = stopped_archive.start()
+    association = Association(archive.port)
+    old, new = (Sender(archive.port, number, 5) for number in range(2))
+    for sender in (old, new):
+        instance, data = sender.object(0)
+        assert association.store(SECONDARY_CAPTURE, instance, data) == 0
+    association.release()
+    archive.kill()
+    for sender in (old, new):
+        folder = archive.data / f"S{sender.number}" / sender.study / f"{sender.study}.1"
+        instance, data = sender.object(1)
+        (folder / instance).write_bytes(meta(SECONDARY_CAPTURE, instance) + data)
+    for path in folders_of(archive, next(archive.data.glob("S0/*/*/*.1"))):
+        os.utime(path, (time.time() - 1000,) * 2)
+    archive.start()
+    wait_until(lambda: "after the unclean stop" in (archive.folder / "log/pacs.log").read_text(), 20, "it is put right")
+    assert found_by_query(archive, new.study) == set(new.sent)
+    assert found_by_query(archive, old.study) == {next(iter(old.sent))}
+    assert "1 objects were indexed after the unclean stop, 0 files could not be" in (archive.folder / "log/pacs.log").read_text()
+    archive.stop()
+
+
 def test_sigterm_finishes_what_was_accepted(stopped_archive):
     web = Web(stopped_archive)
     archive = stopped_archive.start()
