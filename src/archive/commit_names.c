@@ -81,9 +81,10 @@ static void meet_orphan(CommitNames *c, Job *job)
     job_init(&orphan, JOB_ADOPT);
     bool good = adoption_read(archive, job->name, &orphan, &inspector, NULL, &err) &&
                 strcmp(orphan.file.sop_instance, job->file.sop_instance) == 0;
+    bool durable = !good || store_make_durable(archive->store, &job->name, 1, &err);
     job->over = !good ? OVER_JUNK : job_same_content(&orphan.file, &job->file) ? OVER_SAME : OVER_OTHER;
-    if (job->over == OVER_OTHER && !job->waits && !index_found(c, &orphan, &err) &&
-        !spool_takes(archive->spool, &err))
+    if (!durable || (job->over == OVER_OTHER && !job->waits && !index_found(c, &orphan, &err) &&
+                     !spool_takes(archive->spool, &err)))
         job_fail(job, &err);
     else
         err_set(&job->err, ERR_EXISTS, "again in the next round");
@@ -177,6 +178,29 @@ static void look_up_all(CommitNames *c, Job **group, size_t n)
     }
 }
 
+static bool is_found(const Job *job)
+{
+    return job->plan == PLAN_INDEX && job->kind == JOB_ADOPT;
+}
+
+/* Objects that were found in the store may be seen before they are durable; a row that outlived its file would be a lie. */
+static void secure_found(CommitNames *c, Job **group, size_t n)
+{
+    Store *store = c->archive->store;
+    size_t count = 0;
+    Err err;
+    for (size_t i = 0; i < n; i++) {
+        const char *name = is_found(group[i]) ? store_name(store, group[i]->file.path) : NULL;
+        if (name)
+            c->found[count++] = name;
+    }
+    if (count == 0 || store_make_durable(store, c->found, count, &err))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (is_found(group[i]))
+            job_fail(group[i], &err);
+}
+
 void commit_names(CommitNames *c, Job **group, size_t n)
 {
     look_up_all(c, group, n);
@@ -185,6 +209,7 @@ void commit_names(CommitNames *c, Job **group, size_t n)
         err_clear(&group[i]->err);
         plan_job(c->archive, group[i]);
     }
+    secure_found(c, group, n);
     publish(c, group, n);
 }
 
@@ -199,8 +224,9 @@ void commit_names_init(CommitNames *c, Archive *archive, pthread_mutex_t *writin
     c->publish = calloc(group_max, sizeof *c->publish);
     c->published = calloc(group_max, sizeof *c->published);
     c->uids = calloc(group_max, sizeof *c->uids);
+    c->found = calloc(group_max, sizeof *c->found);
     c->seen = arena_new(0);
-    if (!c->publish || !c->published || !c->uids)
+    if (!c->publish || !c->published || !c->uids || !c->found)
         abort();
 }
 
@@ -209,5 +235,6 @@ void commit_names_free(CommitNames *c)
     free(c->publish);
     free(c->published);
     free(c->uids);
+    free(c->found);
     arena_free(c->seen);
 }

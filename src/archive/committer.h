@@ -11,6 +11,7 @@ typedef struct CommitNames {
     StorePublish *publish;    /* [group_max] */
     Job **published;          /* [group_max], whose `publish` it is */
     const char **uids;        /* [group_max], that the index is asked about */
+    const char **found;       /* [group_max], names of objects that are in place */
     Arena *seen;              /* its answer */
 } CommitNames;
 

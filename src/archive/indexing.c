@@ -416,8 +416,10 @@ static bool run_all(Archive *archive, const ArcIndexing *wish, bool again, ArcIn
     size_t threads = wish->threads ? wish->threads : 1;
     threads *= wish->move_in ? COPIERS : 1;
     run->pool = pool_new(threads < MAX_THREADS ? threads : MAX_THREADS, BACKLOG, work, run);
-    bool ok = again ? walk_index(run, err)
-                    : walk_folder(run, wish->folder ? wish->folder : archive->settings.data_path, err);
+    bool ok = wish->folder || store_settle(archive->store, err);
+    if (ok)
+        ok = again ? walk_index(run, err)
+                   : walk_folder(run, wish->folder ? wish->folder : archive->settings.data_path, err);
     ok = ok && send_batch(run, err);
     forget(run->gathered);
     pool_finish(run->pool);

@@ -64,6 +64,11 @@ typedef struct StorePublish {
    Each member has its own outcome. True when all are ok. */
 bool store_publish(Store *store, StorePublish *group, size_t n);
 
+/* Objects that were found under their names, which somebody else gave them: bytes and names are durable when this returns. One pass for all. */
+bool store_make_durable(Store *store, const char *const *names, size_t n, Err *err);
+/* Everything in the store is: for those who are about to find much. */
+bool store_settle(Store *store, Err *err);
+
 /* -- out -- */
 StoreObject *store_get(Store *store, const char *name, Err *err);
 uint64_t store_object_size(const StoreObject *object);

@@ -38,9 +38,10 @@ struct Store {
     Session session;
     atomic_uint_fast64_t next_put;
     EVP_MD *sha256;
-    pthread_mutex_t known_lock;    /* guards `known`, and the making of `helpers` */
-    uint64_t known[KNOWN_FOLDERS]; /* hashes of folders that are durable up to the root */
-    Pool *helpers;                 /* sync.c */
+    pthread_mutex_t known_lock;      /* guards `known`, and the making of `helpers` */
+    uint64_t known[KNOWN_FOLDERS];   /* hashes of folders that are durable up to the root */
+    Pool *helpers;                   /* sync.c */
+    atomic_int_least64_t settled_us; /* what came before this moment is durable (found.c) */
 };
 
 struct StorePut {

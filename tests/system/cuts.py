@@ -11,7 +11,7 @@ import time
 from collections import Counter, defaultdict
 
 from archive import Archive
-from dimse import Association
+from dimse import Aborted, Association
 from make_dicom import SECONDARY_CAPTURE, attributes, data_set, meta, uid
 from part10 import read
 from powercut import MARK, Choice, History, Layer, read_events, tree
@@ -57,7 +57,7 @@ class Recorded:
             (self.archive.folder / "server.out").unlink()
         self.incoming = self.archive.folder / "incoming"
         self.incoming.mkdir()
-        self.kinds, self.most, self.copies, self.patience = Counter(), 0, 0, 10 * PATIENCE
+        self.kinds, self.most, self.copies, self.patience = Counter(), 0, 0, (60 if database else 20) * PATIENCE
 
     # -- the record --
 
@@ -409,6 +409,52 @@ def prepare_folders(run):
 
 
 folders_taken_in.prepare = prepare_folders
+
+
+def sending(run, name, over):
+    """New objects until `over`, or until nobody answers."""
+    try:
+        association = Association(run.archive.port, timeout=60)
+        for turn in range(1000):
+            if over.is_set():
+                break
+            run.send_some(association, f"{name} {turn}", 1)
+        association.release()
+    except (Aborted, OSError):
+        pass
+
+
+def killed(run):
+    """Four senders, SIGKILL, and the start that repairs, while the senders go on."""
+    for turn in range(3):
+        over = threading.Event()
+        senders = [threading.Thread(target=sending, args=(run, f"killed {turn} {n}", over)) for n in range(4)]
+        for sender in senders:
+            sender.start()
+        time.sleep(0.3)
+        if turn < 2:
+            run.archive.kill()
+            run.archive.start()
+        over.set()
+        for sender in senders:
+            sender.join(60 * PATIENCE)
+
+
+def database_away(run):
+    """PostgreSQL dies and comes back while objects come: some have a line in the journal and no row."""
+    over = threading.Event()
+    senders = [threading.Thread(target=sending, args=(run, f"away {n}", over)) for n in range(4)]
+    for sender in senders:
+        sender.start()
+    for _ in range(2):
+        time.sleep(0.5)
+        run.database.crash()
+        time.sleep(0.7)
+        run.database.start()
+    time.sleep(1)
+    over.set()
+    for sender in senders:
+        sender.join(60 * PATIENCE)
 
 
 def everything(run):

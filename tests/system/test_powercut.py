@@ -12,8 +12,8 @@ import pytest
 from postgres import AVAILABLE, Postgres
 from powercut import fast_folder
 
-CUTS = int(os.environ.get("GANTRY_CUTS", "24"))
-POSTGRES_CUTS = int(os.environ.get("GANTRY_POSTGRES_CUTS", "3"))
+CUTS = int(os.environ.get("GANTRY_CUTS", "27"))
+POSTGRES_CUTS = int(os.environ.get("GANTRY_POSTGRES_CUTS", "4"))
 SEED = os.environ.get("GANTRY_CUT_SEED", "1")
 LOADS = {
     "new": (cuts.new_objects, {}),
@@ -23,6 +23,7 @@ LOADS = {
     "both kept": (cuts.second_contents, {"duplicates": "keep_both"}),
     "deleted": (cuts.removals, {}),
     "folders": (cuts.folders_taken_in, {}),
+    "killed": (cuts.killed, {}),
     "tags": (cuts.new_objects, {"tags": True}),
 }
 
@@ -37,7 +38,7 @@ def folder():
 def tell(run, wanted):
     """For those who run it by hand (-s): the figures of docs/reliability.md."""
     done = sum(run.kinds.values())
-    print(f"\n{done} cuts of {len(run.events)} events, up to {run.most} objects acknowledged, {run.copies} replaced files left beside: {dict(run.kinds)}")
+    print(f"\n{run.load.__name__}: {done} cuts of {len(run.events)} events, up to {run.most} objects acknowledged, {run.copies} replaced files left beside: {dict(run.kinds)}")
     assert done == wanted
 
 
@@ -52,14 +53,16 @@ def test_what_is_left_of_sqlite_and_a_folder(name, folder):
 
 
 @pytest.mark.skipif(not AVAILABLE, reason="PostgreSQL's programs are not installed")
-def test_what_is_left_of_postgresql_and_a_folder(folder):
+@pytest.mark.parametrize("load", [cuts.everything, cuts.database_away])
+def test_what_is_left_of_postgresql_and_a_folder(load, folder):
     """PostgreSQL's own files are cut at the same moment, by the same rules."""
     database = Postgres("on", folder)
     try:
-        run = cuts.Recorded(folder, cuts.everything, database)
+        run = cuts.Recorded(folder, load, database)
         run.record(folder / "layer")
-        assert not run.cut(POSTGRES_CUTS, SEED)
-        tell(run, POSTGRES_CUTS)
+        wanted = -(-POSTGRES_CUTS // 2)
+        assert not run.cut(wanted, SEED)
+        tell(run, wanted)
     finally:
         database.remove()
 
