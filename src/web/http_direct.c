@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Stretches of files within a body of unknown length (RFC 9112 §7.1, chunked): written to the socket as whole chunks, out of a mapping, between two chunks of
+ * Files that are a part of a body go to the socket out of a mapping, so that they are copied once.
+ *
+ * One file between two texts is a list of memory for libmicrohttpd. Stretches of files within a body of unknown length (RFC 9112 §7.1, chunked): written to the socket as whole chunks, out of a mapping, between two chunks of
  * libmicrohttpd's own. That library copies every block twice and cannot send files that are not the whole body.
  *
  * It asks for the next block when everything before it has been written, in the connection's own thread; what is written here meanwhile is
@@ -13,6 +15,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,6 +23,53 @@
 #include <unistd.h>
 
 enum { WINDOW = 4 << 20, LOOK_MS = 250 };
+
+/* What is missing of the last page would be mapped as zeros. */
+static bool is_whole(int fd, uint64_t end)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && (uint64_t)st.st_size >= end;
+}
+
+/* -- one file between two texts -- */
+
+typedef struct Mapped {
+    uint8_t *map;
+    size_t n;
+} Mapped;
+
+static void unmap(void *ctx)
+{
+    Mapped *mapped = ctx;
+    munmap(mapped->map, mapped->n);
+    free(mapped);
+}
+
+struct MHD_Response *http_mapped_response(HttpExchange *x)
+{
+    Answer *a = &x->answer;
+    size_t into = (size_t)(a->offset % (uint64_t)sysconf(_SC_PAGESIZE)), n = (size_t)a->length;
+    Mapped *mapped = malloc(sizeof *mapped);
+    if (!mapped)
+        abort();
+    *mapped =
+        (Mapped){mmap(NULL, into + n, PROT_READ, MAP_SHARED, a->fd, (off_t)(a->offset - into)), into + n};
+    if (mapped->map == MAP_FAILED || !is_whole(a->fd, a->offset + n)) {
+        if (mapped->map != MAP_FAILED)
+            munmap(mapped->map, mapped->n);
+        free(mapped);
+        return NULL;
+    }
+    const struct MHD_IoVec parts[] = {
+        {a->before.p, a->before.n}, {mapped->map + into, n}, {a->after.p, a->after.n}};
+    struct MHD_Response *response = MHD_create_response_from_iovec(parts, 3, unmap, mapped);
+    if (!response)
+        unmap(mapped);
+    x->sent = response && !x->head_only ? a->before.n + n + a->after.n : 0;
+    return response;
+}
+
+/* -- stretches -- */
 
 static bool await_room(HttpExchange *x, Err *err)
 {
@@ -60,13 +110,11 @@ static bool write_all(HttpExchange *x, struct iovec *parts, size_t count, Err *e
 static bool send_chunk(HttpExchange *x, const HttpStretch *s, size_t n, Err *err)
 {
     char head[24], tail[] = "\r\n";
-    struct stat st;
     size_t into = (size_t)(s->offset % (uint64_t)sysconf(_SC_PAGESIZE));
     uint8_t *map = mmap(NULL, into + n, PROT_READ, MAP_SHARED, s->fd, (off_t)(s->offset - into));
     if (map == MAP_FAILED)
         return err_errno(err, errno, "cannot map the file");
-    /* What is missing of the last page would be mapped as zeros. */
-    bool ok = fstat(s->fd, &st) == 0 && (uint64_t)st.st_size >= s->offset + n;
+    bool ok = is_whole(s->fd, s->offset + n);
     if (ok) {
         int head_n = snprintf(head, sizeof head, "%zx\r\n", s->before.n + n);
         struct iovec parts[] = {{head, (size_t)head_n},

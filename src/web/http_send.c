@@ -260,6 +260,13 @@ static struct MHD_Response *make_response(HttpExchange *x)
     Answer *a = &x->answer;
     if (a->source.read)
         return from_source(x);
+    if (a->kind == ANSWER_FILE && a->before.n) {
+        struct MHD_Response *response = http_mapped_response(x);
+        if (response)
+            return response;
+        become_source(x, NULL);
+        return from_source(x);
+    }
     if (a->kind == ANSWER_FILE && a->fd >= 0) {
         struct MHD_Response *response =
             MHD_create_response_from_fd_at_offset64((uint64_t)a->length, a->fd, a->offset);
@@ -309,7 +316,7 @@ enum MHD_Result http_send(HttpExchange *x)
         a->length = (int64_t)a->body.n;
     apply_ranges(x);
     bool compressed = apply_gzip(x);
-    bool by_blocks = x->server->settings.tls_certificate || a->length > SENDFILE_MAX || a->before.n > 0;
+    bool by_blocks = x->server->settings.tls_certificate || a->length > SENDFILE_MAX;
     if (a->kind == ANSWER_FILE && by_blocks && !a->source.read)
         become_source(x, NULL);
     add_validators(x, compressed);
