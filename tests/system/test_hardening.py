@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 from archive import Archive
+from listener import Listener
 from programs import BINARY, SANITIZED, run, wait_until
 from web import Web
 
@@ -172,6 +173,22 @@ def test_what_cannot_be_required_is_refused(stopped_archive):
     stopped_archive.set("confine", "require")
     done = stopped_archive.manage("runserver", check=False)
     assert done.returncode == 1 and "confine: require, but this program was built with a sanitizer" in done.stderr
+
+
+@confined
+@pytest.mark.parametrize("name, options, filtered", [("px-listen", [], "2"), ("px-listen", ["--confine", "require"], "2"), ("px-listen", ["--confine", "off"], "0"),
+                                                     ("px-listen", ["--layout", "legacy", "--tree"], "2"), ("storescp.sh", [], "2")])
+def test_the_listener_of_the_px_tools(tmp_path, few, name, options, filtered):
+    listener = Listener(tmp_path / "base", *options, name=name)
+    listener.start()
+    try:
+        one = status(listener.server.pid)
+        assert (one["Seccomp"], one["NoNewPrivs"]) == (filtered, "1" if filtered == "2" else "0")
+        run("dcmsend", "+sd", "-aec", "ANY", "127.0.0.1", listener.port, few)
+        wait_until(lambda: len(listener.indexed()) == 4, 10, "four objects")
+    finally:
+        listener.stop()
+    assert "denied" not in listener.output() and "not permitted" not in listener.output(), listener.output()
 
 
 @confined
