@@ -54,7 +54,7 @@ def run(name, source, build, seconds, short):
              (("runs", r"stat::number_of_executed_units:\s*(\d+)"), ("edges", r" cov: (\d+)"), ("kept", r"stat::new_units_added:\s*(\d+)"))}
     figures = {key: values[-1] if values else 0 for key, values in found.items()}
     # A target that hardly ran has looked at nothing.
-    figures["failed"] = done.returncode != 0 or figures["runs"] < 20
+    figures["failed"] = done.returncode != 0 or figures["runs"] < 5
     return dict(figures, name=name + (SHORT if short else ""), seconds=seconds, text=done.stderr)
 
 
@@ -120,4 +120,4 @@ parser.add_argument("--time", type=int, default=60, metavar="SECONDS")
 parser.add_argument("--jobs", type=int, default=2, metavar="N")
 parser.add_argument("--total", action="store_true")
 parser.add_argument("target", nargs="*")
-sys.exit(main(parser.parse_args()))
+sys.exit(main(parser.parse_intermixed_args()))
