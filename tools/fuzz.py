@@ -19,6 +19,7 @@ import threading
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data"
 FROM_DATA = {"dataset", "part10", "transcode"}  # these take DICOM files as they are
+WITH_THREADS = {"facade"}  # a thread that comes or goes has what looks like a leak; they are looked for at the end only, when all threads are gone
 LARGEST_SEED = 20000
 SHORT = ", short memory"
 COLUMNS = ("target", "executions", "a second", "edges", "inputs kept", "findings")
@@ -45,7 +46,7 @@ def run(name, source, build, seconds, short):
     dictionary = source / "dictionaries" / f"{name}.dict"
     command = [str(build / f"fuzz_{name}"), f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048",
                "-max_len=65536", "-print_final_stats=1", f"-artifact_prefix={crashes}/{name}{'-memory' if short else ''}-",
-               *([f"-dict={dictionary}"] if dictionary.exists() else []), *seeds(name, source, build)]
+               *(["-detect_leaks=0"] if name in WITH_THREADS else []), *([f"-dict={dictionary}"] if dictionary.exists() else []), *seeds(name, source, build)]
     env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
     if short:
         env["FUZZ_SHORT_MEMORY"] = "1"
