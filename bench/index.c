@@ -32,7 +32,7 @@ typedef struct Size {
 
 typedef struct Options {
     uint64_t objects;
-    const char *engine, *folder, *json, *into;
+    const char *engine, *folder, *json, *into, *filled;
 } Options;
 
 typedef struct Run {
@@ -198,8 +198,27 @@ static void settle(const Run *run)
     on_server(run, "CHECKPOINT");
 }
 
+/* An index that --into made, and that earlier runs may have added to. It stays. */
+static void measure_filled(Run *run)
+{
+    enum { BEGUN = 64 }; /* studies that an earlier run may have begun without an object */
+    Index *index = open_index(run, run->path, "bench");
+    IdxTotals totals;
+    Err err;
+    if (!idx_totals(index, &totals, &err))
+        die("looking into the index", &err);
+    run->studies = (uint32_t)totals.studies;
+    Filling filled = filling_from(index, run->studies + BEGUN, run->studies, totals.instances);
+    measure_size(run, &filled);
+    idx_close(index);
+}
+
 static void measure_engine(Run *run)
 {
+    if (run->options->filled) {
+        measure_filled(run);
+        return;
+    }
     const uint64_t sizes[SIZES] = {0, run->options->objects / 10, run->options->objects};
     for (int i = 0; i < SIZES; i++) {
         Filling filled = filled_with(run, sizes[i]);
@@ -240,22 +259,27 @@ static void print_name(const char *name)
 
 static void print_queries(const Run *runs, size_t count)
 {
+    size_t columns = 0;
     fputs("\n| query: median (95th percentile), ms |", stdout);
     for (size_t r = 0; r < count; r++)
-        for (size_t i = 1; i < SIZES; i++)
-            printf(" %s at %llu |", title(&runs[r]), (unsigned long long)runs[r].sizes[i].objects);
+        for (size_t i = 0; i < runs[r].size_count; i++)
+            if (runs[r].sizes[i].objects) {
+                printf(" %s at %llu |", title(&runs[r]), (unsigned long long)runs[r].sizes[i].objects);
+                columns++;
+            }
     fputs(" answers at the last |\n|---|", stdout);
-    for (size_t i = 0; i < count * (SIZES - 1); i++)
+    for (size_t i = 0; i < columns; i++)
         fputs("---|", stdout);
     puts("---|");
     for (size_t q = 0; q < query_count; q++) {
         print_name(query_name(q));
         for (size_t r = 0; r < count; r++)
-            for (size_t i = 1; i < SIZES; i++) {
+            for (size_t i = 0; i < runs[r].size_count; i++) {
                 const Latency *l = &runs[r].sizes[i].queries[q];
-                printf(" %.2f (%.1f) |", l->median_ms, l->p95_ms);
+                if (runs[r].sizes[i].objects)
+                    printf(" %.2f (%.1f) |", l->median_ms, l->p95_ms);
             }
-        printf(" %.0f |\n", runs[0].sizes[SIZES - 1].queries[q].answers);
+        printf(" %.0f |\n", runs[0].sizes[runs[0].size_count - 1].queries[q].answers);
     }
 }
 
@@ -271,9 +295,11 @@ static void print_runs(const Run *runs, size_t count)
         print_ingest(&runs[r], "rows alone, groups of 64", offsetof(Size, files));
     }
     for (size_t r = 0; r < count; r++) {
-        const Size *large = &runs[r].sizes[SIZES - 1];
-        printf("\n%s: %.0f bytes an object; filled in %.0f s.\n", title(&runs[r]),
-               (double)large->bytes / (double)large->objects, runs[r].fill_seconds);
+        const Size *large = &runs[r].sizes[runs[r].size_count - 1];
+        printf("\n%s: %.0f bytes an object", title(&runs[r]), (double)large->bytes / (double)large->objects);
+        if (runs[r].fill_seconds > 0)
+            printf("; filled in %.0f s", runs[r].fill_seconds);
+        puts(".");
     }
     print_queries(runs, count);
 }
@@ -338,18 +364,23 @@ static void json_run(JsonWriter *w, const Run *run)
 static const char usage[] =
     "usage: ./dev bench index [--objects N] [--engine sqlite|postgresql] [--folder DIR] [--json FILE]\n"
     "       ./dev bench index --into FILE [--objects N]\n"
+    "       ./dev bench index --filled FILE [--folder DIR] [--json FILE]\n"
     "  --objects N     how many there are at the last (default 1000000; ten to a study)\n"
     "  --engine NAME   only this database; otherwise both\n"
     "  --folder DIR    where SQLite's file lies (default /tmp); PostgreSQL lies in /tmp\n"
     "  --json FILE     also writes the figures there\n"
-    "  --into FILE     measures nothing: fills this index of SQLite, which is empty or not there yet\n";
+    "  --into FILE     measures nothing: fills this index of SQLite, which is empty or not there yet\n"
+    "  --filled FILE   measures only beside this one, made by --into, and adds to it\n";
 
 static Options read_options(int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"objects", required_argument, NULL, 'n'}, {"engine", required_argument, NULL, 'e'},
-        {"folder", required_argument, NULL, 'f'},  {"json", required_argument, NULL, 'j'},
-        {"into", required_argument, NULL, 'i'},    {0}};
+    static const struct option names[] = {{"objects", required_argument, NULL, 'n'},
+                                          {"engine", required_argument, NULL, 'e'},
+                                          {"folder", required_argument, NULL, 'f'},
+                                          {"json", required_argument, NULL, 'j'},
+                                          {"into", required_argument, NULL, 'i'},
+                                          {"filled", required_argument, NULL, 'd'},
+                                          {0}};
     Options o = {.objects = 1000000, .folder = "/tmp"};
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;)
         switch (c) {
@@ -368,6 +399,10 @@ static Options read_options(int argc, char **argv)
         case 'i':
             o.into = optarg;
             break;
+        case 'd':
+            o.filled = optarg;
+            o.engine = "sqlite";
+            break;
         default:
             fputs(usage, stderr);
             exit(2);
@@ -385,7 +420,10 @@ static void prepare(Run *run, const Options *options, const char *engine, const 
     *run = (Run){.options = options, .engine = engine, .folder = folder};
     run->studies = (uint32_t)(options->objects / CATALOGUE_PER_STUDY);
     run->settings = (IdxSettings){.busy_timeout_ms = 30000};
-    snprintf(run->path, sizeof run->path, "%s/index.sqlite", folder);
+    if (options->filled)
+        snprintf(run->path, sizeof run->path, "%s", options->filled);
+    else
+        snprintf(run->path, sizeof run->path, "%s/index.sqlite", folder);
     snprintf(run->fresh_path, sizeof run->fresh_path, "%s/fresh.sqlite", folder);
     if (!strcmp(engine, "sqlite"))
         return;

@@ -32,6 +32,8 @@ typedef bool (*IdxTermVisit)(void *ctx, const IdxAttribute *attribute, Span term
 bool idx_terms(const DcmDataset *row, DcmLevel level, IdxTermVisit visit, void *ctx, Err *err);
 /* The terms of a row that has none yet. */
 bool idx_terms_gather(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
+/* Of a patient that has terms, but not the pieces of its names (terms.h). */
+bool idx_name_pieces_gather(Db *db, const DcmDataset *patient, int64_t id, Err *err);
 /* Writes or removes the terms of a row's data set. */
 bool idx_terms_write(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
 bool idx_terms_remove(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);

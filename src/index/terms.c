@@ -233,6 +233,15 @@ bool idx_terms_gather(Db *db, const DcmDataset *row, DcmLevel level, int64_t id,
     return ok;
 }
 
+bool idx_name_pieces_gather(Db *db, const DcmDataset *patient, int64_t id, Err *err)
+{
+    NewTerms terms = {.row = {db, id, insert_term}};
+    buf_init(&terms.seen, 0);
+    bool ok = visit_name_pieces(patient, gather_term, &terms, err);
+    buf_free(&terms.seen);
+    return ok;
+}
+
 bool idx_terms_write(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err)
 {
     TermRow ctx = {db, id, insert_term};

@@ -9,7 +9,9 @@
 
 #include "dicom/tags.h"
 
-bool idx_schema_write_terms(Db *db, DcmLevel level, Err *err)
+typedef bool (*WriteTerms)(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err);
+
+static bool write_of_each(Db *db, DcmLevel level, WriteTerms write, Err *err)
 {
     const IdxTable *table = &idx_tables[level];
     Arena *arena = arena_new(0);
@@ -24,12 +26,22 @@ bool idx_schema_write_terms(Db *db, DcmLevel level, Err *err)
     while (ok && (ok = db_step(s, &row, err)) && row) {
         arena_reset(arena);
         const DcmDataset *attributes = idx_row_read(s, 0, arena, level, false, NULL, err);
-        ok = attributes && idx_terms_write(db, attributes, level, db_int(s, 0), err);
+        ok = attributes && write(db, attributes, level, db_int(s, 0), err);
     }
     db_done(s);
     buf_free(&sql);
     arena_free(arena);
     return ok;
+}
+
+bool idx_schema_write_terms(Db *db, DcmLevel level, Err *err)
+{
+    return write_of_each(db, level, idx_terms_write, err);
+}
+
+static bool write_pieces(Db *db, const DcmDataset *row, DcmLevel level, int64_t id, Err *err)
+{
+    return idx_name_pieces_gather(db, row, id, err);
 }
 
 /* A list as long as this may lack values. */
@@ -68,8 +80,9 @@ static bool make_around(Db *db, Err *err)
 bool idx_schema_upgrade(Db *db, int64_t version, Err *err)
 {
     bool ok = make_around(db, err);
-    int levels = version < 2 ? DCM_LEVEL_IMAGE : version < 4 ? DCM_LEVEL_PATIENT + 1 : 0;
-    for (int level = 0; ok && level < levels; level++)
+    if (ok && version >= 2)
+        return version >= 4 || write_of_each(db, DCM_LEVEL_PATIENT, write_pieces, err);
+    for (int level = 0; ok && level < DCM_LEVEL_IMAGE; level++)
         ok = idx_schema_write_terms(db, (DcmLevel)level, err);
-    return ok && (version >= 2 || idx_schema_write_list_terms(db, err));
+    return ok && idx_schema_write_list_terms(db, err);
 }

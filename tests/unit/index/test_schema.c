@@ -140,6 +140,13 @@ static void an_older_version_is_brought_up_to_date(void **state)
         sql_text(f, on_postgres(f) ? "SELECT max(version) FROM schema_version" : "PRAGMA user_version"), "4");
     sql_text(f, "DROP INDEX ix_series_date");
     assert_string_equal(sql_text(f, "SELECT count(*) FROM file_storage_metadata_annotation"), "0");
+    idx_close(f->index);
+    assert_non_null(strstr(before, "1=jan"));
+    sql_text(f, "DELETE FROM term WHERE attribute = 1");
+    sql_text(f, on_postgres(f) ? "UPDATE schema_version SET version = 3 WHERE version = 4"
+                               : "PRAGMA user_version = 3");
+    ASSERT_OK(f, fixture_open(f));
+    assert_string_equal(sql_text(f, terms), before);
 }
 
 static void a_column_that_is_missing_is_added(void **state)
