@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`./dev bench store|find|get|move|start|memory`: Gantry beside Orthanc (Debian's package with its defaults, without plugins; if it is there), by `gantry load`.
+"""`./dev bench store|echo|find|get|move|start|memory`: Gantry beside Orthanc (Debian's package with its defaults, without plugins; if it is there), by `gantry load`.
 
 Each round starts each server anew on an empty folder, in turns; what stands in the table are medians of the rounds. The load generator, both servers and the disk share
 the machine: rates are for the ratio between the columns, and CPU time says more than rates when other programs run.
@@ -111,11 +111,33 @@ def storing(server, name, associations, count, *words):
     yield f'{name}, {associations} at a time: server CPU, s/GB', (server.cpu() - cpu) / (store['bytes'] / 1e9), False
 
 
+def by_storescu(server, name, count, environment):
+    """DCMTK's tool leaves Nagle's algorithm on unless TCP_NODELAY=1 says otherwise; each object it sends is a new one."""
+    argv = ['storescu', '-aec', server.aet, '-aet', 'GANTRYLOAD', '--repeat', count, '--invent-instance', '127.0.0.1', server.port, server.sample]
+    began = time.monotonic()
+    subprocess.run([str(a) for a in argv], check=True, stdout=subprocess.DEVNULL, env=dict(environment))
+    yield f'{name}: objects/s', count / (time.monotonic() - began), True
+
+
 def store(server):
     yield from storing(server, 'CT 527 KB', 1, 400)
     yield from storing(server, 'CT 527 KB', 8, 800)
     yield from storing(server, '9 KB', 8, 3000, '--object', 'small')
     yield from storing(server, 'cine 18 MB', 4, 24, '--object', 'multi-frame', '--per_study', 2)
+    yield from storing(server, '210 MB', 4, 8, '--size', '1024x1024x100', '--per_study', 2)
+    if shutil.which('storescu'):
+        plain = {name: value for name, value in os.environ.items() if name != 'TCP_NODELAY'}
+        yield from by_storescu(server, 'CT by storescu as it comes', 100, plain)
+        yield from by_storescu(server, 'CT by storescu, TCP_NODELAY=1', 200, dict(plain, TCP_NODELAY='1'))
+
+
+def echo(server):
+    for associations in (1, 8):
+        cpu = server.cpu()
+        report = server.load('-a', associations, '-n', 4000, '--per_association', 1, '-m', 'echo')
+        yield f'association, echo, release, {associations} at a time: a second', report['verbs']['echo']['per_second'], True
+        yield f'association, echo, release, {associations} at a time: server CPU, ms each', (server.cpu() - cpu) / 4, False
+    yield 'echo on an open association: a second', server.load('-n', 4000, '-m', 'echo')['verbs']['echo']['per_second'], True
 
 
 def find(server):
@@ -167,20 +189,31 @@ def memory(server):
     yield 'peak with four objects of 210 MB at once besides: MiB', server.memory('VmHWM'), False
 
 
-TESTS = {test.__name__: test for test in (store, find, get, move, start, memory)}
+TESTS = {test.__name__: test for test in (store, echo, find, get, move, start, memory)}
 
 
 # -- rounds and the table --
 
 def one_round(kind, test, args, top, sink):
-    folder = pathlib.Path(tempfile.mkdtemp(dir=top))
-    server = kind(args.gantry, folder, sink)
+    """What it wrote stays until the last round is over: ext4 passes over the inodes of files deleted in the last seconds one by one, at the cost of who makes files next."""
+    server = kind(args.gantry, pathlib.Path(tempfile.mkdtemp(dir=top)), sink)
+    server.sample = args.sample
     try:
         return list(test(server))
     finally:
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
         os.sync()
+
+
+def make_sample(args, top):
+    """A CT file, for tools that send files."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=top))
+    server = Gantry(args.gantry, folder, 0)
+    try:
+        server.load('-n', 1)
+        return next(path for path in (folder / 'archive/data').rglob('*') if path.is_file() and path.stat().st_size > 500_000)
+    finally:
+        server.stop()
 
 
 def print_table(kinds, figures):
@@ -201,6 +234,7 @@ def run(args, top):
     dropping = args.test == 'move' and subprocess.Popen(['storescp', '--ignore', '--fork', '-aet', 'SINK', '--max-pdu', '131072', str(sink)], stdout=subprocess.DEVNULL,
                                                        stderr=subprocess.DEVNULL, env=dict(os.environ, TCP_NODELAY='1'))
     figures = {}
+    args.sample = make_sample(args, top) if args.test == 'store' else None
     try:
         for n in range(args.rounds):
             for kind in kinds if n % 2 == 0 else kinds[::-1]:

@@ -175,13 +175,17 @@ bool arc_ingest_write(ArcIngest *ingest, Span piece, Err *err)
         if (!arc_has_room(ingest->archive, err))
             return false;
     }
-    if (ingest->has_meta)
-        return store_put_write(ingest->put, piece, err);
-    buf_append_span(&ingest->pending, piece);
-    if (ingest->pending.n < PENDING_MAX && !ingest->inspector.malformed &&
-        !inspector_knows_uids(&ingest->inspector))
-        return true;
-    return write_meta(ingest, err);
+    if (!ingest->has_meta) {
+        bool waits = ingest->pending.n + piece.n < PENDING_MAX && !ingest->inspector.malformed &&
+                     !inspector_knows_uids(&ingest->inspector);
+        if (waits) {
+            buf_append_span(&ingest->pending, piece);
+            return true;
+        }
+        if (!write_meta(ingest, err))
+            return false;
+    }
+    return store_put_write(ingest->put, piece, err);
 }
 
 /* The sender is told C000 whether or not the quarantine could take it. */

@@ -14,9 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-enum { BUFFER = 256 << 10 };
+enum {
+    BUFFER = 256 << 10,
+    DIRECT = 64 << 10, /* pieces of this size are not copied first */
+    PAGE = 4 << 10,    /* one that grows is not written out: it would be written twice */
+};
 static const uint64_t WINDOW = UINT64_C(32) << 20;
 
 static StorePut *put_new(Store *store)
@@ -80,17 +85,23 @@ static bool write_failed(StorePut *put, int reason, Err *err)
     return err_errno(err, reason, "cannot write %s", put->path);
 }
 
-static bool write_out(StorePut *put, const uint8_t *p, size_t n, Err *err)
+/* Writes what is held, and then the piece. */
+static bool write_out(StorePut *put, Span piece, Err *err)
 {
-    while (n) {
-        ssize_t done = write(put->fd, p, n);
+    struct iovec parts[2] = {{put->buffer, put->held}, {(void *)piece.p, piece.n}};
+    for (size_t at = put->held ? 0 : 1; at < 2;) {
+        ssize_t done = writev(put->fd, parts + at, (int)(2 - at));
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)
             return write_failed(put, done ? errno : ENOSPC, err);
-        p += done;
-        n -= (size_t)done;
         put->written += (uint64_t)done;
+        while (at < 2 && (size_t)done >= parts[at].iov_len)
+            done -= (ssize_t)parts[at++].iov_len;
+        if (at < 2) {
+            parts[at].iov_base = (uint8_t *)parts[at].iov_base + done;
+            parts[at].iov_len -= (size_t)done;
+        }
     }
     return true;
 }
@@ -104,53 +115,54 @@ static void digest(StorePut *put, uint64_t from, Span bytes)
         XXH3_128bits_update(put->content, bytes.p + skip, bytes.n - skip);
 }
 
-/* Writes a piece; digests it while the disk is at work. */
-static bool write_and_digest(StorePut *put, const uint8_t *p, size_t n, Err *err)
+/* Has the disk begin with the whole pages from `from` to `to`, and wait when too much is under way. */
+static bool start_writing(StorePut *put, uint64_t from, uint64_t to, Err *err)
 {
-    uint64_t from = put->written;
-    if (n == 0)
-        return true;
-    if (!write_out(put, p, n, err))
-        return false;
-    sync_file_range(put->fd, (off_t)from, (off_t)n, SYNC_FILE_RANGE_WRITE);
-    digest(put, from, span_of(p, n));
-    if (from < WINDOW)
-        return true;
-    unsigned wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    if (sync_file_range(put->fd, (off_t)(from - WINDOW), (off_t)n, wait) != 0 &&
+    unsigned how = SYNC_FILE_RANGE_WRITE;
+    from -= from % PAGE;
+    to -= to % PAGE;
+    if (from >= WINDOW) {
+        sync_file_range(put->fd, (off_t)from, (off_t)(to - from), how);
+        how |= SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
+        from -= WINDOW;
+        to -= WINDOW;
+    }
+    if (sync_file_range(put->fd, (off_t)from, (off_t)(to - from), how) != 0 &&
         (errno == EIO || errno == ENOSPC || errno == EDQUOT))
         return write_failed(put, errno, err);
     return true;
 }
 
-static bool flush_full(StorePut *put, Err *err)
+/* Writes what is held and a piece behind it; digests them while the disk is at work. What is short, and so an object's end, is left to the sync that follows. */
+static bool write_and_digest(StorePut *put, Span piece, Err *err)
 {
+    uint64_t from = put->written;
+    Span held = span_of(put->buffer, put->held);
+    size_t n = held.n + piece.n;
+    if (n == 0)
+        return true;
+    if (!write_out(put, piece, err) || (n >= DIRECT && !start_writing(put, from, from + n, err)))
+        return false;
+    digest(put, from, held);
+    digest(put, from + held.n, piece);
     put->held = 0;
-    return write_and_digest(put, put->buffer, BUFFER, err);
+    return true;
 }
 
 bool store_put_write(StorePut *put, Span bytes, Err *err)
 {
     if (put->ended || put->failed)
         return err_set(err, ERR_IO, "%s cannot be written any more", put->path);
-    if (bytes.n == 0)
-        return true;
     put->size += bytes.n;
-    while (bytes.n) {
-        if (put->held == 0 && bytes.n >= BUFFER) {
-            if (!write_and_digest(put, bytes.p, BUFFER, err))
-                return false;
-            bytes = span_sub(bytes, BUFFER, SIZE_MAX);
-            continue;
-        }
+    while (bytes.n && bytes.n < DIRECT) {
         size_t n = bytes.n < BUFFER - put->held ? bytes.n : BUFFER - put->held;
         memcpy(put->buffer + put->held, bytes.p, n);
         put->held += n;
         bytes = span_sub(bytes, n, SIZE_MAX);
-        if (put->held == BUFFER && !flush_full(put, err))
+        if (put->held == BUFFER && !write_and_digest(put, (Span){0}, err))
             return false;
     }
-    return true;
+    return bytes.n == 0 || write_and_digest(put, bytes, err);
 }
 
 void store_put_mark_content(StorePut *put)
@@ -163,11 +175,10 @@ bool store_put_end(StorePut *put, StoreDigest *out, Err *err)
 {
     if (put->ended || put->failed)
         return err_set(err, ERR_IO, "%s cannot be ended", put->path);
-    if (!write_and_digest(put, put->buffer, put->held, err))
+    if (!write_and_digest(put, (Span){0}, err))
         return false;
     free(put->buffer);
     put->buffer = NULL;
-    put->held = 0;
     put->ended = true;
     unsigned n = 0;
     EVP_DigestFinal_ex(put->sha, put->digest.sha256, &n);
