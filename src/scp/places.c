@@ -34,7 +34,7 @@ static Held held_by(const Connection *newcomer)
 {
     Held held = {0};
     for (const Connection *c = newcomer->server->connections; c; c = c->next) {
-        if (!c->counted || c->ended)
+        if (!c->counted)
             continue;
         bool address = !strcmp(c->from.host, newcomer->from.host);
         bool title = !strcmp(c->calling, newcomer->calling);
@@ -66,7 +66,7 @@ static Connection *longest_idle(const ScpServer *server, long long *since)
 {
     Connection *found = NULL;
     for (Connection *c = server->connections; c; c = c->next) {
-        long long idle = c->counted && !c->ended ? atomic_load(&c->idle_since) : 0;
+        long long idle = c->counted ? atomic_load(&c->idle_since) : 0;
         if (idle > 0 && (!found || idle < *since)) {
             found = c;
             *since = idle;
@@ -172,7 +172,7 @@ static unsigned count_of_address(const Silent *silent, const Connection *like)
 static void gather(const ScpServer *server, Silent *out)
 {
     for (Connection *c = server->connections; c && out->count < 2 * MAX_WAITING; c = c->next)
-        if (!c->counted && !c->ended && !c->cut)
+        if (!c->counted && !c->cut)
             out->of[out->count++] = c;
 }
 

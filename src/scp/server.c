@@ -2,9 +2,9 @@
 /*
  * The listener and the associations' threads.
  *
- * One thread accepts connections; each connection gets a thread of its own. Who gets a place as an association, and how many may be there
- * that are none (yet), is decided in places.c: who finds no place hears a proper A-ASSOCIATE-RJ (transient, local limit exceeded). The accepting thread also
- * joins the threads that have ended; they tell it through an eventfd.
+ * One thread accepts connections; each connection has a thread for itself (base/threads.h). Who gets a place as an association, and how many may be there
+ * that are none (yet), is decided in places.c: who finds no place hears a proper A-ASSOCIATE-RJ (transient, local limit exceeded). An eventfd wakes who waits
+ * for the last of them to end.
  *
  * `lock` guards the list of connections, their state and the numbers. Each connection keeps a second descriptor of its socket, through
  * which scp_stop can end whatever its thread is waiting for, without sharing a stream between threads.
@@ -256,22 +256,44 @@ static void serve(Connection *c, NetAssociation *net)
     arena_free(a.arena);
 }
 
+/* With the lock held. */
+static void list(Connection *c)
+{
+    ScpServer *server = c->server;
+    c->next = server->connections;
+    if (c->next)
+        c->next->previous = c;
+    server->connections = c;
+    server->connection_count++;
+}
+
+static void unlist(Connection *c)
+{
+    ScpServer *server = c->server;
+    *(c->previous ? &c->previous->next : &server->connections) = c->next;
+    if (c->next)
+        c->next->previous = c->previous;
+    server->connection_count--;
+}
+
+/* The last that happens to a connection. */
 static void leave(Connection *c)
 {
     ScpServer *server = c->server;
     uint64_t one = 1;
     pthread_mutex_lock(&server->lock);
     places_leave(c);
-    c->ended = true;
     close(c->twin);
-    ssize_t written = write(server->wake, &one, sizeof one);
+    unlist(c);
+    ssize_t written = scp_stopping(server) ? write(server->wake, &one, sizeof one) : 0;
     (void)written; /* an eventfd that is full wakes as well */
     pthread_mutex_unlock(&server->lock);
+    free(c);
 }
 
-static void *connection_main(void *ctx)
+static void work(void *item)
 {
-    Connection *c = ctx;
+    Connection *c = item;
     Err err = {0};
     log_set_association(c->number);
     NetAssociation *net = negotiate(c, &err);
@@ -283,20 +305,9 @@ static void *connection_main(void *ctx)
         log_warning(scp_logger(&err, SCP_LOG_NETWORK), "no association with %s: %s", c->from.host, err.text);
     net_association_free(net);
     leave(c);
-    return NULL;
 }
 
 /* -- accepting -- */
-
-static bool start_thread(Connection *c)
-{
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK);
-    int failure = pthread_create(&c->thread, &attributes, connection_main, c);
-    pthread_attr_destroy(&attributes);
-    return failure == 0;
-}
 
 /* A flood must not fill the log as well. */
 static void tell_turned_away(ScpServer *server, NetAddress from)
@@ -313,6 +324,15 @@ static void tell_turned_away(ScpServer *server, NetAddress from)
     server->quiet = deadline_in(QUIET_MS);
 }
 
+static void no_thread(Connection *c)
+{
+    pthread_mutex_lock(&c->server->lock);
+    unlist(c);
+    pthread_mutex_unlock(&c->server->lock);
+    log_error(SCP_LOG_FAULT, "a connection of %s was closed: no thread could be started for it",
+              c->from.host);
+}
+
 static void take_connection(ScpServer *server, int fd, bool tls)
 {
     Connection *c = calloc(1, sizeof *c);
@@ -323,18 +343,13 @@ static void take_connection(ScpServer *server, int fd, bool tls)
     pthread_mutex_lock(&server->lock);
     c->number = ++server->last_number;
     bool room = places_for_silent(server);
-    bool started = room && start_thread(c);
-    if (started) {
-        c->next = server->connections;
-        server->connections = c;
-        server->connection_count++;
-    }
+    if (room)
+        list(c);
     pthread_mutex_unlock(&server->lock);
-    if (started)
+    if (room && threads_give(server->threads, c))
         return;
     if (room)
-        log_error(SCP_LOG_FAULT, "a connection of %s was closed: no thread could be started for it",
-                  c->from.host);
+        no_thread(c);
     else
         tell_turned_away(server, c->from);
 failed:
@@ -342,30 +357,6 @@ failed:
         close(twin);
     close(fd);
     free(c);
-}
-
-/* Joins the threads that have ended. */
-static void reap(ScpServer *server)
-{
-    Connection *ended = NULL;
-    pthread_mutex_lock(&server->lock);
-    for (Connection **link = &server->connections; *link;) {
-        Connection *c = *link;
-        if (!c->ended) {
-            link = &c->next;
-            continue;
-        }
-        *link = c->next;
-        c->next = ended;
-        ended = c;
-        server->connection_count--;
-    }
-    pthread_mutex_unlock(&server->lock);
-    for (Connection *next; ended; ended = next) {
-        next = ended->next;
-        pthread_join(ended->thread, NULL);
-        free(ended);
-    }
 }
 
 /* Sleeps until something is to be done; leaves the eventfd empty. The listeners that have a connection, as bits. */
@@ -406,7 +397,6 @@ static void *acceptor_main(void *ctx)
         for (int i = 0; i < LISTENERS; i++)
             if (ready & 1u << i)
                 accept_one(server, i);
-        reap(server);
     }
     return NULL;
 }
@@ -466,6 +456,7 @@ static void stop_listening(ScpServer *server)
 static void server_free(ScpServer *server)
 {
     stop_listening(server);
+    threads_finish(server->threads);
     net_tls_files_close(server->tls_server);
     net_tls_files_close(server->tls_client);
     if (server->wake >= 0)
@@ -498,6 +489,7 @@ ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
     server->archive = archive;
     server->listeners[PLAIN] = server->listeners[OVER_TLS] = server->wake = -1;
     fill_defaults(&server->settings);
+    server->threads = threads_new(STACK, work);
     pthread_mutex_init(&server->lock, NULL);
     if (settings->peers_path)
         server->peers = peers_open(settings->peers_path, report_peers, NULL, err);
@@ -525,7 +517,6 @@ failed:
 static bool drain(ScpServer *server, Deadline deadline)
 {
     for (;;) {
-        reap(server);
         pthread_mutex_lock(&server->lock);
         bool empty = !server->connection_count;
         pthread_mutex_unlock(&server->lock);
@@ -541,7 +532,7 @@ static unsigned interrupt_connections(ScpServer *server, bool associations_too)
     unsigned n = 0;
     pthread_mutex_lock(&server->lock);
     for (Connection *c = server->connections; c; c = c->next) {
-        if (c->ended || (c->counted && !associations_too))
+        if (c->counted && !associations_too)
             continue;
         shutdown(c->twin, SHUT_RDWR);
         if (c->sender)

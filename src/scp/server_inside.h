@@ -3,6 +3,7 @@
 #ifndef GANTRY_SCP_SERVER_INSIDE_H
 #define GANTRY_SCP_SERVER_INSIDE_H
 
+#include "base/threads.h"
 #include "scp/association.h"
 
 #include <pthread.h>
@@ -14,13 +15,12 @@ enum {
 }; /* connections that are no association, before the oldest of the greediest address is cut */
 
 typedef struct Connection {
-    struct Connection *next;
+    struct Connection *next, *previous;
     ScpServer *server;
-    pthread_t thread;
     int fd, twin;            /* fd goes to the stream; twin stays ours */
     bool tls;                /* it came to the port of TLS */
     NetStream *stream;       /* while the association is negotiated */
-    bool counted, ended;     /* is among `associations`; its thread is about to end */
+    bool counted;            /* is among `associations` */
     bool cut;                /* had to make room before it became an association */
     atomic_llong idle_since; /* clock_ms when its peer fell silent; 0 = busy, -1 = its place was given away */
     ScuSender *sender;       /* what it sends through, or NULL */
@@ -43,7 +43,8 @@ struct ScpServer {
     atomic_bool stopping;
     atomic_bool cutting; /* the stop waits no longer */
     pthread_mutex_t lock;
-    Connection *connections;
+    Threads *threads;
+    Connection *connections; /* the newest first */
     unsigned connection_count;
     atomic_uint associations; /* changed under the lock, read without */
     unsigned long last_number;
