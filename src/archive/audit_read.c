@@ -19,7 +19,7 @@ enum { LINE_LIMIT = 1 << 20, PIECE = 64 << 10, LOCK_MS = 5000, LOCK_LOOK_MS = 10
 typedef struct Part {
     char *name;
     int fd;
-    uint64_t size;
+    uint64_t size, inode;
 } Part;
 
 struct AuditReader {
@@ -47,7 +47,7 @@ static bool add_part(AuditReader *r, const char *folder, const char *name, bool 
         char *own = strdup(name);
         if (!r->parts || !own)
             abort();
-        r->parts[r->count++] = (Part){own, fd, (uint64_t)st.st_size};
+        r->parts[r->count++] = (Part){own, fd, (uint64_t)st.st_size, (uint64_t)st.st_ino};
     }
     free(path);
     return ok || (!must && errno == ENOENT);
@@ -111,6 +111,28 @@ AuditReader *audit_reader_open(const char *folder, Err *err)
     return NULL;
 }
 
+/* Number in the name of a file that was put aside; audit.jsonl has none. */
+static uint64_t first_of(const Part *part)
+{
+    return strncmp(part->name, AUDIT_PREFIX, strlen(AUDIT_PREFIX)) == 0
+               ? strtoull(part->name + strlen(AUDIT_PREFIX), NULL, 10)
+               : UINT64_MAX;
+}
+
+AuditReader *audit_reader_open_at(const char *folder, uint64_t inode, uint64_t offset, uint64_t seq, Err *err)
+{
+    AuditReader *r = audit_reader_open(folder, err);
+    for (size_t i = 0; r && inode && i < r->count; i++)
+        if (r->parts[i].inode == inode && offset <= r->parts[i].size) {
+            r->at = i;
+            r->read = offset;
+            return r;
+        }
+    while (r && r->at + 1 < r->count && first_of(&r->parts[r->at + 1]) <= seq)
+        r->at++;
+    return r;
+}
+
 void audit_reader_close(AuditReader *r)
 {
     if (!r)
@@ -169,6 +191,7 @@ bool audit_reader_next(AuditReader *r, AuditLine *out, Err *err)
             *out = (AuditLine){.file = part->name,
                                .number = ++r->number,
                                .text = span_sub(rest, 0, n),
+                               .inode = part->inode,
                                .end = r->read - (r->text.n - r->given),
                                .ended = ended};
             return true;

@@ -14,12 +14,17 @@ typedef struct AuditLine {
     const char *file; /* its name in the folder */
     uint64_t number;  /* of the line, from 1 */
     Span text;        /* without line feed; NULL at the end of all */
-    uint64_t end;     /* offset in the file behind the line feed */
+    uint64_t inode;   /* of the file … */
+    uint64_t end;     /* … and the offset in it behind the line feed */
     bool ended;       /* it has one */
 } AuditLine;
 
 /* NULL and err when there is no trail, or it cannot be read. */
 AuditReader *audit_reader_open(const char *folder, Err *err);
+/* The same from a line on: of what stands in files before the one of this inode, and before the offset in it, nothing is read. 0: nothing is known; then files are left out
+   that end before record `seq`. */
+AuditReader *audit_reader_open_at(const char *folder, uint64_t inode, uint64_t offset, uint64_t seq,
+                                  Err *err);
 /* False when the end or a failure was reached (err says which: its code stays ERR_NONE at the end). The line lives until the next call. */
 bool audit_reader_next(AuditReader *reader, AuditLine *out, Err *err);
 /* As it was when the trail was opened; seq 0 and no hash when there is none. */

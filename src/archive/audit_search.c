@@ -60,3 +60,24 @@ size_t audit_search_what(Arena *arena, const char *name, const DcmDataset *keys,
     }
     return n;
 }
+
+const char *audit_patient_of(Archive *archive, Arena *arena, const char *study)
+{
+    const char *patient = NULL;
+    DcmDataset *keys = dcm_dataset_new(arena);
+    IdxRow row;
+    if (strpbrk(study, "*?\\") || arc_index_is_away(archive, NULL))
+        return NULL;
+    dcm_put_utf8(keys, DCM_StudyInstanceUID, study);
+    dcm_put_utf8(keys, DCM_PatientID, "");
+    ArcQuery *query = arc_query_open(
+        archive,
+        &(ArcAsk){
+            .model = ARC_STUDY_ROOT, .level = DCM_LEVEL_STUDY, .keys = keys, .relational = true, .limit = 1},
+        NULL);
+    if (query && arc_query_next(query, arena, &row, NULL) && row.attributes)
+        patient = dcm_text(arena, row.attributes, DCM_PatientID, 0);
+    if (query)
+        arc_query_close(query);
+    return patient && *patient ? patient : NULL;
+}

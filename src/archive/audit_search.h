@@ -11,4 +11,7 @@ enum { AUDIT_SEARCH_WHAT = 12 };
 size_t audit_search_what(Arena *arena, const char *name, const DcmDataset *keys, int64_t matches,
                          AuditWhat what[AUDIT_SEARCH_WHAT]);
 
+/* Patient ID of a study, as the index has it; NULL when it has none, or is away. */
+const char *audit_patient_of(Archive *archive, Arena *arena, const char *study);
+
 #endif

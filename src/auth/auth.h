@@ -52,7 +52,8 @@ typedef enum AuthVerdict {
 } AuthVerdict;
 
 typedef struct AuthAnswer {
-    AuthGrant grant;
+    AuthGrant grant; /* AUTH_WRONG: the user, when it is known who was meant; no role */
+    bool fresh;      /* AUTH_GRANTED: found out now, and not remembered */
     int64_t wait_ms;
     Err err;
     FetchAnswer said; /* its body is freed by auth_answer_free */

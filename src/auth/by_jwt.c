@@ -85,5 +85,6 @@ AuthVerdict auth_by_jwt(Auth *auth, Span token, AuthAnswer *out)
     take_name(find_claim(arena, claims, jwt->user_claim), out->grant.user);
     arena_free(arena);
     json_decref(claims);
+    out->fresh = true;
     return AUTH_GRANTED;
 }

@@ -88,6 +88,7 @@ AuthVerdict auth_grant(const User *user, AuthAnswer *out)
 {
     out->grant = (AuthGrant){.role = user->role};
     span_copy(span_cstr(user->name), out->grant.user, sizeof out->grant.user);
+    out->fresh = true;
     return AUTH_GRANTED;
 }
 
@@ -97,6 +98,7 @@ AuthVerdict auth_wrong(Auth *auth, const AuthClient *client, const char *what, c
     auth_backoff_failed(auth->backoff, client->address, clock_ms());
     log_warning(client->logger, "a wrong %s client=%s user=%s %s", what, client->address,
                 user ? user : "(unknown)", client->what);
+    span_copy(span_cstr(user), out->grant.user, sizeof out->grant.user);
     err_set(&out->err, ERR_REFUSED, "%s", why);
     return AUTH_WRONG;
 }

@@ -108,7 +108,8 @@ bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, Auth
                const ApiEvents *events, Err *err)
 {
     *api = (Api){0};
-    if (!check(s, err) || (!asks_nobody(s) && !(api->auth = web_auth_new(auth, is_loopback(s->api_ip), err))))
+    if (!check(s, err) ||
+        (!asks_nobody(s) && !(api->auth = web_auth_new(auth, is_loopback(s->api_ip), events->audit, err))))
         return false;
     WebSettings settings = {
         .http = {.address = s->api_ip,
@@ -134,6 +135,7 @@ bool api_start(Api *api, Arena *arena, const Settings *s, Archive *archive, Auth
         .query_limit = (uint64_t)s->find_limit,
         .fold_names = s->find_fold_names,
         .annotations = s->api_annotation_start ? annotation_settings(arena, s) : NULL,
+        .audit = events->audit,
         .stored = events->stored,
         .stored_ctx = events->ctx,
     };

@@ -16,6 +16,7 @@ typedef struct Api {
 typedef struct ApiEvents {
     void (*stored)(void *ctx, const WebStored *what);
     void *ctx;
+    Audit *audit; /* NULL = none */
 } ApiEvents;
 
 /* Does it ask who somebody is? Then it needs an Auth. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/auditing.h"
 #include "cli/backup.h"
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -100,7 +101,9 @@ static int run(Cli *cli, const void *args)
                       .stop = stopping_watch(),
                       .step = backup_step,
                       .ctx = &progress};
+    auditing_about(cli, AUDIT_FILE, a->target);
     bool ok = arc_backup(&wish, &done, &err);
+    auditing_detail(cli, "Files", arena_printf(cli->arena, "%" PRIu64, done.files));
     progress_end(&progress);
     if (a->json || *done.name)
         backup_show(&done, "", a->json);

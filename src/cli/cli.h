@@ -35,13 +35,15 @@ typedef struct Cli {
     const NetIdentity *identity;   /* the user it is told of */
     const char *logging_problem;   /* why logging_config.yml is not in force; NULL = it is */
     Arena *arena;                  /* lives as long as the command */
+    struct Auditing
+        *auditing; /* what the command leaves in the audit trail; NULL = nothing (cli/auditing.h) */
 } Cli;
 
 extern const Command command_admin, command_manage, command_runserver, command_echo, command_store,
     command_find, command_move, command_move_existing, command_get, command_assoc, command_database,
-    command_data, command_audit, command_backup, command_restore, command_monitor, command_settings, command_completion,
-    command_serve, command_alive, command_users, command_peers, command_pacs_qr, command_px_do,
-    command_px_echo, command_px_find, command_px_listen, command_storescp_sh, command_px_move,
+    command_data, command_audit, command_backup, command_restore, command_monitor, command_settings,
+    command_completion, command_serve, command_alive, command_users, command_peers, command_pacs_qr,
+    command_px_do, command_px_echo, command_px_find, command_px_listen, command_storescp_sh, command_px_move,
     command_px_register, command_px_repack, command_px_report, command_px_smdb, command_px_status,
     command_px_push, command_px_store, command_pfstorage, command_load;
 

@@ -3,30 +3,17 @@
 #include "archive/trash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/auditing.h"
 #include "cli/data.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/stopping.h"
 
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define AUDIT "pacs.audit"
-
-/* Who runs the program, for the audit line: the name, or the number where there is none. */
-static const char *user_name(char out[64])
-{
-    struct passwd user, *found = NULL;
-    char room[4096];
-    if (getpwuid_r(getuid(), &user, room, sizeof room, &found) == 0 && found)
-        snprintf(out, 64, "%s", user.pw_name);
-    else
-        snprintf(out, 64, "uid %u", (unsigned)getuid());
-    return out;
-}
 
 static void show_json(const char *verb, const ArcTrashed *d, bool dry)
 {
@@ -118,14 +105,27 @@ IdxSelection data_selection(const char *concept, const TextList *keys)
 }
 
 /* Patient IDs do not go into the log; the batch's manifest has them. */
-static void audit_delete(const DeleteArgs *a, const TextList *keys, const ArcTrashed *d, const Err *err)
+static void audit_delete(const Cli *cli, const DeleteArgs *a, const TextList *keys, const ArcTrashed *d,
+                         const Err *err)
 {
-    bool uid = strcmp(a->concept, "patient") != 0;
+    bool uid = strcmp(a->concept, "patient") != 0, study = !strcmp(a->concept, "study");
+    if (!uid || study)
+        auditing_is(cli, AUDIT_STUDY_DELETED, 'D');
+    for (size_t i = 0; i < keys->count; i++)
+        auditing_about(cli,
+                       !uid    ? AUDIT_PATIENT
+                       : study ? AUDIT_STUDY
+                               : AUDIT_FILE,
+                       !uid || study ? keys->items[i]
+                                     : arena_printf(cli->arena, "%s %s", a->concept, keys->items[i]));
+    auditing_detail(cli, "Instances", arena_printf(cli->arena, "%" PRIu64, d->objects));
+    auditing_detail(cli, "Batch", *d->batch ? d->batch : NULL);
+    auditing_detail(cli, "Reason", a->reason);
     log_info(AUDIT,
              "delete level=%s key=%s keys=%zu objects=%" PRIu64 " bytes=%" PRIu64 " left=%" PRIu64
              " batch=%s user=%s%s%s",
              a->concept, uid ? keys->items[0] : "(in the manifest)", keys->count, d->objects, d->bytes,
-             d->left, *d->batch ? d->batch : "-", user_name((char[64]){""}), err ? " error=" : "",
+             d->left, *d->batch ? d->batch : "-", auditing_user(cli->arena), err ? " error=" : "",
              err ? err->text : "");
 }
 
@@ -138,14 +138,14 @@ static int delete_selected(Cli *cli, const DeleteArgs *a, Archive *archive, cons
     const char *reason = a->reason ? a->reason : "";
     ArcTrash trash = {.folder = cli->settings->trash_path,
                       .what = arena_printf(cli->arena, "%s %s%s by %s%s%s", a->concept, keys->items[0],
-                                           keys->count > 1 ? " and others" : "", user_name((char[64]){""}),
+                                           keys->count > 1 ? " and others" : "", auditing_user(cli->arena),
                                            *reason ? ": " : "", reason),
                       .stop = stopping_watch(),
                       .step = step,
                       .ctx = &progress};
     bool ok = arc_delete(archive, &trash, selection, &done, &err);
     progress_end(&progress);
-    audit_delete(a, keys, &done, ok ? NULL : &err);
+    audit_delete(cli, a, keys, &done, ok ? NULL : &err);
     if (a->json)
         show_json("deleted", &done, false);
     else if (*done.batch)
@@ -172,6 +172,7 @@ static int run_delete(Cli *cli, const void *args)
     if (!ok) {
         code = cli_fail(cli, "%s", err.text);
     } else if (a->dry_run) {
+        auditing_nothing(cli);
         if (a->json)
             show_json("deleted", &(ArcTrashed){.objects = objects, .bytes = bytes}, true);
         else
@@ -186,6 +187,8 @@ static int run_delete(Cli *cli, const void *args)
             code = cli_fail(cli, "no answer; nothing was deleted. Without a terminal use -f yes");
         else
             printf("Nothing was deleted.\n");
+        if (given != ANSWER_YES)
+            auditing_nothing(cli);
     }
     arc_close(archive);
     return code;
@@ -229,12 +232,13 @@ static int run_undelete(Cli *cli, const void *args)
     Progress progress = progress_start("objects", 0, true);
     ArcTrash trash = {
         .folder = cli->settings->trash_path, .stop = stopping_watch(), .step = step, .ctx = &progress};
+    auditing_about(cli, AUDIT_FILE, arena_printf(cli->arena, "batch %s", a->batch));
     Archive *archive = cli_open_archive(cli->settings, &err);
     bool ok = archive && arc_undelete(archive, &trash, a->batch, &done, &err);
     progress_end(&progress);
     arc_close(archive);
     log_info(AUDIT, "undelete batch=%s objects=%" PRIu64 " left=%" PRIu64 " user=%s%s%s", done.batch,
-             done.objects, done.left, user_name((char[64]){""}), ok ? "" : " error=", ok ? "" : err.text);
+             done.objects, done.left, auditing_user(cli->arena), ok ? "" : " error=", ok ? "" : err.text);
     if (a->json)
         show_json("restored", &done, false);
     else if (done.objects)
@@ -317,9 +321,10 @@ static bool purge(Cli *cli, const char *wanted, const ArcBatch *batches, size_t 
         if (!all && strcmp(batches[i].name, wanted))
             continue;
         any = true;
+        auditing_about(cli, AUDIT_FILE, arena_printf(cli->arena, "batch %s", batches[i].name));
         ok = arc_trash_purge(cli->settings->trash_path, batches[i].name, err);
         log_info(AUDIT, "purge batch=%s objects=%" PRIu64 " user=%s", batches[i].name, batches[i].objects,
-                 user_name((char[64]){""}));
+                 auditing_user(cli->arena));
     }
     return any ? ok : err_set(err, ERR_NOT_FOUND, "there is no batch %.60s in the trash", wanted);
 }
@@ -335,6 +340,7 @@ static int run_trash(Cli *cli, const void *args)
     if (!arc_trash_list(cli->arena, cli->settings->trash_path, &batches, &n, &err))
         return cli_fail(cli, "%s", err.text);
     if (!a->purge) {
+        auditing_nothing(cli);
         list_batches(batches, n, a->json);
         return EXIT_OK;
     }

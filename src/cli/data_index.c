@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/auditing.h"
 #include "cli/block.h"
 #include "cli/data.h"
 #include "cli/output.h"
@@ -167,6 +168,7 @@ static int run_index(Cli *cli, const void *args)
     if (own && a->erase)
         return cli_fail(cli, "%s is the archive's own store; with -rm its files would be gone", a->folder);
     const atomic_bool *stop = stopping_watch();
+    auditing_about(cli, AUDIT_FILE, own ? s->fs_path : a->folder);
     Archive *archive = cli_open_archive_to_fill(s, &err);
     if (!archive)
         return cli_fail(cli, "%s", err.text);
@@ -186,6 +188,7 @@ static int run_index(Cli *cli, const void *args)
     progress_end(&progress);
     ok = ok && (!a->prune || prune(a, archive, stop, &pruned, &err));
     show_indexed(a, &done, &pruned, clock_ms() - began);
+    auditing_detail(cli, "Instances", arena_printf(cli->arena, "%" PRIu64, done.added));
     arc_close(archive);
     log_info("index_data",
              "index seen=%" PRIu64 " added=%" PRIu64 " known=%" PRIu64 " junk=%" PRIu64 " failed=%" PRIu64
@@ -251,7 +254,9 @@ static int run_export(Cli *cli, const void *args)
                       .stop = stopping_watch(),
                       .step = export_step,
                       .ctx = &progress};
+    auditing_about(cli, AUDIT_FILE, a->target);
     bool ok = arc_mirror(&wish, &d, &err);
+    auditing_detail(cli, "Files", arena_printf(cli->arena, "%" PRIu64, d.copied));
     int64_t ms = clock_ms() - began;
     progress_end(&progress);
     if (a->json) {

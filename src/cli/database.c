@@ -3,6 +3,7 @@
 #include "cli/database.h"
 
 #include "base/log.h"
+#include "cli/auditing.h"
 #include "cli/output.h"
 #include "index/tables.h"
 
@@ -66,6 +67,7 @@ static int drop_if_wanted(Cli *cli, const DropArgs *a, bool again)
     if (answer == ANSWER_NONE)
         return cli_fail(cli, "no answer; nothing was done. Without a terminal use -f yes");
     if (answer == ANSWER_NO) {
+        auditing_nothing(cli);
         fprintf(stderr, "Nothing was done.\n");
         return EXIT_OK;
     }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* `manage database find`: rows of the index as text, CSV or JSON. Rows are written as they are read. */
+#include "cli/auditing.h"
 #include "cli/database.h"
 #include "cli/output.h"
 #include "cli/rows.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,6 +74,11 @@ static bool fill_ask(Cli *cli, const Args *a, IdxListAsk *ask, Err *err)
     }
     ask->values = values.items;
     ask->count = values.count;
+    auditing_about(cli, AUDIT_SEARCH,
+                   arena_printf(cli->arena, "%s by database find", dcm_level_name(ask->level)));
+    auditing_detail(cli, "Keys", values.count ? a->attribute : NULL);
+    for (size_t i = 0; i < values.count && !ask->by_modality && ask->by <= DCM_LEVEL_STUDY; i++)
+        auditing_about(cli, ask->by == DCM_LEVEL_PATIENT ? AUDIT_PATIENT : AUDIT_STUDY, values.items[i]);
     return true;
 }
 
@@ -157,6 +164,7 @@ static bool find(Cli *cli, const Args *a, const Index *index, IdxListing *listin
               write_rows(&w, listing, output.file, err);
     if (!output_close(&output, ok, ok ? err : NULL))
         ok = false;
+    auditing_detail(cli, "Matches", arena_printf(cli->arena, "%" PRIu64, w.count));
     if (ok && !w.count)
         fprintf(format == ROWS_TEXT ? stdout : stderr, "No db entries founded\n");
     buf_free(&w.text);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/auditing.h"
 #include "cli/block.h"
 #include "cli/getting.h"
 #include "cli/keys.h"
@@ -227,6 +228,15 @@ static int run(Cli *cli, const void *args)
     if (!cli_secure(cli, &a->secure, &run.peer, &err) ||
         !wanted_keys(cli, &a->wanted, &a->keys, &run.keys, &err))
         return cli_fail(cli, "%s", err.text);
+    if (a->output)
+        auditing_nothing(cli); /* nothing of this archive */
+    auditing_about(cli, AUDIT_NODE, a->called ? a->called : a->ip);
+    for (size_t i = 0; i < run.keys.count; i++)
+        auditing_about(cli,
+                       run.level == DCM_LEVEL_PATIENT ? AUDIT_PATIENT
+                       : run.level == DCM_LEVEL_STUDY ? AUDIT_STUDY
+                                                      : AUDIT_FILE,
+                       run.keys.items[i]);
     return a->output ? get_into_folder(&run) : get_into_archive(&run);
 }
 

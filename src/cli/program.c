@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* From argv to a command: which name was called, which archive, which settings; usage, help and errors. */
+#include "cli/auditing.h"
 #include "cli/confining.h"
 #include "cli/secure.h"
 
@@ -92,8 +93,12 @@ static int run(Cli *cli, const Command *command, const void *args)
             return EXIT_FAILED;
         journal(command, args);
     }
-    int code = command->run(cli, args);
     Err err = {0};
+    if (command->needs_archive && !auditing_begin(cli, &err))
+        return cli_fail(cli, "%s", err.text);
+    int code = command->run(cli, args);
+    if (!auditing_end(cli, code == EXIT_OK, &err))
+        code = cli_fail(cli, "%s", err.text);
     if (fflush(stdout) != 0 && code == EXIT_OK) {
         err_errno(&err, errno, "cannot write the output");
         code = cli_fail(cli, "%s", err.text);

@@ -30,6 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { SYSLOG_GRACE_MS = 3000 };
+
 typedef struct Args {
     int64_t verbosity;
 } Args;
@@ -336,8 +338,8 @@ static int serve_as(Cli *cli, Console *console, Archive *archive, Auth *auth, co
     const Settings *s = cli->settings;
     Err err = {0};
     Api api = {0};
-    if (s->api_start &&
-        !api_start(&api, cli->arena, s, archive, auth, &(ApiEvents){show_stored, console}, &err))
+    if (s->api_start && !api_start(&api, cli->arena, s, archive, auth,
+                                   &(ApiEvents){show_stored, console, console->audit}, &err))
         return cli_fail(cli, "%s", err.text);
     ScpSettings settings = server_settings(s, console);
     settings.auth = auth;
@@ -423,7 +425,8 @@ static int run(Cli *cli, const void *args)
     if (!open_journal(cli->settings, &console.journal, &err))
         return cli_fail(cli, "%s", err.text);
     int code;
-    bool audited = auditing_open(cli, &console.audit, &err) &&
+    AuditSyslog *syslog = NULL;
+    bool audited = auditing_open(cli, &console.audit, &err) && auditing_syslog(cli, &syslog, &err) &&
                    audit_application(cli, &console, AUDIT_APPLICATION_START, &err);
     Archive *archive = audited ? cli_serve_archive(cli->settings, &err) : NULL;
     if (archive) {
@@ -438,6 +441,7 @@ static int run(Cli *cli, const void *args)
     if (audited)
         audit_application(cli, &console, AUDIT_APPLICATION_STOP, NULL);
     audit_close(console.audit);
+    audit_syslog_stop(syslog, SYSLOG_GRACE_MS);
     log_file_close(console.journal);
     return code;
 }

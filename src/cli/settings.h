@@ -74,6 +74,8 @@ typedef struct Settings {
     bool audit_start, audit_required;
     const char *audit_folder, *audit_identifiers, *audit_site;
     int64_t audit_max_bytes, audit_backup_count;
+    const char *audit_syslog_address, *audit_syslog_format;
+    const char *audit_syslog_ca, *audit_syslog_certificate, *audit_syslog_key;
 
     const char *db_engine, *db_ip;
     int64_t db_port;

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/auditing.h"
 #include "cli/auth.h"
 #include "cli/cli.h"
 #include "cli/secret_line.h"
@@ -70,6 +71,8 @@ static int change(Cli *cli, const Args *a, Change how)
 {
     Book book;
     Err err = {0};
+    auditing_about(cli, AUDIT_NODE, a->name);
+    auditing_detail(cli, "Role", a->role);
     bool ok = book_open(cli, &book, &err) && how(cli, a, &book.users, &err) &&
               users_write(book.path, &book.users, &err);
     book_close(&book);

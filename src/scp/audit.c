@@ -63,6 +63,24 @@ void scp_audit_refused(const Connection *c, const char *why)
                  NULL);
 }
 
+void scp_audit_login(const Connection *c, const char *why)
+{
+    Audit *audit = c->server->settings.audit;
+    const char *user = *c->identity.user ? c->identity.user : "(unknown)";
+    uint64_t key = audit_key(AUDIT_LOGIN, (const char *[]){user, c->calling, c->from.host, why}, 4);
+    if (audit_again(audit, key))
+        return;
+    AuditWho who = {.user = user, .title = c->calling, .address = c->from.host, .requestor = true};
+    audit_record(audit,
+                 &(AuditEvent){.kind = AUDIT_LOGIN,
+                               .outcome = why ? AUDIT_MINOR_FAILURE : AUDIT_SUCCESS,
+                               .why = why,
+                               .who = &who,
+                               .who_count = 1,
+                               .key = key},
+                 NULL);
+}
+
 void scp_audit_denied(const ScpAssociation *a, const char *why)
 {
     uint64_t key = audit_key(AUDIT_RESTRICTED, (const char *[]){a->calling, a->from.host, why}, 3);

@@ -8,6 +8,8 @@
 
 /* A peer that is not admitted. */
 void scp_audit_refused(const Connection *c, const char *why);
+/* A peer gave a user identity that was judged; `why` NULL: it is true. */
+void scp_audit_login(const Connection *c, const char *why);
 /* A request that is not allowed to a peer. */
 void scp_audit_denied(const ScpAssociation *a, const char *why);
 /* False, and why: the service is to be refused, because the audit is required and cannot be written. */

@@ -114,8 +114,13 @@ static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetRe
         return reject(c, (NetReject){NET_REJECT_PERMANENT, NET_REJECT_BY_USER, NET_REJECT_CALLING_AE}, why,
                       out);
     NetReject identity_refused;
-    if (!identity_judge(&server->settings, request, peer, &c->identity, &identity_refused, why))
+    if (!identity_judge(&server->settings, request, peer, &c->identity, &identity_refused, why)) {
+        if (request->has_identity)
+            scp_audit_login(c, why);
         return reject(c, identity_refused, why, out);
+    }
+    if (c->identity.proven)
+        scp_audit_login(c, NULL);
     if (scp_stopping(server))
         return reject(c, (NetReject){NET_REJECT_TRANSIENT, NET_REJECT_BY_PRESENTATION, NET_REJECT_CONGESTION},
                       "the server stops", out);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "dicom/json_value.h"
+#include "web/audit.h"
 
 #include <openssl/crypto.h>
 #include <stdatomic.h>
@@ -15,10 +16,11 @@ static const char logger[] = "api_dicomweb";
 
 struct WebAuth {
     Auth *auth;
+    Audit *audit;     /* NULL = none */
     atomic_bool asks; /* false: on loopback, and there are no users yet */
 };
 
-WebAuth *web_auth_new(Auth *auth, bool loopback, Err *err)
+WebAuth *web_auth_new(Auth *auth, bool loopback, Audit *audit, Err *err)
 {
     const Users *users = auth_users(auth);
     bool any = auth_takes_tokens(auth) || users->count;
@@ -35,6 +37,7 @@ WebAuth *web_auth_new(Auth *auth, bool loopback, Err *err)
     if (!web)
         abort();
     web->auth = auth;
+    web->audit = audit;
     atomic_init(&web->asks, any || !loopback);
     return web;
 }
@@ -98,9 +101,21 @@ static void away(const WebAuth *web, HttpExchange *x, const Err *err)
     http_refuse(x, err->http, "the server that judges tokens does not answer; this server's log says why");
 }
 
+static void tell_login(const WebAuth *web, const HttpExchange *x, AuthVerdict verdict, const AuthAnswer *said)
+{
+    const char *user = *said->grant.user ? said->grant.user : NULL;
+    if (verdict == AUTH_GRANTED && said->fresh)
+        web_audit_login(web->audit, x, user, NULL);
+    else if (verdict == AUTH_WRONG)
+        web_audit_login(web->audit, x, user, said->err.text);
+    else if (verdict == AUTH_JUDGED)
+        web_audit_login(web->audit, x, NULL, "the server that judges tokens does not accept this one");
+}
+
 static bool answer(const WebAuth *web, HttpExchange *x, const Users *users, AuthVerdict verdict,
                    const AuthAnswer *said)
 {
+    tell_login(web, x, verdict, said);
     switch (verdict) {
     case AUTH_GRANTED:
         return true;

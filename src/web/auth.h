@@ -11,13 +11,14 @@
 #ifndef GANTRY_WEB_AUTH_H
 #define GANTRY_WEB_AUTH_H
 
+#include "archive/audit.h"
 #include "auth/auth.h"
 #include "web/http.h"
 
 typedef struct WebAuth WebAuth;
 
-/* `loopback`: only this machine reaches the port. NULL and err when others do and nobody could get in. `auth` outlives it. */
-WebAuth *web_auth_new(Auth *auth, bool loopback, Err *err);
+/* `loopback`: only this machine reaches the port. `audit` may be NULL. NULL and err when others do and nobody could get in. `auth` outlives it. */
+WebAuth *web_auth_new(Auth *auth, bool loopback, Audit *audit, Err *err);
 void web_auth_free(WebAuth *web); /* NULL is fine */
 /* HttpSettings.authorize; `web` is its ctx. */
 bool web_authorize(void *web, HttpExchange *x, UserRole role);

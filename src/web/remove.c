@@ -5,6 +5,7 @@
  */
 #include "archive/trash.h"
 #include "base/log.h"
+#include "web/audit.h"
 #include "web/retrieve.h"
 
 #include <inttypes.h>
@@ -46,6 +47,10 @@ static void take_out(HttpExchange *x, const WebService *service, const char *why
     Err err = {0};
     if (!allowed(x, service) || !web_select_path(x, &selection))
         return;
+    if (!web_audit_deleting(service->web, x, &selection, why, &err)) {
+        http_problem(x, &err);
+        return;
+    }
     ArcTrash trash = {
         .folder = service->web->settings->trash_path, .what = describe(x, &selection, why), .step = note};
     bool ok = arc_delete(service->web->archive, &trash, &selection, &done, &err);

@@ -35,6 +35,7 @@ typedef struct Stow {
     bool any_kind;           /* the first part tells whether files come, or metadata */
     StowObject *first, **last, *current;
     size_t count;
+    bool audited;
     pthread_mutex_t lock; /* guards at_work, and the results of objects at work */
     pthread_cond_t done;
     size_t at_work;

@@ -9,6 +9,7 @@
 #include "dicom/status.h"
 #include "dicom/tags.h"
 #include "dicom/xml.h"
+#include "web/audit.h"
 #include "web/store.h"
 
 #include <string.h>
@@ -96,6 +97,10 @@ void stow_answer(Stow *s)
     Err err = {0};
     WebAccept accept;
     Buf body;
+    if (!web_audit_stored(s, &err)) {
+        http_problem(s->x, &err);
+        return;
+    }
     DcmDataset *answer = make_answer(s, &tally);
     /* The objects are stored: an Accept that nothing fits is no reason to say otherwise. */
     int chosen = web_accept_parse(http_arena(s->x), http_request_header(s->x, "Accept"), NULL, &accept, &err)

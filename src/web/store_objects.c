@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dicom/status.h"
+#include "web/audit.h"
 #include "web/store.h"
 
 #include <inttypes.h>
@@ -123,6 +124,7 @@ void stow_end_object(Stow *s)
 void stow_free_objects(Stow *s)
 {
     stow_wait(s, 0);
+    web_audit_stored(s, NULL);
     for (StowObject *o = s->first, *next; o; o = next) {
         next = o->next;
         arc_file_ingest_abandon(o->ingest);

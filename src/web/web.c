@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "web/audit.h"
 #include "web/metadata_write.h"
 #include "web/web_internal.h"
 
@@ -90,6 +91,7 @@ static void make_plain(char *text)
 static void finished(void *ctx, const HttpExchange *x, unsigned status, uint64_t sent, int64_t microseconds)
 {
     web_count(x, status, sent, microseconds);
+    web_audit_finished(&((WebServer *)ctx)->context, x, status);
     if (!log_enabled(LOG_INFO, "api_dicomweb"))
         return;
     char line[700], names[300];
@@ -103,6 +105,14 @@ static void finished(void *ctx, const HttpExchange *x, unsigned status, uint64_t
              " client=%s user=%s request=%lu",
              line, status, sent, http_received(x), microseconds / 1000, microseconds % 1000, http_client(x),
              *http_user(x) ? http_user(x) : "-", http_number(x));
+}
+
+static bool authorize(void *ctx, HttpExchange *x, UserRole role)
+{
+    const WebServer *server = ctx;
+    const HttpSettings *http = &server->settings.http;
+    return (!http->authorize || http->authorize(http->authorize_ctx, x, role)) &&
+           web_audit_may_serve(&server->settings, x);
 }
 
 /* Retrieve Capabilities, PS3.18 §8.9. */
@@ -192,6 +202,8 @@ WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
     HttpSettings http = settings->http;
     http.finished = finished;
     http.finished_ctx = server;
+    http.authorize = authorize;
+    http.authorize_ctx = server;
     server->http = http_start(&http, err);
     if (!server->http)
         goto failed;

@@ -11,7 +11,7 @@
 #ifndef GANTRY_WEB_WEB_H
 #define GANTRY_WEB_WEB_H
 
-#include "archive/archive.h"
+#include "archive/audit.h"
 #include "archive/frames.h"
 #include "base/queue.h"
 #include "web/annotation_uid.h"
@@ -52,6 +52,7 @@ typedef struct WebSettings {
     uint64_t query_limit;                             /* most results of one search; 0 = 10,000 */
     bool fold_names;                                  /* names match without regard to case and accents */
     const WebAnnotationSettings *annotations;         /* NULL = off */
+    Audit *audit;                                     /* NULL = none */
     void (*stored)(void *ctx, const WebStored *what); /* may be NULL; called from several threads */
     void *stored_ctx;
 } WebSettings;

@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: MIT
 """The audit trail: what is recorded of whom, that changes show, and what happens when it cannot be written."""
+import base64
+import http.client as http_client
 import json
 import os
 import re
+import socket
+import ssl
+import threading
+from xml.etree import ElementTree
 
 import pytest
-from audit import Trail
+from audit import Record, Trail
 from dimse import VERIFICATION, Association, Rejected
 from make_dicom import SECONDARY_CAPTURE, attributes, data_set, make_image
-from programs import run, wait_until
+from programs import free_port, run, wait_until
+from query import QueryClient
+from test_identity import NOT_ACCEPTED, PASSCODE, Archived, identity
 from test_rows_disk import small_disk
+from test_web_auth import PASSWORD
 
 STUDY, PATIENT = "1.2.826.0.1.3680043.10.1499.7", "FEW"
 
@@ -114,6 +123,7 @@ def test_settings_that_were_changed(archive, trail):
     archive.stop()
     archive.set("db.save_delay", "0.1")
     archive.start()
+    assert trail.wait("Security Alert", "Software Configuration", 2)[-1].details("Changed") == ["db.save_delay"]
     archive.allow("LATECOMER")
     found = trail.wait("Security Alert", "Software Configuration", 3)[-1]
     assert found.details("New") == ["white_list/latecomer.yml"]
@@ -139,6 +149,281 @@ def test_switched_off(stopped_archive, few):
     assert not (archive.folder / "log/audit").exists()
     shown = archive.manage("audit", "show", check=False)
     assert shown.returncode == 1 and "cannot read" in shown.stderr
+
+
+# -- over HTTP --
+
+@pytest.fixture
+def web_archive(stopped_archive, few):
+    """An archive with four images, over HTTP, that anna may read and delete from."""
+    stopped_archive.set("api.start", True)
+    stopped_archive.set("api.port", free_port())
+    stopped_archive.set("api.dicomweb.start", True)
+    stopped_archive.set("api.dicomweb.allow_delete", True)
+    stopped_archive.manage("users", "add", "anna", "--role", "delete", stdin="a long password\n")
+    stopped_archive.manage("users", "add", "bob", "--role", "read", stdin="another password\n")
+    archive = stopped_archive.start()
+    send(archive, few)
+    return archive
+
+
+def http(archive, method, path, user="anna:a long password", body=None, **headers):
+    port = next(line.split(":")[1].split()[0] for line in archive.settings.read_text().split("\napi:")[1].splitlines() if line.startswith("  port:"))
+    connection = http_client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+    if user:
+        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+    connection.request(method, path, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+def test_searches_and_retrievals_over_http(web_archive):
+    trail = Trail(web_archive)
+    assert http(web_archive, "GET", f"/dicom-web/studies?PatientID={PATIENT}&PatientName=Few*") == 200
+    query, = trail.wait("Query")
+    assert (query.who, query.patients, query.outcome) == ("anna@127.0.0.1", [PATIENT], 0)
+    assert query.detail("Keys") == "PatientID,PatientName" and query.ids("10") == ["STUDY by QIDO-RS"]
+    for _ in range(5):
+        assert http(web_archive, "GET", f"/dicom-web/studies/{STUDY}/metadata") == 200
+    assert http(web_archive, "GET", f"/dicom-web/studies/{STUDY}", "bob:another password") == 200
+    assert http(web_archive, "GET", "/dicom-web/studies/1.2.3.4") == 404
+    seen, = trail.wait("DICOM Instances Accessed")
+    assert (seen.who, seen.action, seen.studies, seen.patients) == ("anna@127.0.0.1", "R", [STUDY], [PATIENT])
+    got = [r for r in trail.wait("DICOM Instances Transferred", count=3) if r.action == "R"]
+    assert [(r.who, r.studies, r.outcome) for r in got] == [("bob@127.0.0.1", [STUDY], 0), ("anna@127.0.0.1", ["1.2.3.4"], 4)]
+    web_archive.stop()
+    assert [r.again for r in trail.records("DICOM Instances Accessed")] == [0, 4], "frames and the like are counted"
+    assert b"Few" not in b"".join(trail.lines())
+    trail.assert_chained()
+
+
+def test_storing_and_deleting_over_http(web_archive, tmp_path):
+    trail = Trail(web_archive)
+    make_image(tmp_path / "one.dcm", PatientID="STOWED", StudyInstanceUID="1.2.3.9")
+    body = b"--B\r\nContent-Type: application/dicom\r\n\r\n" + (tmp_path / "one.dcm").read_bytes() + b"\r\n--B--\r\n"
+    media = 'multipart/related; type="application/dicom"; boundary=B'
+    assert http(web_archive, "POST", "/dicom-web/studies", body=body, Content_Type=media) == 200
+    stored = [r for r in trail.wait("DICOM Instances Transferred", count=2) if r.studies == ["1.2.3.9"]]
+    assert [(r.who, r.action, r.patients, r.detail("Instances")) for r in stored] == [("anna@127.0.0.1", "C", ["STOWED"], "1")]
+    assert http(web_archive, "DELETE", f"/dicom-web/studies/{STUDY}/series/{STUDY}.1") == 204
+    assert http(web_archive, "DELETE", "/dicom-web/studies/1.2.3.9") == 204
+    part, = [r for r in trail.wait("DICOM Instances Accessed") if r.action == "D"]
+    assert (part.who, part.studies, part.patients, part.detail("Series")) == ("anna@127.0.0.1", [STUDY], [PATIENT], f"{STUDY}.1")
+    gone, = trail.wait("DICOM Study Deleted")
+    assert (gone.who, gone.studies, gone.patients) == ("anna@127.0.0.1", ["1.2.3.9"], ["STOWED"])
+    assert http(web_archive, "DELETE", f"/dicom-web/studies/{STUDY}", "bob:another password") == 403
+    denied, = trail.wait("Security Alert", "Use of Restricted Function")
+    assert denied.who == "bob@127.0.0.1" and "DELETE" in denied.why
+
+
+def test_logins_over_http(web_archive):
+    trail = Trail(web_archive)
+    for _ in range(3):
+        assert http(web_archive, "GET", "/dicom-web/studies") == 200
+    assert http(web_archive, "GET", "/dicom-web/studies", "anna:wrong") == 401
+    assert http(web_archive, "GET", "/dicom-web/studies", "a password in the wrong field:x") == 401
+    assert http(web_archive, "GET", "/dicom-web/studies", None) == 401
+    login, failed, unknown = trail.wait("User Authentication", "Login", 3)
+    assert (login.who, login.outcome) == ("anna@127.0.0.1", 0)
+    assert (failed.who, failed.outcome, failed.why) == ("anna@127.0.0.1", 4, "the name or the password is wrong")
+    assert (unknown.who, unknown.outcome) == ("(unknown)@127.0.0.1", 4)
+    assert b"wrong field" not in b"".join(trail.lines())
+
+
+def test_user_identities_of_associations(stopped_archive):
+    """PS3.7 D.3.3.7: who uses the peer is who did it."""
+    trail, one = Trail(stopped_archive), Archived(stopped_archive, "accept")
+    assert one.ask(PASSCODE, "reader", PASSWORD)[1] is True
+    assert one.ask(PASSCODE, "reader", "wrong") == NOT_ACCEPTED
+    login, failed = trail.wait("User Authentication", "Login", 2)
+    assert (login.who, login.outcome, failed.outcome) == ("reader@127.0.0.1", 0, 4)
+    association = QueryClient(stopped_archive.port, more=identity(PASSCODE, "reader", PASSWORD))
+    association.find("STUDY", {0x00100020: ("LO", "SOMEBODY")})
+    association.release()
+    query, = trail.wait("Query")
+    assert query.who == "reader@127.0.0.1" and query.people[0]["AlternativeUserID"] == "AETITLES=RAW"
+
+
+def test_required_http_is_refused_while_it_cannot_be_written(stopped_archive, few, tmp_path):
+    with small_disk(tmp_path / "small", 1) as disk:
+        stopped_archive.set("api.start", True)
+        stopped_archive.set("api.port", free_port())
+        stopped_archive.set("api.dicomweb.start", True)
+        stopped_archive.set("audit.path_folder", disk / "audit")
+        stopped_archive.set("audit.required", True)
+        archive = stopped_archive.start()
+        assert http(archive, "GET", "/dicom-web/studies", None) == 204
+        with open(disk / "ballast", "wb", buffering=0) as ballast, pytest.raises(OSError, match="No space"):
+            while True:
+                ballast.write(b"x" * 4096)
+        wait_until(lambda: http(archive, "GET", f"/dicom-web/studies?PatientID={os.urandom(4).hex()}", None) == 503, 20, "the refusal")
+        (disk / "ballast").unlink()
+        wait_until(lambda: http(archive, "GET", "/dicom-web/studies", None) == 204, 20, "service again")
+        archive.stop()
+        Trail(archive, disk / "audit").assert_chained()
+
+
+# -- commands --
+
+def test_commands_that_touch_what_is_stored(archive, few, tmp_path):
+    trail = Trail(archive)
+    send(archive, few)
+    archive.stop()
+    who = archive.manage("audit", "show", "--event", "Start", "--json").stdout
+    who = Record(json.loads(who)).who
+    archive.manage("data", "delete", "study", STUDY, "--dry-run")
+    archive.manage("data", "delete", "study", STUDY, "-f", "--reason", "by mistake")
+    gone, = trail.records("DICOM Study Deleted")
+    assert (gone.who, gone.studies, gone.detail("Instances"), gone.detail("Reason"), gone.outcome) == (who, [STUDY], "4", "by mistake", 0)
+    archive.manage("data", "undelete", gone.detail("Batch"))
+    back, = trail.records("DICOM Instances Accessed")
+    assert back.action == "C" and back.ids("12") == [f"batch {gone.detail('Batch')}"]
+    archive.manage("data", "export", tmp_path / "copy")
+    exported, = trail.records("Export")
+    assert exported.ids("12") == [str(tmp_path / "copy")] and exported.detail("Files") == "4"
+    archive.manage("data", "index", "-d", few)
+    assert trail.records("Import")[0].action == "C"
+    archive.manage("database", "find", "study", "-a", "patientID", "-V", PATIENT)
+    asked, = trail.records("Query")
+    assert (asked.who, asked.patients, asked.detail("Matches")) == (who, [PATIENT], "1")
+    archive.manage("users", "add", "anna", "--role", "read", "--no_password")
+    user, = trail.records("Security Alert", "User Security Attributes Changed")
+    assert (user.who, user.ids("110182"), user.detail("Role")) == (who, ["anna"], "read")
+    failed = archive.manage("data", "delete", "study", "1.2.3", "-f", check=False)
+    assert failed.returncode == 1 and trail.records("DICOM Instances Accessed")[-1].outcome == 8
+    trail.assert_chained()
+
+
+# -- syslog --
+
+class Collector:
+    """A syslog server: messages as they come, over UDP, TCP or TLS."""
+
+    def __init__(self, way, context=None, port=0):
+        self.way, self.context, self.messages = way, context, []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if way == "udp" else socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", port))
+        if way != "udp":
+            self.socket.listen()
+        self.socket.settimeout(0.2)
+        self.port, self.ending = self.socket.getsockname()[1], False
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        while not self.ending:
+            try:
+                if self.way == "udp":
+                    self.messages.append(self.socket.recv(65536))
+                else:
+                    self.serve_stream(self.socket.accept()[0])
+            except TimeoutError:
+                pass
+
+    def serve_stream(self, peer):
+        if self.context:
+            peer = self.context.wrap_socket(peer, server_side=True)
+        peer.settimeout(0.2)
+        data = b""
+        while not self.ending:
+            try:
+                got = peer.recv(65536)
+                if not got:
+                    break
+                data += got
+            except TimeoutError:
+                continue
+            while b" " in data and len(data) > data.index(b" ") + int(data.split(b" ", 1)[0]):
+                length, data = data.split(b" ", 1)
+                self.messages.append(data[:int(length)])
+                data = data[int(length):]
+        peer.close()
+
+    def close(self):
+        self.ending = True
+        self.thread.join()
+        self.socket.close()
+
+    def events(self):
+        """(header, XML) of each."""
+        out = []
+        for message in self.messages:
+            header, text = message.split(b"\xef\xbb\xbf", 1)
+            out.append((header.decode(), ElementTree.fromstring(text)))
+        return out
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """CA and server in one: a file with certificate and key for 127.0.0.1."""
+    path = tmp_path / "syslog.pem"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=collector",
+        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out", tmp_path / "syslog.crt")
+    path.write_text(path.read_text() + (tmp_path / "syslog.crt").read_text())
+    return path
+
+
+@pytest.mark.parametrize("way", ["udp", "tcp", "tls"])
+def test_syslog(stopped_archive, few, way, certificate):
+    context = None
+    if way == "tls":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        stopped_archive.set("audit.syslog.ca", certificate)
+    collector = Collector(way, context)
+    try:
+        stopped_archive.set("audit.syslog.address", f"{way}://127.0.0.1:{collector.port}")
+        archive = stopped_archive.start()
+        send(archive, few)
+        Trail(archive).wait("DICOM Instances Transferred")
+        archive.stop()
+        wait_until(lambda: len(collector.messages) == len(Trail(archive).lines()), 10, "all records")
+        header, first = collector.events()[0]
+        assert re.fullmatch(r"<85>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \S+ gantry \d+ DICOM\+RFC3881 - ", header), header
+        assert first.tag == "AuditMessage" and first.find("EventIdentification/EventID").get("csd-code") == "110100"
+        events = {m.find("EventIdentification/EventID").get("originalText"): m for _, m in collector.events()}
+        moved = events["DICOM Instances Transferred"]
+        assert [child.tag for child in moved] == ["EventIdentification", "ActiveParticipant", "ActiveParticipant", "AuditSourceIdentification",
+                                                  "ParticipantObjectIdentification", "ParticipantObjectIdentification"]
+        assert moved.find("EventIdentification").get("EventActionCode") == "C"
+        assert moved.find("ActiveParticipant").get("UserIsRequestor") == "true"
+        study = moved.find("ParticipantObjectIdentification")
+        assert study.get("ParticipantObjectID") == STUDY
+        assert base64.b64decode(study.find("ParticipantObjectDetail").get("value")) == b"4"
+        assert study.find("ParticipantObjectDescription/SOPClass").get("NumberOfInstances") == "4"
+    finally:
+        collector.close()
+
+
+def test_a_syslog_server_that_is_away_gets_all_later(stopped_archive, few):
+    port = free_port()
+    stopped_archive.set("audit.syslog.address", f"tcp://127.0.0.1:{port}")
+    stopped_archive.set("audit.syslog.format", "json")
+    stopped_archive.set("audit.file_bytes", 1500)
+    archive = stopped_archive.start()
+    trail = Trail(archive)
+    send(archive, few)
+    trail.wait("DICOM Instances Transferred")
+    archive.stop()
+    assert "wait for the syslog server 127.0.0.1" in (archive.folder / "log/pacs.log").read_text()
+    collector = Collector("tcp", port=port)
+    try:
+        archive.start()
+        archive.stop()
+        wait_until(lambda: len(collector.messages) >= len(trail.lines()), 10, "all records")
+        assert [m.split(b"\xef\xbb\xbf", 1)[1] for m in collector.messages] == trail.lines(), "in order, as they stand in the files"
+    finally:
+        collector.close()
+
+
+def test_an_address_that_is_none(stopped_archive):
+    for address in ("10.0.0.1", "udp://", "tcp://host:port", "tls://[::1", "http://host"):
+        stopped_archive.set("audit.syslog.address", f"'{address}'")
+        failed = stopped_archive.manage("runserver", check=False)
+        assert failed.returncode == 1 and "is no address of a syslog server" in failed.stderr, address
 
 
 # -- looking at it --

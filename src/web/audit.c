@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+#include "web/audit.h"
+
+#include "archive/audit_search.h"
+#include "archive/audit_studies.h"
+#include "web/store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NAMES_MAX = 480 };
+
+static AuditWho asking(const HttpExchange *x, AuditRole role)
+{
+    const char *user = http_user(x);
+    return (AuditWho){
+        .user = *user ? user : "(anonymous)", .address = http_client(x), .requestor = true, .role = role};
+}
+
+static AuditWho ourselves(const WebSettings *settings, AuditRole role)
+{
+    return (AuditWho){.title = settings->retrieve_ae, .role = role};
+}
+
+static AuditOutcome outcome_of(unsigned status)
+{
+    return status < 400 ? AUDIT_SUCCESS : status < 500 ? AUDIT_MINOR_FAILURE : AUDIT_SERIOUS_FAILURE;
+}
+
+bool web_audit_may_serve(const WebSettings *settings, HttpExchange *x)
+{
+    Err err = {0};
+    if (audit_may_serve(settings->audit, &err))
+        return true;
+    http_header(x, "Retry-After", "5");
+    http_refuse(x, 503, "the audit trail of this server cannot be written, and it serves nobody without");
+    return false;
+}
+
+/* -- searches and retrievals -- */
+
+/* What a route does, by how its pattern ends. */
+typedef struct Use {
+    const char *ending;
+    AuditKind kind;
+} Use;
+static const Use uses[] = {
+    {"/studies", AUDIT_QUERY},        {"/series", AUDIT_QUERY},          {"/instances", AUDIT_QUERY},
+    {"/{study}", AUDIT_TRANSFERRED},  {"/{series}", AUDIT_TRANSFERRED},  {"/{instance}", AUDIT_TRANSFERRED},
+    {"/wado", AUDIT_TRANSFERRED},     {"/metadata", AUDIT_ACCESSED},     {"/rendered", AUDIT_ACCESSED},
+    {"/thumbnail", AUDIT_ACCESSED},   {"/{frames}", AUDIT_ACCESSED},     {"/{path+}", AUDIT_ACCESSED},
+    {"/annotations", AUDIT_ACCESSED}, {"/{annotation}", AUDIT_ACCESSED},
+};
+
+static bool find_use(const HttpExchange *x, AuditKind *kind)
+{
+    const char *pattern = http_route_pattern(x), *last = pattern ? strrchr(pattern, '/') : NULL;
+    for (size_t i = 0; last && i < sizeof uses / sizeof *uses; i++)
+        if (!strcmp(last, uses[i].ending)) {
+            *kind = uses[i].kind;
+            return true;
+        }
+    return false;
+}
+
+/* Names of the parameters of a search. */
+static const char *parameter_names(const HttpExchange *x, Arena *arena)
+{
+    size_t count, n = 0;
+    const HttpParameter *p = http_parameters(x, &count);
+    char *names = arena_alloc(arena, NAMES_MAX + 80);
+    for (size_t i = 0; i < count && n < NAMES_MAX; i++)
+        n += (size_t)snprintf(names + n, 64, "%s%.60s", n ? "," : "", p[i].name);
+    return names;
+}
+
+static const char *study_of(const HttpExchange *x)
+{
+    static const char *const names[] = {"studyUID", "StudyInstanceUID", "0020000D"};
+    const char *study = http_part(x, "study");
+    for (size_t i = 0; !study && i < sizeof names / sizeof *names; i++)
+        study = http_parameter(x, names[i]);
+    return study;
+}
+
+static const char *patient_of(const HttpExchange *x, Archive *archive, Arena *arena, const char *study)
+{
+    const char *said = http_parameter(x, "PatientID");
+    said = said ? said : http_parameter(x, "00100020");
+    if (said && !strpbrk(said, "*?"))
+        return said;
+    return study ? audit_patient_of(archive, arena, study) : NULL;
+}
+
+static void tell_use(const WebContext *web, const HttpExchange *x, AuditKind kind, unsigned status,
+                     uint64_t key)
+{
+    static const char *const levels[][2] = {
+        {"/studies", "STUDY"}, {"/series", "SERIES"}, {"/instances", "IMAGE"}};
+    Arena *arena = arena_new(0);
+    bool search = kind == AUDIT_QUERY;
+    const char *study = study_of(x), *patient = patient_of(x, web->archive, arena, study);
+    AuditWho who[] = {asking(x, search ? AUDIT_SOURCE : AUDIT_DESTINATION),
+                      ourselves(web->settings, search ? AUDIT_DESTINATION : AUDIT_SOURCE)};
+    AuditDetail details[2] = {{"Route", http_route_pattern(x)},
+                              {"Keys", search ? parameter_names(x, arena) : NULL}};
+    AuditWhat what[3];
+    size_t n = 0;
+    if (search) {
+        const char *level = "";
+        for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+            if (!strcmp(strrchr(http_route_pattern(x), '/'), levels[i][0]))
+                level = levels[i][1];
+        what[n++] = (AuditWhat){.thing = AUDIT_SEARCH,
+                                .id = arena_printf(arena, "%s by QIDO-RS", level),
+                                .details = details,
+                                .detail_count = 2};
+    }
+    if (study || !search)
+        what[n++] = (AuditWhat){.thing = study ? AUDIT_STUDY : AUDIT_FILE,
+                                .id = study ? study : http_route_pattern(x),
+                                .details = details,
+                                .detail_count = search ? 0 : 1};
+    if (patient)
+        what[n++] = (AuditWhat){.thing = AUDIT_PATIENT, .id = patient};
+    char why[32];
+    snprintf(why, sizeof why, "HTTP %u", status);
+    audit_record(web->settings->audit,
+                 &(AuditEvent){.kind = kind,
+                               .outcome = outcome_of(status),
+                               .why = status < 400 ? NULL : why,
+                               .who = who,
+                               .who_count = 2,
+                               .what = what,
+                               .what_count = n,
+                               .key = key},
+                 NULL);
+    arena_free(arena);
+}
+
+static void tell_denied(const WebContext *web, const HttpExchange *x)
+{
+    const char *pattern = http_route_pattern(x), *method = http_method(x);
+    uint64_t key =
+        audit_key(AUDIT_RESTRICTED, (const char *[]){http_user(x), http_client(x), pattern, method}, 4);
+    if (audit_again(web->settings->audit, key))
+        return;
+    char why[64];
+    snprintf(why, sizeof why, "%.16s is not allowed: HTTP 403", method);
+    AuditWho who[] = {asking(x, AUDIT_SOURCE), ourselves(web->settings, AUDIT_DESTINATION)};
+    AuditWhat what = {.thing = AUDIT_FILE, .id = pattern};
+    audit_record(web->settings->audit,
+                 &(AuditEvent){.kind = AUDIT_RESTRICTED,
+                               .outcome = AUDIT_MINOR_FAILURE,
+                               .why = why,
+                               .who = who,
+                               .who_count = 2,
+                               .what = &what,
+                               .what_count = 1,
+                               .key = key},
+                 NULL);
+}
+
+void web_audit_finished(const WebContext *web, const HttpExchange *x, unsigned status)
+{
+    AuditKind kind;
+    if (!web->settings->audit)
+        return;
+    if (status == 403 && http_route_pattern(x)) {
+        tell_denied(web, x);
+        return;
+    }
+    bool reading = !strcmp(http_method(x), "GET");
+    if (!reading || status == 401 || status == 429 || status == 503 || !find_use(x, &kind))
+        return;
+    char result[8];
+    snprintf(result, sizeof result, "%d", (int)outcome_of(status));
+    const char *texts[] = {http_user(x), http_client(x), study_of(x), http_route_pattern(x), result};
+    uint64_t key = audit_key(kind, texts, sizeof texts / sizeof *texts);
+    /* Searches of different keys, and of different patients, are different. */
+    size_t count;
+    const HttpParameter *p = http_parameters(x, &count);
+    for (size_t i = 0; kind == AUDIT_QUERY && i < count; i++)
+        if (strcmp(p[i].name, "offset") != 0)
+            key ^= audit_key(kind, (const char *[]){p[i].name, strstr(p[i].name, "ID") ? p[i].value : ""}, 2);
+    key = key ? key : 1;
+    if (!audit_again(web->settings->audit, key))
+        tell_use(web, x, kind, status, key);
+}
+
+/* -- storing -- */
+
+static bool tell_stored(const Stow *s, AuditStudies *studies, bool all, Err *err)
+{
+    const WebSettings *settings = s->service->web->settings;
+    AuditWho who[] = {asking(s->x, AUDIT_SOURCE), ourselves(settings, AUDIT_DESTINATION)};
+    const AuditStudy *study;
+    bool ok = true;
+    while ((study = audit_studies_take(studies, all))) {
+        AuditStudyText room;
+        AuditWhat what[2];
+        size_t n = audit_study_what(study, &room, what);
+        ok = audit_record(settings->audit,
+                          &(AuditEvent){.kind = AUDIT_TRANSFERRED,
+                                        .action = 'C',
+                                        .outcome = audit_study_outcome(study),
+                                        .who = who,
+                                        .who_count = 2,
+                                        .what = what,
+                                        .what_count = n},
+                          err) &&
+             ok;
+    }
+    return ok;
+}
+
+bool web_audit_stored(Stow *s, Err *err)
+{
+    if (!s->service->web->settings->audit || s->audited)
+        return true;
+    s->audited = true;
+    bool ok = true, fresh;
+    AuditStudies *studies = audit_studies_new();
+    for (const StowObject *o = s->first; o; o = o->next) {
+        ok = tell_stored(s, studies, false, err) && ok;
+        AuditStudy *study = audit_studies_find(studies, o->ok ? o->stored.study : NULL,
+                                               o->ok ? o->stored.patient_id : NULL, &fresh);
+        audit_study_count(study, o->stored.sop_class, o->stored.size, o->ok);
+    }
+    ok = tell_stored(s, studies, true, err) && ok;
+    audit_studies_free(studies);
+    return ok;
+}
+
+/* -- deleting -- */
+
+bool web_audit_deleting(const WebContext *web, HttpExchange *x, const IdxSelection *selection,
+                        const char *why, Err *err)
+{
+    if (!web->settings->audit)
+        return true;
+    bool whole = !selection->series_count && !selection->instance_count;
+    AuditDetail details[] = {{"Reason", why},
+                             {selection->instance_count ? "Instance" : "Series",
+                              selection->instance_count ? selection->instances[0]
+                              : whole                   ? ""
+                                                        : selection->series[0]}};
+    const char *patient = audit_patient_of(web->archive, http_arena(x), selection->studies[0]);
+    AuditWho who[] = {asking(x, AUDIT_SOURCE), ourselves(web->settings, AUDIT_APPLICATION)};
+    AuditWhat what[] = {{.thing = AUDIT_STUDY,
+                         .id = selection->studies[0],
+                         .details = details,
+                         .detail_count = whole ? 1 : 2},
+                        {.thing = AUDIT_PATIENT, .id = patient}};
+    return audit_record(web->settings->audit,
+                        &(AuditEvent){.kind = whole ? AUDIT_STUDY_DELETED : AUDIT_ACCESSED,
+                                      .action = 'D',
+                                      .who = who,
+                                      .who_count = 2,
+                                      .what = what,
+                                      .what_count = patient ? 2 : 1},
+                        err);
+}
+
+/* -- who is it -- */
+
+void web_audit_login(Audit *audit, const HttpExchange *x, const char *user, const char *why)
+{
+    uint64_t key = audit_key(AUDIT_LOGIN, (const char *[]){user, http_client(x), why}, 3);
+    if (audit_again(audit, key))
+        return;
+    AuditWho who = {.user = user ? user : "(unknown)", .address = http_client(x), .requestor = true};
+    audit_record(audit,
+                 &(AuditEvent){.kind = AUDIT_LOGIN,
+                               .outcome = why ? AUDIT_MINOR_FAILURE : AUDIT_SUCCESS,
+                               .why = why,
+                               .who = &who,
+                               .who_count = 1,
+                               .key = key},
+                 NULL);
+}
