@@ -128,7 +128,7 @@ static void start(void)
     make_user();
     all.auth = auth_new(&asks, &err);
     must(all.auth, &err);
-    all.web_auth = web_auth_new(all.auth, true, &err);
+    all.web_auth = web_auth_new(all.auth, true, NULL, &err);
     must(all.web_auth, &err);
     for (int i = 0; i < SERVERS; i++) {
         settings[i] = (WebSettings){.http = {.gzip = true, .max_body = 1 << 20},
