@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What this machine allows a program that receives objects and keeps them, step by step:
+ *
+ *   files     each object is written to a new file, and the file is synced
+ *   names     then the file is renamed into a folder, and the folder is synced
+ *   log       then a record is appended to one log and synced, one sync for all who wait, as a database commits
+ *   received  and the bytes come over TCP on the loopback device and go through SHA-256
+ *
+ * Nothing is looked at, checked or remembered: an archive that syncs the file, its name and its row before it answers cannot be faster than "log",
+ * one that receives and digests what it stores not faster than "received", whose figure has the sender's part in it.
+ */
+#include "base/clock.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILES, NAMES, LOGGED, RECEIVED, STEPS };
+enum { RECORD = 2 * 4096, MAX_WORKERS = 8, PIECE = 128 << 10 };
+
+typedef struct Log {
+    int fd;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned long appended, synced;
+    bool syncing;
+} Log;
+
+typedef struct Run {
+    const char *top;
+    int step, count;
+    size_t size;
+    uint8_t *object;
+    Log log;
+} Run;
+
+typedef struct Worker {
+    Run *run;
+    int number, count;
+    int temp, folder, peer;
+    pthread_t thread, sender;
+} Worker;
+
+static void must(bool ok, const char *what)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "limits: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/* -- the log: who finds nobody syncing does it for all that has been appended -- */
+
+static void append(Log *log)
+{
+    static const char record[RECORD];
+    pthread_mutex_lock(&log->lock);
+    must(write(log->fd, record, RECORD) == RECORD, "cannot write the log");
+    unsigned long own = ++log->appended;
+    while (log->synced < own) {
+        if (log->syncing) {
+            pthread_cond_wait(&log->changed, &log->lock);
+            continue;
+        }
+        unsigned long all = log->appended;
+        log->syncing = true;
+        pthread_mutex_unlock(&log->lock);
+        must(fdatasync(log->fd) == 0, "cannot sync the log");
+        pthread_mutex_lock(&log->lock);
+        log->syncing = false;
+        log->synced = all;
+        pthread_cond_broadcast(&log->changed);
+    }
+    pthread_mutex_unlock(&log->lock);
+}
+
+/* -- one object -- */
+
+static void receive(const Worker *w, int file, EVP_MD_CTX *sha, uint8_t *piece)
+{
+    EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
+    for (size_t left = w->run->size; left;) {
+        size_t want = left < PIECE ? left : PIECE;
+        ssize_t n = recv(w->peer, piece, want, MSG_WAITALL);
+        must(n == (ssize_t)want, "cannot receive");
+        must(write(file, piece, want) == (ssize_t)want, "cannot write");
+        EVP_DigestUpdate(sha, piece, want);
+        left -= want;
+    }
+}
+
+static void store(const Worker *w, int i, EVP_MD_CTX *sha, uint8_t *piece)
+{
+    const Run *run = w->run;
+    char name[32];
+    snprintf(name, sizeof name, "%d-%d", w->number, i);
+    int file = openat(w->temp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    must(file >= 0, "cannot make a file");
+    if (run->step == RECEIVED)
+        receive(w, file, sha, piece);
+    else
+        must(write(file, run->object, run->size) == (ssize_t)run->size, "cannot write");
+    must(fdatasync(file) == 0, "cannot sync a file");
+    close(file);
+    if (run->step >= NAMES)
+        must(renameat(w->temp, name, w->folder, name) == 0 && fsync(w->folder) == 0, "cannot sync a folder");
+    if (run->step >= LOGGED)
+        append(&w->run->log);
+    if (run->step == RECEIVED)
+        must(send(w->peer, "", 1, MSG_NOSIGNAL) == 1, "cannot answer");
+}
+
+static void *worker_main(void *ctx)
+{
+    Worker *w = ctx;
+    EVP_MD_CTX *sha = EVP_MD_CTX_new();
+    uint8_t *piece = malloc(PIECE);
+    must(sha && piece, "no memory");
+    for (int i = 0; i < w->count; i++)
+        store(w, i, sha, piece);
+    EVP_MD_CTX_free(sha);
+    free(piece);
+    return NULL;
+}
+
+/* -- who sends -- */
+
+typedef struct Sending {
+    const Run *run;
+    int fd, count;
+} Sending;
+
+static void *sender_main(void *ctx)
+{
+    Sending *s = ctx;
+    char answer;
+    for (int i = 0; i < s->count; i++) {
+        for (size_t at = 0; at < s->run->size;) {
+            ssize_t n = send(s->fd, s->run->object + at, s->run->size - at, MSG_NOSIGNAL);
+            must(n > 0, "cannot send");
+            at += (size_t)n;
+        }
+        must(recv(s->fd, &answer, 1, MSG_WAITALL) == 1, "no answer");
+    }
+    close(s->fd);
+    free(s);
+    return NULL;
+}
+
+static void connect_pair(int *server, int *client)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(bind(listener, (struct sockaddr *)&address, n) == 0 && listen(listener, 1) == 0 &&
+             getsockname(listener, (struct sockaddr *)&address, &n) == 0,
+         "cannot listen");
+    *client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(connect(*client, (struct sockaddr *)&address, n) == 0, "cannot connect");
+    *server = accept(listener, NULL, NULL);
+    must(*server >= 0, "cannot accept");
+    close(listener);
+}
+
+static void start_sender(Worker *w)
+{
+    Sending *sending = malloc(sizeof *sending);
+    must(sending, "no memory");
+    *sending = (Sending){.run = w->run, .count = w->count};
+    connect_pair(&w->peer, &sending->fd);
+    must(pthread_create(&w->sender, NULL, sender_main, sending) == 0, "cannot start a thread");
+}
+
+/* -- one row of the table -- */
+
+static int make_folder(const char *top, const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", top, name);
+    must(mkdir(path, 0750) == 0, path);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    must(fd >= 0, path);
+    return fd;
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage r;
+    getrusage(RUSAGE_SELF, &r);
+    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+           (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+}
+
+static void measure(Run *run, int workers, const char *what)
+{
+    static int number;
+    static const char *const steps[STEPS] = {"files", "names", "log", "received"};
+    Worker all[MAX_WORKERS];
+    char name[64];
+    snprintf(name, sizeof name, "%d-temp", ++number);
+    int temp = make_folder(run->top, name);
+    snprintf(name, sizeof name, "%s/%d-log", run->top, number);
+    run->log = (Log){.fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640)};
+    must(run->log.fd >= 0, name);
+    pthread_mutex_init(&run->log.lock, NULL);
+    pthread_cond_init(&run->log.changed, NULL);
+    for (int i = 0; i < workers; i++) {
+        snprintf(name, sizeof name, "%d-%d", number, i);
+        all[i] = (Worker){.run = run, .number = i, .count = run->count / workers, .temp = temp};
+        all[i].folder = make_folder(run->top, name);
+        if (run->step == RECEIVED)
+            start_sender(&all[i]);
+    }
+    double cpu = cpu_seconds();
+    int64_t began = clock_ns();
+    for (int i = 0; i < workers; i++)
+        must(pthread_create(&all[i].thread, NULL, worker_main, &all[i]) == 0, "cannot start a thread");
+    for (int i = 0; i < workers; i++)
+        pthread_join(all[i].thread, NULL);
+    double seconds = (double)(clock_ns() - began) / 1e9, objects = run->count / workers * workers;
+    cpu = cpu_seconds() - cpu;
+    for (int i = 0; i < workers; i++) {
+        if (run->step == RECEIVED) {
+            pthread_join(all[i].sender, NULL);
+            close(all[i].peer);
+        }
+        close(all[i].folder);
+    }
+    close(temp);
+    close(run->log.fd);
+    pthread_cond_destroy(&run->log.changed);
+    pthread_mutex_destroy(&run->log.lock);
+    printf("| %s, %d at a time: %s | %.0f | %.2f |\n", what, workers, steps[run->step], objects / seconds,
+           cpu / objects * 1000);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+        int workers, count;
+    } cases[] = {{"CT 527 KB", 527164, 1, 400}, {"CT 527 KB", 527164, 8, 1600}, {"11 KB", 11054, 8, 8000}};
+    if (argc != 2) {
+        fprintf(stderr, "usage: bench_limits FOLDER\n");
+        return 2;
+    }
+    Run run = {.top = argv[1], .object = malloc(cases[0].size)};
+    must(run.object, "no memory");
+    for (size_t i = 0; i < cases[0].size; i++)
+        run.object[i] = (uint8_t)(i * 2654435761u >> 24);
+    printf("| what | objects/s | CPU, ms an object |\n|---|---|---|\n");
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
+        for (run.step = FILES; run.step < STEPS; run.step++) {
+            run.size = cases[c].size;
+            run.count = cases[c].count;
+            measure(&run, cases[c].workers, cases[c].name);
+        }
+    free(run.object);
+    return 0;
+}
