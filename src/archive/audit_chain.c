@@ -117,7 +117,17 @@ void audit_files_free(char **names, size_t count)
     free(names);
 }
 
-/* A command that root runs must leave files that the server's user can write. */
+/* A command that root runs must leave a folder and files that the server's user can write: they are given to whose the folder above is. */
+static void give_folder(const AuditChain *chain)
+{
+    struct stat own, above;
+    if (geteuid() != 0 || fstat(chain->dir, &own) != 0 || own.st_uid != 0 ||
+        fstatat(chain->dir, "..", &above, 0) != 0)
+        return;
+    int given = above.st_uid ? fchown(chain->dir, above.st_uid, above.st_gid) : 0;
+    (void)given; /* then the server says that it cannot write */
+}
+
 static int open_own(const AuditChain *chain, const char *name, int flags)
 {
     int fd = openat(chain->dir, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
@@ -158,6 +168,7 @@ AuditChain *audit_chain_open(const AuditChainSettings *settings, Err *err)
     chain->dir = file_open_dir(settings->folder, true, err);
     if (chain->dir < 0)
         goto failed;
+    give_folder(chain);
     chain->head = open_own(chain, AUDIT_HEAD, O_RDWR | O_CREAT);
     if (chain->head < 0) {
         err_errno(err, errno, "cannot open %s/%s", settings->folder, AUDIT_HEAD);

@@ -44,10 +44,12 @@ static bool add_part(AuditReader *r, const char *folder, const char *name, bool 
         err_errno(err, errno, "cannot read %s", path);
     } else if (ok) {
         r->parts = realloc(r->parts, (r->count + 1) * sizeof *r->parts);
-        char *own = strdup(name);
-        if (!r->parts || !own)
+        if (!r->parts)
             abort();
-        r->parts[r->count++] = (Part){own, fd, (uint64_t)st.st_size, (uint64_t)st.st_ino};
+        Part *part = &r->parts[r->count++];
+        *part = (Part){strdup(name), fd, (uint64_t)st.st_size, (uint64_t)st.st_ino};
+        if (!part->name)
+            abort();
     }
     free(path);
     return ok || (!must && errno == ENOENT);

@@ -110,7 +110,7 @@ bool scp_audit_may_serve(const ScpAssociation *a, Err *why)
 /* One record about one study. */
 static bool tell_study(Audit *audit, AuditEvent event, const AuditStudy *study, Err *why)
 {
-    AuditStudyText room;
+    AuditStudyText room = {.objects = ""};
     AuditWhat what[2];
     event.what = what;
     event.what_count = audit_study_what(study, &room, what);

@@ -46,16 +46,29 @@ typedef struct Use {
     AuditKind kind;
 } Use;
 static const Use uses[] = {
-    {"/studies", AUDIT_QUERY},        {"/series", AUDIT_QUERY},          {"/instances", AUDIT_QUERY},
-    {"/{study}", AUDIT_TRANSFERRED},  {"/{series}", AUDIT_TRANSFERRED},  {"/{instance}", AUDIT_TRANSFERRED},
-    {"/wado", AUDIT_TRANSFERRED},     {"/metadata", AUDIT_ACCESSED},     {"/rendered", AUDIT_ACCESSED},
-    {"/thumbnail", AUDIT_ACCESSED},   {"/{frames}", AUDIT_ACCESSED},     {"/{path+}", AUDIT_ACCESSED},
-    {"/annotations", AUDIT_ACCESSED}, {"/{annotation}", AUDIT_ACCESSED},
+    {"/studies", AUDIT_QUERY},       {"/series", AUDIT_QUERY},         {"/instances", AUDIT_QUERY},
+    {"/{study}", AUDIT_TRANSFERRED}, {"/{series}", AUDIT_TRANSFERRED}, {"/{instance}", AUDIT_TRANSFERRED},
+    {"/wado", AUDIT_TRANSFERRED},    {"/metadata", AUDIT_ACCESSED},    {"/rendered", AUDIT_ACCESSED},
+    {"/thumbnail", AUDIT_ACCESSED},  {"/{frames}", AUDIT_ACCESSED},    {"/{path+}", AUDIT_ACCESSED},
 };
 
-static bool find_use(const HttpExchange *x, AuditKind *kind)
+static bool find_use(const HttpExchange *x, AuditKind *kind, char *action)
 {
+    static const struct {
+        const char *method;
+        char action;
+    } methods[] = {{"GET", 'R'}, {"POST", 'C'}, {"DELETE", 'D'}};
     const char *pattern = http_route_pattern(x), *last = pattern ? strrchr(pattern, '/') : NULL;
+    *action = 0;
+    if (pattern && strstr(pattern, "annotation")) {
+        *kind = AUDIT_ACCESSED;
+        for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+            if (!strcmp(http_method(x), methods[i].method))
+                *action = methods[i].action;
+        return *action != 0;
+    }
+    if (strcmp(http_method(x), "GET") != 0)
+        return false; /* what stores and deletes tells it itself */
     for (size_t i = 0; last && i < sizeof uses / sizeof *uses; i++)
         if (!strcmp(last, uses[i].ending)) {
             *kind = uses[i].kind;
@@ -93,13 +106,12 @@ static const char *patient_of(const HttpExchange *x, Archive *archive, Arena *ar
     return study ? audit_patient_of(archive, arena, study) : NULL;
 }
 
-static void tell_use(const WebContext *web, const HttpExchange *x, AuditKind kind, unsigned status,
-                     uint64_t key)
+static void tell_use(const WebContext *web, const HttpExchange *x, const AuditEvent *event, unsigned status)
 {
     static const char *const levels[][2] = {
         {"/studies", "STUDY"}, {"/series", "SERIES"}, {"/instances", "IMAGE"}};
     Arena *arena = arena_new(0);
-    bool search = kind == AUDIT_QUERY;
+    bool search = event->kind == AUDIT_QUERY;
     const char *study = study_of(x), *patient = patient_of(x, web->archive, arena, study);
     AuditWho who[] = {asking(x, search ? AUDIT_SOURCE : AUDIT_DESTINATION),
                       ourselves(web->settings, search ? AUDIT_DESTINATION : AUDIT_SOURCE)};
@@ -127,14 +139,15 @@ static void tell_use(const WebContext *web, const HttpExchange *x, AuditKind kin
     char why[32];
     snprintf(why, sizeof why, "HTTP %u", status);
     audit_record(web->settings->audit,
-                 &(AuditEvent){.kind = kind,
+                 &(AuditEvent){.kind = event->kind,
+                               .action = event->action,
                                .outcome = outcome_of(status),
                                .why = status < 400 ? NULL : why,
                                .who = who,
                                .who_count = 2,
                                .what = what,
                                .what_count = n,
-                               .key = key},
+                               .key = event->key},
                  NULL);
     arena_free(arena);
 }
@@ -165,18 +178,19 @@ static void tell_denied(const WebContext *web, const HttpExchange *x)
 void web_audit_finished(const WebContext *web, const HttpExchange *x, unsigned status)
 {
     AuditKind kind;
+    char action;
     if (!web->settings->audit)
         return;
     if (status == 403 && http_route_pattern(x)) {
         tell_denied(web, x);
         return;
     }
-    bool reading = !strcmp(http_method(x), "GET");
-    if (!reading || status == 401 || status == 429 || status == 503 || !find_use(x, &kind))
+    if (status == 401 || status == 429 || status == 503 || !find_use(x, &kind, &action))
         return;
     char result[8];
     snprintf(result, sizeof result, "%d", (int)outcome_of(status));
-    const char *texts[] = {http_user(x), http_client(x), study_of(x), http_route_pattern(x), result};
+    const char *texts[] = {http_user(x),          http_client(x), study_of(x),
+                           http_route_pattern(x), http_method(x), result};
     uint64_t key = audit_key(kind, texts, sizeof texts / sizeof *texts);
     /* Searches of different keys, and of different patients, are different. */
     size_t count;
@@ -186,7 +200,7 @@ void web_audit_finished(const WebContext *web, const HttpExchange *x, unsigned s
             key ^= audit_key(kind, (const char *[]){p[i].name, strstr(p[i].name, "ID") ? p[i].value : ""}, 2);
     key = key ? key : 1;
     if (!audit_again(web->settings->audit, key))
-        tell_use(web, x, kind, status, key);
+        tell_use(web, x, &(AuditEvent){.kind = kind, .action = action, .key = key}, status);
 }
 
 /* -- storing -- */
@@ -198,7 +212,7 @@ static bool tell_stored(const Stow *s, AuditStudies *studies, bool all, Err *err
     const AuditStudy *study;
     bool ok = true;
     while ((study = audit_studies_take(studies, all))) {
-        AuditStudyText room;
+        AuditStudyText room = {.objects = ""};
         AuditWhat what[2];
         size_t n = audit_study_what(study, &room, what);
         ok = audit_record(settings->audit,

@@ -160,6 +160,7 @@ def web_archive(stopped_archive, few):
     stopped_archive.set("api.port", free_port())
     stopped_archive.set("api.dicomweb.start", True)
     stopped_archive.set("api.dicomweb.allow_delete", True)
+    stopped_archive.set("api.annotation.start", True)
     stopped_archive.manage("users", "add", "anna", "--role", "delete", stdin="a long password\n")
     stopped_archive.manage("users", "add", "bob", "--role", "read", stdin="another password\n")
     archive = stopped_archive.start()
@@ -230,6 +231,15 @@ def test_logins_over_http(web_archive):
     assert (failed.who, failed.outcome, failed.why) == ("anna@127.0.0.1", 4, "the name or the password is wrong")
     assert (unknown.who, unknown.outcome) == ("(unknown)@127.0.0.1", 4)
     assert b"wrong field" not in b"".join(trail.lines())
+
+
+def test_annotations(web_archive):
+    trail = Trail(web_archive)
+    http(web_archive, "GET", f"/annotations?StudyInstanceUID={STUDY}")
+    http(web_archive, "DELETE", "/annotations/1.2.3")
+    asked, deleted = trail.wait("DICOM Instances Accessed", count=2)
+    assert (asked.who, asked.action, asked.studies, asked.detail("Route")) == ("anna@127.0.0.1", "R", [STUDY], "/annotations")
+    assert (deleted.action, deleted.outcome, deleted.detail("Route")) == ("D", 4, "/annotations/{annotation}")
 
 
 def test_user_identities_of_associations(stopped_archive):

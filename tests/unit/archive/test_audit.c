@@ -77,7 +77,8 @@ static const json_t *member(const json_t *json, const char *path)
     while (json && *path) {
         size_t n = strcspn(path, ".");
         span_copy(span_of(path, n), part, sizeof part);
-        json = json_is_array(json) ? json_array_get(json, (size_t)atoi(part)) : json_object_get(json, part);
+        json =
+            json_is_array(json) ? json_array_get(json, strtoul(part, NULL, 10)) : json_object_get(json, part);
         path += n + (path[n] == '.');
     }
     return json;
