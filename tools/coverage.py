@@ -12,7 +12,7 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ROOMS = "base dicom net pixel index store archive scu scp web px cli".split()
+ROOMS = "base dicom auth net pixel index store archive scu scp web px cli".split()
 
 
 def lines_of(build, notes):
