@@ -513,12 +513,12 @@ static bool share_control(void)
 {
     const char *path = getenv("POWERCUT_CONTROL");
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    void *at = fd < 0 ? MAP_FAILED : mmap(NULL, CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    long at = fd < 0 ? fd : trap_call(SYS_mmap, 0, CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0)
         close(fd);
-    if (at == MAP_FAILED)
+    if (at < 0)
         return false;
-    control = at;
+    control = (Control *)at;
     if (__atomic_exchange_n(&control->ready, 1, __ATOMIC_SEQ_CST) == 0) {
         pthread_mutexattr_t shared;
         pthread_mutexattr_init(&shared);
@@ -545,7 +545,7 @@ __attribute__((constructor)) static void begin(void)
     if (!list)
         return;
     read_roots(list);
-    if (share_control() && record_open(getenv("POWERCUT_LOG")) && trap_install(answer))
+    if (trap_prepare() && share_control() && record_open(getenv("POWERCUT_LOG")) && trap_install(answer))
         return;
     perror("powercut: the layer cannot be set up");
     _exit(98);

@@ -20,7 +20,7 @@ bool record_open(const char *log)
 {
     if (!log)
         return true;
-    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int fd = (int)CALL4(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd < 0)
         return false;
     log_fd =

@@ -56,7 +56,7 @@ long trap_pass(const TrapCall *call)
     return trap_call(call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-static bool place_stub(void)
+bool trap_prepare(void)
 {
     void *at = mmap((void *)(uintptr_t)STUB_AT, PAGE, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -211,7 +211,6 @@ bool trap_install(long (*handle)(const TrapCall *call))
     handler = handle;
     make_filter(&f);
     struct sock_fprog program = {f.n, f.steps};
-    return place_stub() && sigaction(SIGSYS, &action, NULL) == 0 &&
-           prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+    return sigaction(SIGSYS, &action, NULL) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }

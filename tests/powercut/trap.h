@@ -26,6 +26,9 @@ long trap_call(long number, long a, long b, long c, long d, long e, long f);
 /* The call as it was meant. */
 long trap_pass(const TrapCall *call);
 
+/* First of all: trap_call works from here on. What a program is before it sets up its own layer may be under the filter of the one that executed it, so that every
+   call on the way has to be a trap_call. */
+bool trap_prepare(void);
 /* From now on `handle` answers the calls that change files, in every thread and child. Signals are blocked meanwhile. */
 bool trap_install(long (*handle)(const TrapCall *call));
 

@@ -8,9 +8,10 @@ import os
 import shutil
 
 import cuts
+import programs
 import pytest
 from postgres import AVAILABLE, Postgres
-from powercut import fast_folder
+from powercut import Choice, History, Layer, fast_folder, read_events, tree
 
 CUTS = int(os.environ.get("GANTRY_CUTS", "27"))
 POSTGRES_CUTS = int(os.environ.get("GANTRY_POSTGRES_CUTS", "4"))
@@ -75,6 +76,21 @@ def test_the_layer_misses_nothing(folder):
     for one, other in zip(recorded, there):
         assert sorted(one) == sorted(other)
         assert [path for path in one if one[path] != other[path]] == []
+
+
+def test_the_layer_follows_children(folder):
+    """Programs that a program executes, and whatever way they take into the kernel."""
+    (folder / "root").mkdir()
+    layer, before = Layer(folder / "layer", folder / "root"), History([folder / "root"])
+    programs.run("sh", "-c", "echo one > a && mv a b && ln b c && mkdir d && cp b d/e && rm b && rmdir d || sed -i s/one/two/ c", cwd=folder / "root",
+        env=layer.environment)
+    layer.close()
+    there = tree(folder / "root")
+    assert there == {"c": b"two\n", "d": None, "d/e": b"one\n"}
+    for event in read_events(layer.log):
+        before.step(event)
+    before.materialise(Choice(0, "everything"))
+    assert tree(folder / "root") == there
 
 
 @pytest.mark.parametrize("what", ["files", "folders"])
