@@ -6,12 +6,13 @@ import pwd
 import re
 import shutil
 import signal
+import sys
 import tempfile
 
 import pytest
 from archive import Archive
 from listener import Listener
-from programs import BINARY, SANITIZED, run, wait_until
+from programs import BINARY, SANITIZED, Server, run, wait_until
 from web import Web
 
 built_for_use = pytest.mark.skipif(SANITIZED, reason="sanitizers build it another way")
@@ -165,6 +166,33 @@ def test_the_setting(stopped_archive, value, code):
     stopped_archive.start()
     assert status(stopped_archive.server.pid)["Seccomp"] == ("0" if value == "off" else "2")
     assert ("the server is not confined: confine: off" in said(stopped_archive)) == (value == "off")
+
+
+OLD_KERNEL = """
+import ctypes, os, sys
+seccomp = ctypes.CDLL("libseccomp.so.2")
+seccomp.seccomp_init.restype = ctypes.c_void_p
+filter = ctypes.c_void_p(seccomp.seccomp_init(0x7FFF0000))
+call = seccomp.seccomp_syscall_resolve_name(b"landlock_create_ruleset")
+assert seccomp.seccomp_rule_add(filter, ctypes.c_uint32(0x00050000 | 38), call, 0) == 0 and seccomp.seccomp_load(filter) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@confined
+def test_a_machine_that_lacks_something(stopped_archive):
+    """A kernel without Landlock, or a container that does not let it through (ENOSYS): told once, or the end of the start."""
+    command = [sys.executable, "-c", OLD_KERNEL, stopped_archive.folder / "manage", "runserver"]
+    server = Server(command, stopped_archive.port, stopped_archive.folder / "server.out", cwd="/")
+    try:
+        assert status(server.pid)["Seccomp"] == "2" and status(server.pid)["NoNewPrivs"] == "1"
+        stopped_archive.manage("alive")
+        assert said(stopped_archive).count("it lacks rules on files (Landlock, Linux 5.19)") == 1
+    finally:
+        assert server.end(signal.SIGTERM) == 0
+    stopped_archive.set("confine", "require")
+    done = run(*command, check=False)
+    assert done.returncode == 1 and "confine: require, but this machine lacks rules on files" in done.stderr
 
 
 @pytest.mark.skipif(not SANITIZED, reason="of the build with sanitizers")
