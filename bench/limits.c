@@ -11,6 +11,7 @@
  * one that receives and digests what it stores not faster than "received", whose figure has the sender's part in it.
  */
 #include "base/clock.h"
+#include "base/err.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -57,7 +58,9 @@ static void must(bool ok, const char *what)
 {
     if (ok)
         return;
-    fprintf(stderr, "limits: %s: %s\n", what, strerror(errno));
+    Err err;
+    err_errno(&err, errno, "%s", what);
+    fprintf(stderr, "limits: %s\n", err.text);
     exit(1);
 }
 
