@@ -6,7 +6,7 @@
 #include "dicom/datetime.h"
 #include "index/search.h"
 
-enum { TERM_PIECES_ASKED = 3, TERM_PIECES_COUNTED = 8 };
+enum { TERM_PIECES_ASKED = 6, TERM_PIECES_COUNTED = 8 };
 
 typedef struct TermPattern {
     enum { TERM_EQUAL, TERM_PREFIX, TERM_CONTAINS, TERM_PIECES } kind;
