@@ -366,8 +366,8 @@ static void tell_note(void *ctx, AuditChainNote note, Buf *body)
 {
     static const char *const texts[] = {
         [AUDIT_CHAIN_TORN] = "the line before was cut short, by a crash or a full disk",
-        [AUDIT_CHAIN_CUT] = "records are missing or were changed before this one: the files end elsewhere "
-                            "than audit.head says",
+        [AUDIT_CHAIN_CUT] =
+            "records are missing or were changed before this one: the files do not end as audit.head says",
         [AUDIT_CHAIN_NO_HEAD] =
             "audit.head was missing: it cannot be told whether records before this one were cut off",
     };
