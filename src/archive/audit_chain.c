@@ -60,12 +60,13 @@ bool audit_head_read(int fd, AuditHead *out)
 {
     char text[HEAD_SIZE + 1] = "";
     AuditHead head;
+    uint8_t digest[AUDIT_HASH];
     if (pread(fd, text, HEAD_SIZE, 0) != HEAD_SIZE ||
         sscanf(text, "gantry audit 1 %" SCNu64 " %64s %" SCNu64 " %" SCNu64, &head.seq, head.hash, &head.size,
                &head.first) != 4)
         return false;
     *out = head;
-    return strlen(head.hash) == AUDIT_HEX - 1;
+    return strlen(head.hash) == AUDIT_HEX - 1 && span_from_hex(head.hash, digest, sizeof digest);
 }
 
 static bool write_head(const AuditChain *chain, const AuditHead *head)
