@@ -126,7 +126,7 @@ ArcIngest *arc_ingest_begin(Archive *archive, const ArcIncoming *incoming, Err *
 /* The announced UID must be the data set's. */
 static bool agrees(const char *announced, const char *found, const char *what, Err *err)
 {
-    if (!announced || !*found || strcmp(announced, found) == 0)
+    if (!announced || !found || !*found || strcmp(announced, found) == 0)
         return true;
     return err_set(err, ERR_MISMATCH, "the data set has SOP %s UID %s, but %s was announced", what, found,
                    announced);
@@ -228,6 +228,12 @@ static bool understand(ArcIngest *ingest, Err *err)
         *err = problem;
         return refuse_bad(ingest, err);
     }
+    /* A UID that stands behind its place came when the meta information had been written. */
+    const ArcIncoming *in = &ingest->incoming;
+    if (ingest->archive->settings.check_class &&
+        (!agrees(in->sop_class, file->sop_class, "Class", err) ||
+         !agrees(in->sop_instance, file->sop_instance, "Instance", err)))
+        return false;
     const char *study = ingest->incoming.study;
     if (study && strcmp(study, file->study) != 0)
         return err_set(err, ERR_MISMATCH, "the object is of study %s, not of %s", file->study, study);

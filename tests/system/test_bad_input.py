@@ -233,3 +233,20 @@ def echo_works(archive):
     except (Rejected, Aborted, OSError):
         return False
     return association.echo() == 0
+
+
+def test_an_instance_uid_behind_its_place_is_held_against_the_announced_one(archive):
+    """It comes, in pieces, when what was announced stands in the file already."""
+    given = attributes()
+    uid_value = given["SOPInstanceUID"].encode()
+    uid_value += b"\0" * (len(uid_value) % 2)
+    element = struct.pack("<HH2sH", 0x0008, 0x0018, b"UI", len(uid_value)) + uid_value
+    rest = data_set(given).replace(element, b"")
+    at = rest.index(b"\x10\0\x20\0LO")
+    assert len(rest) < len(data_set(given))
+    odd = rest[:at] + element + rest[at:]
+    association = Association(archive.port)
+    assert association.store(SECONDARY_CAPTURE, "1.2.3.99", odd, piece=60) == 0xA900
+    assert association.store(SECONDARY_CAPTURE, given["SOPInstanceUID"], odd, piece=60) == 0
+    association.release()
+    archive.manage("data", "verify")
