@@ -184,6 +184,22 @@ static bool settle_finding(Run *run, Arena *arena, const IdxFile *row, const Che
     return ok;
 }
 
+/* Did its file come a moment ago? Its row is then on its way. */
+static bool is_fresh(const Checked *checked)
+{
+    const struct timespec *changed = &checked->file.st_ctim;
+    return clock_wall_us() - ((int64_t)changed->tv_sec * 1000000 + changed->tv_nsec / 1000) <
+           SETTLE_MS * INT64_C(1000);
+}
+
+static bool settle_row_as(Run *run, Arena *arena, const IdxFile *row, const Checked *checked, Err *err)
+{
+    if (checked->what == ARC_MISSING && run->misplaced.count &&
+        !textset_add(&run->misplaced, row->sop_instance))
+        return true;
+    return settle_finding(run, arena, row, checked, err);
+}
+
 static bool settle_row(Run *run, Suspect *s, Err *err)
 {
     IdxFile row;
@@ -197,16 +213,13 @@ static bool settle_row(Run *run, Suspect *s, Err *err)
             return cancelled(err);
         if (checked.what == ARC_SOUND)
             return true;
-        if (same_row(&row, &s->row))
-            break;
+        if (same_row(&row, &s->row) && !is_fresh(&checked))
+            return settle_row_as(run, s->arena, &row, &checked, err);
         s->row = row;
         if (!wait_until(run, deadline_in(SETTLE_MS)))
             return cancelled(err);
     }
-    if (checked.what == ARC_MISSING && run->misplaced.count &&
-        !textset_add(&run->misplaced, row.sop_instance))
-        return true;
-    return settle_finding(run, s->arena, &row, &checked, err);
+    return true; /* it changes faster than it can be looked at: somebody is at work on it */
 }
 
 /* -- a file of the store -- */
