@@ -293,7 +293,7 @@ def test_no_name_in_the_log_above_debug(filled):
     run("findscu", "-P", "-k", "PatientName=Few^Images", "-aec", filled.aet, "127.0.0.1", filled.port, check=False)
     ours(filled, "find", "-k", "PatientName=Few^Images", "-d", "yes")
     ours(filled, "move", "-aes", "NOWHERE", "-stUID", STUDY, check=False)
-    for path in [*(filled.folder / "log").iterdir(), filled.folder / "server.out"]:
+    for path in [*(path for path in (filled.folder / "log").rglob("*") if path.is_file()), filled.folder / "server.out"]:
         for line in path.read_text(errors="replace").splitlines():
             assert "Few^Images" not in line or ":: DEBUG " in line, f"{path.name}: {line}"
 
