@@ -34,8 +34,14 @@ static void give(FuzzTarget target, Span input)
         more = fuzz_nth_fails(target, input.p, input.n, nth, nth & 1);
 }
 
+typedef struct Replay {
+    FuzzTarget target;
+    unsigned inputs;
+} Replay;
+
 static bool give_file(void *ctx, const char *path, Err *err)
 {
+    Replay *replay = ctx;
     Buf input;
     buf_init(&input, LARGEST);
     bool ok = file_read_all(path, LARGEST, &input, err);
@@ -45,8 +51,9 @@ static bool give_file(void *ctx, const char *path, Err *err)
         if (!exact)
             abort();
         memcpy(exact, buf_cstr(&input), input.n);
-        give(*(FuzzTarget *)ctx, span_of(exact, input.n));
+        give(replay->target, span_of(exact, input.n));
         free(exact);
+        replay->inputs++;
     }
     buf_free(&input);
     return ok;
@@ -55,19 +62,20 @@ static bool give_file(void *ctx, const char *path, Err *err)
 int main(int argc, char **argv)
 {
     Err err = {0};
-    FuzzTarget target = NULL;
+    Replay replay = {0};
     for (size_t i = 0; argc > 1 && i < sizeof targets / sizeof *targets; i++)
         if (!strcmp(targets[i].name, argv[1]))
-            target = targets[i].target;
-    if (!target) {
+            replay.target = targets[i].target;
+    if (!replay.target) {
         fprintf(stderr, "usage: replay TARGET [FOLDER...]\n");
         return 2;
     }
-    target((const uint8_t *)"", 0);
+    replay.target((const uint8_t *)"", 0);
     for (int i = 2; i < argc; i++)
-        if (!file_walk(argv[i], false, give_file, &target, &err)) {
+        if (!file_walk(argv[i], false, give_file, &replay, &err)) {
             fprintf(stderr, "%s\n", err.text);
             return 1;
         }
-    return 0;
+    printf("%u inputs\n", replay.inputs);
+    return argc > 2 && !replay.inputs; /* a corpus that is not there shows nothing */
 }

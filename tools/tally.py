@@ -3,7 +3,7 @@
 """tally.py FOLDER: adds up the results of one `./dev test` and ends with the line "N passed, N failed".
 
 FOLDER holds unit-<mode>.json (meson's testlog.json: one JSON object a line, one per test program) and *.xml (pytest's
-junit files). A test program that ran no test is a failure: nothing it promises was looked at.
+junit files). A test program that ran no test, or a replay that read no input, is a failure: nothing it promises was looked at.
 Exit code 0 only when something passed and nothing failed.
 """
 import json
@@ -17,7 +17,7 @@ def of_meson(path):
     for line in path.read_text(encoding="utf-8").splitlines():
         test = json.loads(line)
         output = (test.get("stdout") or "") + (test.get("stderr") or "")
-        ran = sum(int(n) for n in re.findall(r"Running (\d+) test", output))
+        ran = sum(int(n) for n in re.findall(r"(?m)(?:Running |^)(\d+) (?:test|inputs$)", output))
         result = {"OK": "passed", "SKIP": "skipped"}.get(test["result"], "failed")
         reason = test["result"]
         if result == "passed" and ran == 0:
