@@ -71,11 +71,12 @@ static bool keep_low_ports(Err *err)
 
 bool confine_become(const char *user, bool low_ports, Err *err)
 {
-    errno = 0;
-    const struct passwd *entry = getpwnam(user);
+    char text[4096];
+    struct passwd found, *entry;
+    int failure = getpwnam_r(user, &found, text, sizeof text, &entry);
     if (!entry)
-        return errno ? err_errno(err, errno, "cannot look the user %.60s up", user)
-                     : err_set(err, ERR_NOT_FOUND, "there is no user %.60s on this machine", user);
+        return failure ? err_errno(err, failure, "cannot look the user %.60s up", user)
+                       : err_set(err, ERR_NOT_FOUND, "there is no user %.60s on this machine", user);
     uid_t uid = entry->pw_uid;
     gid_t gid = entry->pw_gid;
     if (geteuid() == uid && getuid() == uid)

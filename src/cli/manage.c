@@ -63,26 +63,11 @@ static int run(Cli *cli, const void *args)
     return EXIT_OK;
 }
 
-static const Command *const commands[] = {&command_runserver,
-                                          &command_echo,
-                                          &command_store,
-                                          &command_find,
-                                          &command_move,
-                                          &command_move_existing,
-                                          &command_get,
-                                          &command_assoc,
-                                          &command_database,
-                                          &command_data,
-                                          &command_audit,
-                                          &command_backup,
-                                          &command_restore,
-                                          &command_monitor,
-                                          &command_settings,
-                                          &command_completion,
-                                          &command_alive,
-                                          &command_users,
-                                          &command_peers,
-                                          NULL};
+static const Command *const commands[] = {
+    &command_runserver,     &command_echo,   &command_store,   &command_find,     &command_move,
+    &command_move_existing, &command_get,    &command_assoc,   &command_database, &command_data,
+    &command_audit,         &command_backup, &command_restore, &command_monitor,  &command_settings,
+    &command_completion,    &command_alive,  &command_users,   &command_peers,    NULL};
 
 const Command command_manage = {
     .name = "manage",

@@ -366,7 +366,7 @@ static bool await_response(ScuSender *sender, uint16_t message_id, NetCommand *r
 
 bool scu_send_object(NetAssociation *net, const NetCommand *command, ArcReader *reader, Err *err)
 {
-    NetFile file;
+    NetFile file = {.fd = -1};
     return arc_reader_place(reader, &file.fd, &file.offset, &file.size)
                ? net_send_file(net, command, &file, err)
                : net_send_stream(net, command, arc_reader_read, reader, err);

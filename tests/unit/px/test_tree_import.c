@@ -27,7 +27,8 @@ static void make_tree(int folders)
         assert_true(file_make_dirs(at(name), &err));
         snprintf(path, sizeof path, "%s/%s/file", top, name);
         assert_true(file_replace(path, SPAN("no object"), 0640, &err));
-        snprintf(record, sizeof record, "{\"1\": {\"imageObj\": {\"1.%d\": {\"FSlocation\": \"%s\"}}}}", i, path);
+        snprintf(record, sizeof record, "{\"1\": {\"imageObj\": {\"1.%d\": {\"FSlocation\": \"%s\"}}}}", i,
+                 path);
         snprintf(name, sizeof name, "log/seriesData/1-img/%d.json", i);
         assert_true(file_replace(at(name), span_cstr(record), 0640, &err));
     }
