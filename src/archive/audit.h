@@ -128,6 +128,10 @@ bool audit_record(Audit *audit, const AuditEvent *event, Err *err);
 bool audit_again(Audit *audit, uint64_t key);
 /* A key of texts; NULL counts as "". Never 0. */
 uint64_t audit_key(AuditKind kind, const char *const *texts, size_t count);
+/* Somebody may not: `who` are the one who tried and the one who refused, `what` is what for. Alike ones within a minute are one record and a count. */
+void audit_alert(Audit *audit, AuditKind kind, const AuditWho who[2], AuditWhat what, const char *why);
+/* Somebody says who he is; `why` is that of a failure, NULL when he is believed. Alike ones as above. A user of NULL is one nobody knows. */
+void audit_login(Audit *audit, AuditWho who, const char *why);
 /* False, and err with the status for a refusal (A700, 503), when the audit is required and cannot be written just now. */
 bool audit_may_serve(Audit *audit, Err *err);
 /* Waits until all that was recorded is durable. */

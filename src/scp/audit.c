@@ -44,60 +44,26 @@ static AuditOutcome outcome_of(uint16_t status)
 void scp_audit_refused(const Connection *c, const char *why)
 {
     const ScpSettings *s = &c->server->settings;
-    uint64_t key =
-        audit_key(AUDIT_NODE_REFUSED, (const char *[]){c->calling, c->called, c->from.host, why}, 4);
-    if (audit_again(s->audit, key))
-        return;
     AuditWho who[] = {{.title = c->calling, .address = c->from.host, .requestor = true, .role = AUDIT_SOURCE},
                       {.title = s->ae_title, .role = AUDIT_DESTINATION}};
-    AuditWhat what = {.thing = AUDIT_NODE, .id = c->called};
-    audit_record(s->audit,
-                 &(AuditEvent){.kind = AUDIT_NODE_REFUSED,
-                               .outcome = AUDIT_MINOR_FAILURE,
-                               .why = why,
-                               .who = who,
-                               .who_count = 2,
-                               .what = &what,
-                               .what_count = 1,
-                               .key = key},
-                 NULL);
+    audit_alert(s->audit, AUDIT_NODE_REFUSED, who, (AuditWhat){.thing = AUDIT_NODE, .id = c->called}, why);
 }
 
 void scp_audit_login(const Connection *c, const char *why)
 {
-    Audit *audit = c->server->settings.audit;
-    const char *user = *c->identity.user ? c->identity.user : "(unknown)";
-    uint64_t key = audit_key(AUDIT_LOGIN, (const char *[]){user, c->calling, c->from.host, why}, 4);
-    if (audit_again(audit, key))
-        return;
-    AuditWho who = {.user = user, .title = c->calling, .address = c->from.host, .requestor = true};
-    audit_record(audit,
-                 &(AuditEvent){.kind = AUDIT_LOGIN,
-                               .outcome = why ? AUDIT_MINOR_FAILURE : AUDIT_SUCCESS,
-                               .why = why,
-                               .who = &who,
-                               .who_count = 1,
-                               .key = key},
-                 NULL);
+    audit_login(c->server->settings.audit,
+                (AuditWho){.user = *c->identity.user ? c->identity.user : NULL,
+                           .title = c->calling,
+                           .address = c->from.host,
+                           .requestor = true},
+                why);
 }
 
 void scp_audit_denied(const ScpAssociation *a, const char *why)
 {
-    uint64_t key = audit_key(AUDIT_RESTRICTED, (const char *[]){a->calling, a->from.host, why}, 3);
-    if (audit_again(a->settings->audit, key))
-        return;
     AuditWho who[] = {peer_of(a, AUDIT_SOURCE), ourselves(a, AUDIT_DESTINATION)};
-    AuditWhat what = {.thing = AUDIT_NODE, .id = a->settings->ae_title};
-    audit_record(a->settings->audit,
-                 &(AuditEvent){.kind = AUDIT_RESTRICTED,
-                               .outcome = AUDIT_MINOR_FAILURE,
-                               .why = why,
-                               .who = who,
-                               .who_count = 2,
-                               .what = &what,
-                               .what_count = 1,
-                               .key = key},
-                 NULL);
+    audit_alert(a->settings->audit, AUDIT_RESTRICTED, who,
+                (AuditWhat){.thing = AUDIT_NODE, .id = a->settings->ae_title}, why);
 }
 
 bool scp_audit_may_serve(const ScpAssociation *a, Err *why)

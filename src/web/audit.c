@@ -154,25 +154,23 @@ static void tell_use(const WebContext *web, const HttpExchange *x, const AuditEv
 
 static void tell_denied(const WebContext *web, const HttpExchange *x)
 {
-    const char *pattern = http_route_pattern(x), *method = http_method(x);
-    uint64_t key =
-        audit_key(AUDIT_RESTRICTED, (const char *[]){http_user(x), http_client(x), pattern, method}, 4);
-    if (audit_again(web->settings->audit, key))
-        return;
     char why[64];
-    snprintf(why, sizeof why, "%.16s is not allowed: HTTP 403", method);
+    snprintf(why, sizeof why, "%.16s is not allowed: HTTP 403", http_method(x));
     AuditWho who[] = {asking(x, AUDIT_SOURCE), ourselves(web->settings, AUDIT_DESTINATION)};
-    AuditWhat what = {.thing = AUDIT_FILE, .id = pattern};
-    audit_record(web->settings->audit,
-                 &(AuditEvent){.kind = AUDIT_RESTRICTED,
-                               .outcome = AUDIT_MINOR_FAILURE,
-                               .why = why,
-                               .who = who,
-                               .who_count = 2,
-                               .what = &what,
-                               .what_count = 1,
-                               .key = key},
-                 NULL);
+    audit_alert(web->settings->audit, AUDIT_RESTRICTED, who,
+                (AuditWhat){.thing = AUDIT_FILE, .id = http_route_pattern(x)}, why);
+}
+
+/* Pages of one search are alike; searches of other values are others. In whatever order the parameters stand. */
+static uint64_t key_of_search(const HttpExchange *x)
+{
+    size_t count;
+    uint64_t key = 0;
+    const HttpParameter *p = http_parameters(x, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(p[i].name, "offset") != 0)
+            key += audit_key(AUDIT_QUERY, (const char *[]){p[i].name, p[i].value}, 2);
+    return key;
 }
 
 void web_audit_finished(const WebContext *web, const HttpExchange *x, unsigned status)
@@ -192,12 +190,7 @@ void web_audit_finished(const WebContext *web, const HttpExchange *x, unsigned s
     const char *texts[] = {http_user(x),          http_client(x), study_of(x),
                            http_route_pattern(x), http_method(x), result};
     uint64_t key = audit_key(kind, texts, sizeof texts / sizeof *texts);
-    /* Searches of different keys, and of different patients, are different. */
-    size_t count;
-    const HttpParameter *p = http_parameters(x, &count);
-    for (size_t i = 0; kind == AUDIT_QUERY && i < count; i++)
-        if (strcmp(p[i].name, "offset") != 0)
-            key ^= audit_key(kind, (const char *[]){p[i].name, strstr(p[i].name, "ID") ? p[i].value : ""}, 2);
+    key += kind == AUDIT_QUERY ? key_of_search(x) : 0;
     key = key ? key : 1;
     if (!audit_again(web->settings->audit, key))
         tell_use(web, x, &(AuditEvent){.kind = kind, .action = action, .key = key}, status);
@@ -281,16 +274,5 @@ bool web_audit_deleting(const WebContext *web, HttpExchange *x, const IdxSelecti
 
 void web_audit_login(Audit *audit, const HttpExchange *x, const char *user, const char *why)
 {
-    uint64_t key = audit_key(AUDIT_LOGIN, (const char *[]){user, http_client(x), why}, 3);
-    if (audit_again(audit, key))
-        return;
-    AuditWho who = {.user = user ? user : "(unknown)", .address = http_client(x), .requestor = true};
-    audit_record(audit,
-                 &(AuditEvent){.kind = AUDIT_LOGIN,
-                               .outcome = why ? AUDIT_MINOR_FAILURE : AUDIT_SUCCESS,
-                               .why = why,
-                               .who = &who,
-                               .who_count = 1,
-                               .key = key},
-                 NULL);
+    audit_login(audit, (AuditWho){.user = user, .address = http_client(x), .requestor = true}, why);
 }

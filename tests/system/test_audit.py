@@ -200,6 +200,19 @@ def test_searches_and_retrievals_over_http(web_archive):
     trail.assert_chained()
 
 
+def test_each_patient_who_is_searched_for_is_a_record(web_archive):
+    """However the key is spelt; the pages of one search are one record."""
+    trail = Trail(web_archive)
+    for query in ("00100020=FIRST", "00100020=SECOND", "PatientID=THIRD&offset=0", "PatientID=THIRD&offset=100", "0020000D=1.2.3&0020000D=1.2.3"):
+        http(web_archive, "GET", f"/dicom-web/studies?{query}")
+    http(web_archive, "GET", "/dicom-web/studies?00100020=FOURTH")
+    trail.wait("Query", count=4)
+    web_archive.stop()
+    first = [r for r in trail.records("Query") if not r.again]
+    assert [r.patients for r in first if r.patients] == [["FIRST"], ["SECOND"], ["THIRD"], ["FOURTH"]]
+    assert [(r.patients, r.again) for r in trail.records("Query") if r.again] == [(["THIRD"], 1)]
+
+
 def test_storing_and_deleting_over_http(web_archive, tmp_path):
     trail = Trail(web_archive)
     make_image(tmp_path / "one.dcm", PatientID="STOWED", StudyInstanceUID="1.2.3.9")
