@@ -8,6 +8,7 @@ from archive import Archive
 from make_dicom import make_image
 from part10 import read
 from peers import Dcmqrscp, Orthanc, Storescp
+from postgres import Postgres
 from programs import BINARY, ROOT, free_port
 from swift import Swift
 from web import DataWeb
@@ -16,6 +17,14 @@ from web import DataWeb
 def pytest_configure():
     if not BINARY.exists():
         pytest.exit(f"{BINARY} is not there; ./dev build makes it", returncode=2)
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    """A server of the module's own; tests that want it are skipped where it is not installed (postgres.AVAILABLE)."""
+    server = Postgres()
+    yield server
+    server.remove()
 
 
 @pytest.fixture

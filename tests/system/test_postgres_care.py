@@ -3,20 +3,13 @@
 import shutil
 
 import pytest
-from postgres import AVAILABLE, Postgres
+from postgres import AVAILABLE
 from programs import SANITIZED, run, wait_until
 from test_backup import backup, content, instances, manage, restore
 from test_hardening import said, status
 from test_verify import FEW, break_some, flip, path_of, send, verify
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="PostgreSQL's programs are not installed")
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    server = Postgres()
-    yield server
-    server.remove()
 
 
 @pytest.fixture

@@ -4,18 +4,11 @@ import json
 
 import pytest
 from archive import Archive
-from postgres import AVAILABLE, PASSWORD, Postgres
+from postgres import AVAILABLE, PASSWORD
 from programs import run
 
 FEW = "1.2.826.0.1.3680043.10.1499.7"
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="PostgreSQL's programs are not installed")
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    server = Postgres()
-    yield server
-    server.remove()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from dimse import EXPLICIT, Association
 from make_dicom import KNOWN, SECONDARY_CAPTURE, attributes, uid
-from postgres import AVAILABLE, Postgres
+from postgres import AVAILABLE
 from programs import run, wait_until
 from query import PENDING, STUDY_ROOT, QueryClient, encode
 
@@ -32,13 +32,6 @@ instance:
   - '00081140,00081155'
   - '00081115,00081155'
 """
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    server = Postgres()
-    yield server
-    server.remove()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not AVAILABLE, reason="no PostgreSQL"))])
