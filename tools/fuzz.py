@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data"
@@ -40,6 +41,19 @@ def seeds(name, source, build):
     return [str(folder)] + [str(g) for g in given if g.is_dir()]
 
 
+def run_and_count(command, env, limit):
+    """Runs a command to its end, or kills it after `limit` seconds: its exit status, the seconds of CPU it used, what it said."""
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=env)
+        end = threading.Timer(limit, child.kill)
+        end.start()
+        _, status, used = os.wait4(child.pid, 0)
+        end.cancel()
+        child.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        return child.returncode, used.ru_utime + used.ru_stime, said.read().decode(errors="replace")
+
+
 def run(name, source, build, seconds, short):
     crashes = build / "crashes"
     crashes.mkdir(exist_ok=True)
@@ -50,13 +64,13 @@ def run(name, source, build, seconds, short):
     env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
     if short:
         env["FUZZ_SHORT_MEMORY"] = "1"
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=env, timeout=seconds + 600, check=False)
-    found = {key: [int(n) for n in re.findall(pattern, done.stderr)] for key, pattern in
+    status, cpu, text = run_and_count(command, env, seconds + 600)
+    found = {key: [int(n) for n in re.findall(pattern, text)] for key, pattern in
              (("runs", r"stat::number_of_executed_units:\s*(\d+)"), ("edges", r" cov: (\d+)"), ("kept", r"stat::new_units_added:\s*(\d+)"))}
     figures = {key: values[-1] if values else 0 for key, values in found.items()}
     # A target that hardly ran has looked at nothing.
-    figures["failed"] = done.returncode != 0 or figures["runs"] < 5
-    return dict(figures, name=name + (SHORT if short else ""), seconds=seconds, text=done.stderr)
+    figures["failed"] = status != 0 or figures["runs"] < 5
+    return dict(figures, name=name + (SHORT if short else ""), seconds=seconds, cpu=round(cpu), text=text)
 
 
 class Ledger:
@@ -71,9 +85,9 @@ class Ledger:
     def add(self, one):
         with self.lock:
             sums = self.read()
-            row = sums.setdefault(one["name"], {"runs": 0, "seconds": 0, "kept": 0, "edges": 0, "findings": 0})
-            for key in ("runs", "seconds", "kept"):
-                row[key] += one[key]
+            row = sums.setdefault(one["name"], {"runs": 0, "seconds": 0, "cpu": 0, "kept": 0, "edges": 0, "findings": 0})
+            for key in ("runs", "seconds", "cpu", "kept"):
+                row[key] = row.get(key, 0) + one[key]
             row["edges"] = max(row["edges"], one["edges"])
             row["findings"] += one["failed"]
             self.path.write_text(json.dumps(sums, indent=1, sort_keys=True))
@@ -85,10 +99,10 @@ def line(name, runs, seconds, edges, kept, findings):
 
 def total(build):
     rows = Ledger(build).read()
-    print(f"{COLUMNS[0]:26} {COLUMNS[1]:>12} {COLUMNS[2]:>9} {COLUMNS[3]:>7} {COLUMNS[4]:>12} {COLUMNS[5]:>9}   minutes")
+    print(f"{COLUMNS[0]:26} {COLUMNS[1]:>12} {COLUMNS[2]:>9} {COLUMNS[3]:>7} {COLUMNS[4]:>12} {COLUMNS[5]:>9}   minutes  of CPU")
     for name, row in sorted(rows.items()):
-        print(line(name, row["runs"], row["seconds"], row["edges"], row["kept"], row["findings"]), f"  {row['seconds'] / 60:.0f}")
-    print(f"{sum(row['runs'] for row in rows.values()):,} executions in {sum(row['seconds'] for row in rows.values()) / 3600:.1f} hours")
+        print(line(name, row["runs"], row["seconds"], row["edges"], row["kept"], row["findings"]), f"  {row['seconds'] / 60:7.0f} {row.get('cpu', 0) / 60:7.0f}")
+    print(f"{sum(row['runs'] for row in rows.values()):,} executions in {sum(row['seconds'] for row in rows.values()) / 3600:.1f} hours, {sum(row.get('cpu', 0) for row in rows.values()) / 3600:.1f} of CPU")
 
 
 def main(args):
