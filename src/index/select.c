@@ -2,7 +2,7 @@
 /*
  * Selections of objects, for retrieving. The ids of the selected rows are read in order when the selection is opened (8 bytes each), so that
  * no reader's snapshot is held while objects travel; the rows themselves are read when they are asked for, some at a time: those not asked for soon are read
- * again. An object that was removed meanwhile is left out.
+ * again, and then no more at a time than were asked for. An object that was removed meanwhile is left out.
  */
 #include "base/clock.h"
 #include "index/internal.h"
@@ -25,6 +25,7 @@ struct IdxFiles {
     Arena *arena; /* strings of the batch */
     IdxFile batch[BATCH];
     size_t batch_at, batch_end; /* what is read of ids: [at, end) */
+    size_t batch_size;          /* of the next one */
     Deadline batch_until;
 };
 
@@ -318,7 +319,7 @@ static bool read_batch(IdxFiles *files, Db *db, Err *err)
         "WHERE i.file_storage_metadata_dicom_id IN (" EIGHT ", " EIGHT ", " EIGHT ", " EIGHT ")",
         err);
     const int64_t *ids = files->ids + files->at;
-    size_t n = files->count - files->at < BATCH ? files->count - files->at : BATCH;
+    size_t n = files->count - files->at < files->batch_size ? files->count - files->at : files->batch_size;
     bool ok = s != NULL, row = true;
     for (size_t i = 0; ok && i < BATCH; i++)
         db_bind_int(s, i < n ? ids[i] : -1);
@@ -337,8 +338,21 @@ static bool read_batch(IdxFiles *files, Db *db, Err *err)
     return ok;
 }
 
+/* As many as were used in time last time; more when those were too few. */
+static void choose_batch_size(IdxFiles *files)
+{
+    size_t read = files->batch_end - files->batch_at, used = files->at - files->batch_at;
+    if (!read || files->at < files->batch_at || files->at > files->batch_end)
+        files->batch_size = BATCH;
+    else if (used == read)
+        files->batch_size = 2 * used < BATCH ? 2 * used : BATCH;
+    else
+        files->batch_size = used ? used : 1;
+}
+
 static bool next_batch(IdxFiles *files, Err *err)
 {
+    choose_batch_size(files);
     Db *db = idx_reader_take(files->index, IDX_ONE_LOOK, err);
     bool ok = db && read_batch(files, db, err);
     idx_reader_give(files->index, db, IDX_ONE_LOOK);

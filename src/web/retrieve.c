@@ -35,6 +35,25 @@ bool web_select_path(HttpExchange *x, IdxSelection *out)
     return true;
 }
 
+/* This range takes an offer as it is stored, whatever that is. */
+static bool takes_stored(const WebMedia *range, const WebOffer *offer)
+{
+    const char *syntax = range->transfer_syntax;
+    bool anything = !strcmp(range->type, "*/*") && !range->multipart && !*syntax;
+    bool archive = !strcmp(offer->type, "application/zip") && !*syntax;
+    return anything || archive || !strcmp(syntax, "*");
+}
+
+bool web_takes_all(const WebAccept *accept, const WebOffer *offer)
+{
+    bool all = accept->count == 0;
+    for (size_t i = 0; i < accept->count && !all; i++) {
+        const WebMedia *range = &accept->media[i];
+        all = web_accept_means(range, offer) && (!*range->transfer_syntax || takes_stored(range, offer));
+    }
+    return all;
+}
+
 const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, const char *stored)
 {
     if (accept->count == 0)
@@ -46,9 +65,7 @@ const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, co
         if (!web_accept_means(range, offer) || (found && range->quality < quality))
             continue;
         const char *syntax = range->transfer_syntax;
-        bool anything = !strcmp(range->type, "*/*") && !range->multipart && !*syntax;
-        bool archive = !strcmp(offer->type, "application/zip") && !*syntax;
-        if (anything || archive || !strcmp(syntax, "*") || !strcmp(syntax, stored))
+        if (takes_stored(range, offer) || !strcmp(syntax, stored))
             return stored;
         if (!*syntax) {
             syntax = DCM_UID_ExplicitVRLittleEndian;

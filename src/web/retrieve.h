@@ -14,6 +14,8 @@ bool web_select_path(HttpExchange *x, IdxSelection *out);
  * itself when it stays as it is.
  */
 const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, const char *stored);
+/* Is that never NULL, whatever is stored? */
+bool web_takes_all(const WebAccept *accept, const WebOffer *offer);
 
 /* http_problem for what fails at the object itself: damaged pixel data cannot be had in the form that was asked for (406), which is no fault of the request. */
 void web_object_problem(HttpExchange *x, Err *err);

@@ -201,21 +201,21 @@ static void free_delivery(void *ctx)
 
 /* -- the request -- */
 
-/* How many objects of the selection can be had in a syntax that is acceptable? Asked before the answer begins: 206 and 406 tell it. */
-static bool count_acceptable(Delivery *d, const IdxSelection *selection, uint64_t *acceptable, uint64_t *all,
-                             Err *err)
+/* How many objects of the selection can be had in a syntax that is acceptable? Asked before the answer begins: 206 and 406 tell it. Their rows are only looked at
+   when the answer depends on them. */
+static bool count_acceptable(Delivery *d, uint64_t *acceptable, uint64_t *all, Err *err)
 {
+    *acceptable = *all = arc_retrieve_count(d->retrieve);
+    if (web_takes_all(d->accept, &offers[d->form]))
+        return true;
     *acceptable = *all = 0;
-    ArcRetrieve *retrieve = arc_retrieve_open(d->archive, selection, err);
-    if (!retrieve)
-        return false;
     IdxFile file;
     bool ok;
-    while ((ok = arc_retrieve_next(retrieve, &file, err)) && file.sop_instance) {
+    while ((ok = arc_retrieve_next(d->retrieve, &file, err)) && file.sop_instance) {
         ++*all;
         *acceptable += web_wanted_syntax(d->accept, &offers[d->form], file.transfer_syntax) != NULL;
     }
-    arc_retrieve_close(retrieve);
+    arc_retrieve_rewind(d->retrieve);
     return ok;
 }
 
@@ -223,7 +223,8 @@ static bool count_acceptable(Delivery *d, const IdxSelection *selection, uint64_
 static bool begin(Delivery *d, const IdxSelection *selection, unsigned *status, Err *err)
 {
     uint64_t acceptable, all;
-    if (!count_acceptable(d, selection, &acceptable, &all, err))
+    d->retrieve = arc_retrieve_open(d->archive, selection, err);
+    if (!d->retrieve || !count_acceptable(d, &acceptable, &all, err))
         return false;
     if (all == 0)
         return err_set(err, ERR_NOT_FOUND, "nothing of this study, series or instance is in the archive");
@@ -236,9 +237,6 @@ static bool begin(Delivery *d, const IdxSelection *selection, unsigned *status, 
         return false;
     }
     *status = acceptable < all ? 206 : 200;
-    d->retrieve = arc_retrieve_open(d->archive, selection, err);
-    if (!d->retrieve)
-        return false;
     if (d->form == AS_ZIP) {
         d->piece = malloc(PIECE);
         d->zip = d->piece ? zip_writer_new(&d->out, err) : NULL;

@@ -103,6 +103,32 @@ static void removed_meanwhile_is_left_out(void **state)
     idx_files_free(files);
 }
 
+/* However fast it is read, each object comes once, in order. */
+static void at_any_pace(void **state)
+{
+    Fixture *f = *state;
+    enum { ALL = 12 };
+    static const bool pauses[ALL] = {[1] = true, [2] = true, [5] = true, [6] = true, [7] = true};
+    char *first[ALL];
+    IdxFile file;
+    IdxFiles *files = idx_select(f->index, &(IdxSelection){.everything = true}, &f->err);
+    ASSERT_OK(f, files);
+    for (int i = 0; i < ALL; i++) {
+        ASSERT_OK(f, idx_files_next(files, f->arena, &file, &f->err));
+        first[i] = arena_strdup(f->arena, file.sop_instance);
+    }
+    idx_files_rewind(files);
+    for (int i = 0; i < ALL; i++) {
+        ASSERT_OK(f, idx_files_next(files, f->arena, &file, &f->err));
+        assert_string_equal(file.sop_instance, first[i]);
+        if (pauses[i])
+            clock_sleep_ms(30);
+    }
+    ASSERT_OK(f, idx_files_next(files, f->arena, &file, &f->err));
+    assert_null(file.sop_instance);
+    idx_files_free(files);
+}
+
 static void lists_have_a_limit(void **state)
 {
     Fixture *f = *state;
@@ -180,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(several_at_once),
         cmocka_unit_test(selections),
+        cmocka_unit_test(at_any_pace),
         cmocka_unit_test(lists_have_a_limit),
         cmocka_unit_test(removed_meanwhile_is_left_out),
         cmocka_unit_test(stamps),
