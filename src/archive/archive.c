@@ -160,6 +160,8 @@ Archive *arc_open(const ArcSettings *settings, Err *err)
     }
     Archive *archive = archive_new(settings);
     archive->store = store_open_directory(settings->data_path, settings->temp_path, err);
+    if (archive->store)
+        store_write_direct(archive->store, !settings->through_cache);
     if (archive->store && index_lies_outside(settings, err))
         archive->index = idx_open(&archive->index_settings, err);
     /* The list of extended attributes is the caller's; the index has a copy. */

@@ -63,6 +63,8 @@ typedef struct ArcSettings {
     int64_t adoption_wait_ms;
     uint64_t min_free_bytes;   /* kept free on the disk of the objects; less than 16 MiB counts as that */
     unsigned min_free_percent; /* and at least so much of that disk */
+    bool
+        through_cache; /* large objects, too, are written through the kernel's cache (store.h: store_write_direct) */
     ArcNotice notice;
     void *notice_ctx; /* may be NULL */
 } ArcSettings;

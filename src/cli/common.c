@@ -213,6 +213,7 @@ static Archive *open_archive(const Settings *settings, bool server, size_t group
                                       .outlasts_index = server,
                                       .search_in_file = settings->search_in_file,
                                       .min_free_bytes = (uint64_t)settings->min_free_space << 20,
+                                      .through_cache = !settings->direct_io,
                                       .min_free_percent = (unsigned)settings->min_free_percent,
                                       .notice = notice},
                        err);

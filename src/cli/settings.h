@@ -68,6 +68,7 @@ typedef struct Settings {
     const char *hdfs_path_file_csv, *hdfs_name_file_csv, *hdfs_path_script, *hdfs_path, *hbase_path;
     const char *tmp_path, *quarantine_path, *trash_path;
     const char *duplicates;
+    bool direct_io;
     double scrub_rate, scrub_interval;        /* MB/s, days */
     int64_t min_free_space, min_free_percent; /* MB */
 

@@ -121,6 +121,7 @@ const SettingsKey settings_keys[] = {
      AT(min_free_space)},
     {"min_free_percent", .recent = true, .type = SET_INT, .fallback = "0", RANGE(0, 99),
      AT(min_free_percent)},
+    {"direct_io", .recent = true, .type = SET_BOOL, .fallback = "true", AT(direct_io)},
     {"scrub_rate", .recent = true, .type = SET_NUMBER, .fallback = "0", RANGE(0, 10000), AT(scrub_rate)},
     {"scrub_interval", .recent = true, .type = SET_NUMBER, .fallback = "30", RANGE(0, 3650),
      AT(scrub_interval)},

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writing one object to a temporary file: buffered, digested piece by piece while the disk writes. The kernel is asked early to write out what it has, so that the
- * final sync finds little to do and a large object does not fill memory with dirty pages: at most WINDOW bytes
- * are under way. (Measured on ext4: syncing in each writer's thread beats one syncfs per group at eight writers,
- * and does not wait for other programs' data.)
+ * Writing one object to a temporary file, in blocks. A large object goes past the kernel's cache: it is written once and as a rule read much later, if ever, so that a copy in the cache
+ * would only cost the processor the copying and the finding of memory, and everybody else the place of what they do read. Objects that are smaller, file systems that cannot
+ * do so, and archives that do not want it go through the cache: the kernel is then asked early to write out what it has, so that the final sync finds little to do
+ * and a large object does not fill memory with dirty pages: at most WINDOW bytes are under way.
+ * (Measured on ext4: syncing in each writer's thread beats one syncfs per group at eight writers, and does not wait for other programs' data.)
  */
 #include "store/store_internal.h"
 
@@ -14,14 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-enum {
-    BUFFER = 256 << 10,
-    DIRECT = 64 << 10, /* pieces of this size are not copied first */
-    PAGE = 4 << 10,    /* one that grows is not written out: it would be written twice */
-};
+enum { DIRECT_FROM = 128 << 10 };
 static const uint64_t WINDOW = UINT64_C(32) << 20;
 
 static StorePut *put_new(Store *store)
@@ -40,7 +36,7 @@ void put_free(StorePut *put)
         close(put->fd);
     EVP_MD_CTX_free(put->sha);
     XXH3_freeState(put->content);
-    free(put->buffer);
+    block_give(put->store, put->block);
     free(put->path);
     free(put);
 }
@@ -62,10 +58,10 @@ StorePut *store_put_begin(Store *store, Err *err)
     uint64_t number = atomic_fetch_add(&store->next_put, 1) + 1;
     snprintf(put->name, sizeof put->name, "%" PRIu64, number);
     put->path = file_join(store->session.path, put->name);
-    put->buffer = malloc(BUFFER);
+    put->block = block_take(store);
     put->sha = EVP_MD_CTX_new();
     put->content = XXH3_createState();
-    if (!put->buffer || !put->sha || !put->content || !EVP_DigestInit_ex(put->sha, store->sha256, NULL))
+    if (!put->sha || !put->content || !EVP_DigestInit_ex(put->sha, store->sha256, NULL))
         abort();
     XXH3_128bits_reset(put->content);
     put->fd = openat(store->session.dir, put->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
@@ -85,24 +81,35 @@ static bool write_failed(StorePut *put, int reason, Err *err)
     return err_errno(err, reason, "cannot write %s", put->path);
 }
 
-/* Writes what is held, and then the piece. */
-static bool write_out(StorePut *put, Span piece, Err *err)
+/* Past the cache or through it, from the next write on. False when the file system cannot. */
+static bool set_direct(StorePut *put, bool direct)
 {
-    struct iovec parts[2] = {{put->buffer, put->held}, {(void *)piece.p, piece.n}};
-    for (size_t at = put->held ? 0 : 1; at < 2;) {
-        ssize_t done = writev(put->fd, parts + at, (int)(2 - at));
-        if (done < 0 && errno == EINTR)
+    int flags = fcntl(put->fd, F_GETFL);
+    put->direct = direct && flags >= 0 && fcntl(put->fd, F_SETFL, flags | O_DIRECT) == 0;
+    if (!direct)
+        fcntl(put->fd, F_SETFL, flags & ~O_DIRECT);
+    return put->direct == direct;
+}
+
+/* The disk's blocks may be larger than ours, or its file system may not say at once that it cannot: then nobody tries it again. */
+static bool give_up_direct(StorePut *put)
+{
+    put->store->direct = false;
+    return set_direct(put, false);
+}
+
+static bool write_out(StorePut *put, size_t n, Err *err)
+{
+    size_t at = 0;
+    while (at < n) {
+        ssize_t done = write(put->fd, put->block + at, n - at);
+        if (done < 0 && (errno == EINTR || (errno == EINVAL && put->direct && give_up_direct(put))))
             continue;
         if (done <= 0)
             return write_failed(put, done ? errno : ENOSPC, err);
-        put->written += (uint64_t)done;
-        while (at < 2 && (size_t)done >= parts[at].iov_len)
-            done -= (ssize_t)parts[at++].iov_len;
-        if (at < 2) {
-            parts[at].iov_base = (uint8_t *)parts[at].iov_base + done;
-            parts[at].iov_len -= (size_t)done;
-        }
+        at += (size_t)done;
     }
+    put->written += n;
     return true;
 }
 
@@ -115,12 +122,12 @@ static void digest(StorePut *put, uint64_t from, Span bytes)
         XXH3_128bits_update(put->content, bytes.p + skip, bytes.n - skip);
 }
 
-/* Has the disk begin with the whole pages from `from` to `to`, and wait when too much is under way. */
+/* Has the disk begin with the whole pages from `from` to `to` (one that grows would be written twice), and wait when too much is under way. */
 static bool start_writing(StorePut *put, uint64_t from, uint64_t to, Err *err)
 {
     unsigned how = SYNC_FILE_RANGE_WRITE;
-    from -= from % PAGE;
-    to -= to % PAGE;
+    from -= from % DISK_BLOCK;
+    to -= to % DISK_BLOCK;
     if (from >= WINDOW) {
         sync_file_range(put->fd, (off_t)from, (off_t)(to - from), how);
         how |= SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
@@ -133,18 +140,20 @@ static bool start_writing(StorePut *put, uint64_t from, uint64_t to, Err *err)
     return true;
 }
 
-/* Writes what is held and a piece behind it; digests them while the disk is at work. What is short, and so an object's end, is left to the sync that follows. */
-static bool write_and_digest(StorePut *put, Span piece, Err *err)
+/* Writes what is held. Past the cache only whole blocks of the disk can be written: what pads the last one is cut off at the end. */
+static bool write_block(StorePut *put, Err *err)
 {
     uint64_t from = put->written;
-    Span held = span_of(put->buffer, put->held);
-    size_t n = held.n + piece.n;
-    if (n == 0)
-        return true;
-    if (!write_out(put, piece, err) || (n >= DIRECT && !start_writing(put, from, from + n, err)))
+    size_t n = put->held;
+    if (n >= DIRECT_FROM && !put->direct && put->store->direct && !set_direct(put, true))
+        put->store->direct = false;
+    if (put->direct) {
+        size_t whole = (n + DISK_BLOCK - 1) / DISK_BLOCK * DISK_BLOCK;
+        memset(put->block + n, 0, whole - n);
+        n = whole;
+    }
+    if (!write_out(put, n, err) || (n == BLOCK && !put->direct && !start_writing(put, from, from + n, err)))
         return false;
-    digest(put, from, held);
-    digest(put, from + held.n, piece);
     put->held = 0;
     return true;
 }
@@ -153,16 +162,31 @@ bool store_put_write(StorePut *put, Span bytes, Err *err)
 {
     if (put->ended || put->failed)
         return err_set(err, ERR_IO, "%s cannot be written any more", put->path);
+    digest(put, put->size, bytes);
     put->size += bytes.n;
-    while (bytes.n && bytes.n < DIRECT) {
-        size_t n = bytes.n < BUFFER - put->held ? bytes.n : BUFFER - put->held;
-        memcpy(put->buffer + put->held, bytes.p, n);
+    while (bytes.n) {
+        size_t n = bytes.n < BLOCK - put->held ? bytes.n : BLOCK - put->held;
+        memcpy(put->block + put->held, bytes.p, n);
         put->held += n;
         bytes = span_sub(bytes, n, SIZE_MAX);
-        if (put->held == BUFFER && !write_and_digest(put, (Span){0}, err))
+        if (put->held == BLOCK && !write_block(put, err))
             return false;
     }
-    return bytes.n == 0 || write_and_digest(put, bytes, err);
+    return true;
+}
+
+/* Writes the rest, and leaves the file as long as the object is. */
+static bool write_end(StorePut *put, Err *err)
+{
+    if (put->held && !write_block(put, err))
+        return false;
+    while (put->written > put->size) {
+        if (ftruncate(put->fd, (off_t)put->size) == 0)
+            put->written = put->size;
+        else if (errno != EINTR)
+            return write_failed(put, errno, err);
+    }
+    return true;
 }
 
 void store_put_mark_content(StorePut *put)
@@ -175,10 +199,10 @@ bool store_put_end(StorePut *put, StoreDigest *out, Err *err)
 {
     if (put->ended || put->failed)
         return err_set(err, ERR_IO, "%s cannot be ended", put->path);
-    if (!write_and_digest(put, (Span){0}, err))
+    if (!write_end(put, err))
         return false;
-    free(put->buffer);
-    put->buffer = NULL;
+    block_give(put->store, put->block);
+    put->block = NULL;
     put->ended = true;
     unsigned n = 0;
     EVP_DigestFinal_ex(put->sha, put->digest.sha256, &n);

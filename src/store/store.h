@@ -31,6 +31,8 @@ typedef struct StoreDigest {
    Temporary files left by a process that died are removed (they were never acknowledged). */
 Store *store_open_directory(const char *root, const char *temp, Err *err);
 void store_close(Store *store);
+/* Objects of 128 KiB and more go to the disk past the kernel's cache (O_DIRECT), where the file system can do so. Off when opened. */
+void store_write_direct(Store *store, bool direct);
 
 /* -- in -- */
 StorePut *store_put_begin(Store *store, Err *err);

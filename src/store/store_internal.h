@@ -11,7 +11,14 @@
 #include <stdatomic.h>
 #include <xxhash.h>
 
-enum { KNOWN_FOLDERS = 8192 };
+enum {
+    KNOWN_FOLDERS = 8192,
+    DISK_BLOCK =
+        4
+        << 10, /* what is written past the cache begins and ends at multiples of this, in memory and in the file */
+    BLOCK = 640 << 10, /* a CT image of 512 x 512 x 16 bits with its header goes out in one write */
+    SPARE_BLOCKS = 16,
+};
 
 /* The folder of a process that died; its lock is ours as long as we have not accounted for its objects. */
 typedef struct DeadSession {
@@ -38,6 +45,10 @@ struct Store {
     Session session;
     atomic_uint_fast64_t next_put;
     EVP_MD *sha256;
+    atomic_bool direct; /* large objects are written past the kernel's cache, as far as the file system can */
+    pthread_mutex_t blocks_lock; /* guards the two below */
+    uint8_t *blocks[SPARE_BLOCKS];
+    size_t spare_blocks;
     pthread_mutex_t known_lock;      /* guards `known`, and the making of `helpers` */
     uint64_t known[KNOWN_FOLDERS];   /* hashes of folders that are durable up to the root */
     Pool *helpers;                   /* sync.c */
@@ -49,13 +60,14 @@ struct StorePut {
     int fd;        /* -1 for an object that was displaced by a replacement */
     char name[24]; /* in the session's folder */
     char *path;
-    uint8_t *buffer;
+    uint8_t *block; /* `held` bytes wait in it */
     size_t held;
-    uint64_t size, written; /* bytes given; bytes in the file */
+    uint64_t size, written; /* bytes given; bytes in the file, with what pads the last disk block */
     uint64_t content_from;  /* where the content digest begins */
     EVP_MD_CTX *sha;
     XXH3_state_t *content;
     StoreDigest digest;
+    bool direct; /* written past the cache */
     bool ended, synced, failed;
     bool stamped; /* its time is to be synced, too */
 };
@@ -67,6 +79,12 @@ void session_close(Session *session);
 bool session_make_durable(Session *session, Err *err);
 /* Can a file move from the session's folder to `root`? */
 bool session_can_reach(const Session *session, int root, Err *err);
+
+/* -- block.c -- */
+/* BLOCK bytes of any content, at a multiple of DISK_BLOCK. */
+uint8_t *block_take(Store *store);
+void block_give(Store *store, uint8_t *block);
+void blocks_free(Store *store);
 
 /* -- put.c -- */
 /* Frees the put without touching its file. */

@@ -124,6 +124,26 @@ def test_other_bytes_under_one_uid_follow_the_setting(stopped_archive, tmp_path)
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+@pytest.mark.asan
+@pytest.mark.parametrize("direct", ["true", "false"])
+def test_past_the_cache_or_through_it(stopped_archive, direct):
+    """Objects around the size from which `direct_io` counts, of odd lengths; what is large is only in memory afterwards when it went through the cache."""
+    stopped_archive.set("direct_io", direct)
+    stopped_archive.start()
+    association = Association(stopped_archive.port)
+    sent = {}
+    for size in (1000, (128 << 10) - 1000, (128 << 10) + 1001, 2_000_001):
+        given = attributes()
+        sent[given["SOPInstanceUID"]] = data_set({**given, 0x7FE00010: ("OB", bytes(range(256)) * (size // 256) + bytes(size % 256))})
+        assert association.store(SECONDARY_CAPTURE, given["SOPInstanceUID"], sent[given["SOPInstanceUID"]]) == 0
+    association.release()
+    if run("stat", "-f", "-c", "%T", stopped_archive.data).stdout.strip() not in ("tmpfs", "ramfs"):
+        cached = {path.name: int(run("fincore", "-n", "-b", "-o", "RES", path).stdout) for path in stopped_archive.files()}
+        assert {instance: cached[instance] > 0 for instance in sent} == \
+            {instance: direct == "false" or len(data) < 128 << 10 for instance, data in sent.items()}
+    assert {instance: one.data for instance, one in read_folder(stopped_archive.data).items()} == sent
+
+
 def test_unknown_classes_only_when_a_setting_says_so(stopped_archive):
     private = uid(77)
     given = attributes(SOPClassUID=private)

@@ -3,6 +3,21 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+
+/* A disk that takes nothing past the cache. */
+static bool refuses;
+static int refused;
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+    if (refuses && (fcntl(fd, F_GETFL) & O_DIRECT)) {
+        refused++;
+        errno = EINVAL;
+        return -1;
+    }
+    return syscall(SYS_write, fd, p, n);
+}
 
 static void hex(const uint8_t *p, size_t n, char *out)
 {
@@ -32,34 +47,83 @@ static void test_digests(void **state)
     store_put_abandon(put);
 }
 
-/* Pieces of every awkward size give the same file as one write. */
+enum { LARGEST = 3 << 20 };
+
+static uint8_t *made_up(size_t n)
+{
+    uint8_t *bytes = malloc(n);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)(i * 2654435761u >> 13);
+    return bytes;
+}
+
+/* Writes n bytes, `step` at a time; the file has them and nothing else. */
+static StoreDigest write_and_read_back(const uint8_t *bytes, size_t n, size_t step)
+{
+    Err err = {0};
+    StoreDigest digest;
+    struct stat st;
+    uint8_t *back = malloc(LARGEST);
+    StorePut *put = store_put_begin(store, &err);
+    for (size_t done = 0; done < n; done += step)
+        assert_true(store_put_write(put, span_sub(span_of(bytes, n), done, step), &err));
+    assert_true(store_put_end(put, &digest, &err));
+    assert_int_equal(digest.size, n);
+    int fd = open(store_put_path(put), O_RDONLY);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, n);
+    assert_true(file_read_at(fd, 0, back, n, &err));
+    close(fd);
+    assert_memory_equal(back, bytes, n);
+    assert_true(store_put_sync(put, &err));
+    store_put_abandon(put);
+    free(back);
+    return digest;
+}
+
+/* Pieces of every awkward size give the same file as one write, whether it goes through the cache or past it. */
 static void test_pieces(void **state)
 {
-    enum { TOTAL = 3 << 20 };
-    static const size_t sizes[] = {1, 4095, 65536, 262143, 262144, 262145, 1 << 20, TOTAL};
-    uint8_t *bytes = malloc(TOTAL), *back = malloc(TOTAL);
-    StoreDigest first = {0}, digest;
-    for (size_t i = 0; i < TOTAL; i++)
-        bytes[i] = (uint8_t)(i * 2654435761u >> 13);
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-        Err err = {0};
-        StorePut *put = store_put_begin(store, &err);
-        size_t step = sizes[k] == 1 ? 997 : sizes[k];
-        for (size_t done = 0; done < TOTAL; done += step)
-            assert_true(store_put_write(put, span_sub(span_of(bytes, TOTAL), done, step), &err));
-        assert_true(store_put_end(put, &digest, &err));
-        assert_int_equal(digest.size, TOTAL);
-        int fd = open(store_put_path(put), O_RDONLY);
-        assert_true(file_read_at(fd, 0, back, TOTAL, &err));
-        close(fd);
-        assert_memory_equal(back, bytes, TOTAL);
-        if (k)
+    static const size_t steps[] = {997, 4095, 65536, 262143, 262144, 262145, 1 << 20, LARGEST};
+    uint8_t *bytes = made_up(LARGEST);
+    StoreDigest first = write_and_read_back(bytes, LARGEST, LARGEST);
+    for (int direct = 0; direct < 2; direct++) {
+        store_write_direct(store, direct);
+        for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
+            StoreDigest digest = write_and_read_back(bytes, LARGEST, steps[k]);
             assert_memory_equal(&digest, &first, sizeof digest);
-        first = digest;
-        store_put_abandon(put);
+        }
     }
     free(bytes);
-    free(back);
+}
+
+/* Objects that end at, before and behind a block of the disk, a block in memory, and the size from which they go past the cache. */
+static void test_lengths(void **state)
+{
+    static const size_t edges[] = {4096, 128 << 10, 640 << 10, 2 * (640 << 10)};
+    uint8_t *bytes = made_up(LARGEST);
+    for (int direct = 0; direct < 2; direct++) {
+        store_write_direct(store, direct);
+        write_and_read_back(bytes, 0, 1);
+        for (size_t k = 0; k < sizeof edges / sizeof *edges; k++)
+            for (int beside = -1; beside <= 1; beside++)
+                write_and_read_back(bytes, edges[k] + (size_t)beside, 100001);
+    }
+    free(bytes);
+}
+
+/* Objects go through the cache where the file system, or the disk, refuses to be written past it; it is not asked again. */
+static void test_refused_direct_writes(void **state)
+{
+    uint8_t *bytes = made_up(LARGEST);
+    store_write_direct(store, true);
+    refused = 0;
+    refuses = true;
+    write_and_read_back(bytes, LARGEST, 100001);
+    write_and_read_back(bytes, 200001, 100001);
+    refuses = false;
+    assert_int_equal(refused, 1);
+    free(bytes);
 }
 
 /* The content digest begins where it was marked, however the bytes before were buffered. */
@@ -112,31 +176,39 @@ static void test_order_of_calls(void **state)
     store_put_abandon(put);
 }
 
-/* A limit on file sizes stands for a full disk: early in the object, and at its end, when the buffer goes out. */
-static void test_no_space(void **state)
+/* A limit on file sizes stands for a full disk: early in the object, and at its end, when the last block goes out. */
+static void run_out_of_space(bool direct)
 {
     struct rlimit old, small = {.rlim_cur = 300000};
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     small.rlim_max = old.rlim_max;
+    store_write_direct(store, direct);
     uint8_t *bytes = calloc(1, 1 << 20);
     Err early = {0}, late = {0};
     StorePut *first = store_put_begin(store, &early), *second = store_put_begin(store, &late);
     setrlimit(RLIMIT_FSIZE, &small);
     bool wrote = store_put_write(first, span_of(bytes, 1 << 20), &early);
     bool again = store_put_write(first, SPAN("more"), &late);
-    bool buffered = store_put_write(second, span_of(bytes, 400000), &late);
-    bool did_end = buffered && store_put_end(second, NULL, &late);
+    bool held = store_put_write(second, span_of(bytes, 400000), &late);
+    bool did_end = held && store_put_end(second, NULL, &late);
     setrlimit(RLIMIT_FSIZE, &old);
     assert_false(wrote);
     assert_false(again);
     assert_int_equal(early.code, ERR_NO_SPACE);
     assert_int_equal(early.dimse, 0xA700);
+    assert_true(held);
     assert_false(did_end);
     assert_int_equal(late.code, ERR_NO_SPACE);
     store_put_abandon(first);
     store_put_abandon(second);
     free(bytes);
+}
+
+static void test_no_space(void **state)
+{
+    run_out_of_space(false);
+    run_out_of_space(true);
 }
 
 /* To the microsecond, also when it was synced before; and it is that of the file under its name. */
@@ -164,6 +236,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_digests, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_pieces, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_lengths, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_refused_direct_writes, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_content_digest, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_abandon_leaves_nothing, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_order_of_calls, make_store, drop_store),
