@@ -7,7 +7,8 @@
  * A connection and its statements belong to one thread at a time. Statements are kept prepared, by text.
  *
  * On PostgreSQL, db_run inside the writer's transaction sends and does not wait: a failure shows at the next statement that is read, or at
- * db_commit, and spoils the transaction (db_spoilt), which then can only be rolled back. Rows of db_gather wait here for others of their kind.
+ * db_commit, and spoils the transaction (db_spoilt), which then can only be rolled back. Rows of db_gather wait here for others of their kind. On SQLite
+ * they are written at once.
  */
 #ifndef GANTRY_INDEX_DATABASE_H
 #define GANTRY_INDEX_DATABASE_H
@@ -90,7 +91,7 @@ void db_rollback(Db *db);
 /* Has a statement of the transaction failed so that nothing but db_rollback is left? */
 bool db_spoilt(Db *db);
 /* Inside the writer's transaction: what follows until db_keep can be taken back by itself. Where that is not possible because it
-   is on its way already, db_undo spoils the transaction, and `why` is the reason it gives. */
+   is on its way already, or written, db_undo spoils the transaction, and `why` is the reason it gives. */
 bool db_mark(Db *db, Err *err);
 bool db_keep(Db *db, Err *err);
 void db_undo(Db *db, const Err *why);

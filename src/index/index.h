@@ -123,8 +123,8 @@ bool idx_begin(Index *index, Err *err);
    of them, which matters where it is a network away. */
 bool idx_expect(Index *index, const IdxFile *const *files, size_t count, Err *err);
 /* Inserts or updates the rows of one object. `head` has its attributes (value limits as the archive set them). On failure the transaction goes
-   on without this object. PostgreSQL is not waited for: when it refuses something, idx_commit fails for the whole group, which the
-   caller puts again, each object in a transaction of its own. */
+   on without this object. Where rows of it have been written already, or were sent to PostgreSQL, which is not waited for, this says true, and idx_commit
+   fails for the whole group, which the caller puts again, each object in a transaction of its own. */
 bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err);
 /* Removes an instance and the parents that become empty, counters corrected. ERR_NOT_FOUND when absent. */
 bool idx_remove(Index *index, const char *sop_instance, Err *err);

@@ -388,8 +388,10 @@ static bool need_transaction(Index *index, Err *err)
         return err_set(err, ERR_USAGE, "index: writing without idx_begin");
     if (db_in_transaction(index->writer))
         return true;
+    bool says_why = db_spoilt(index->writer) && !db_commit(index->writer, err);
     idx_rollback(index);
-    return err_set(err, ERR_IO, "index: %s undid the transaction after an error", db_name(index->writer));
+    return !says_why &&
+           err_set(err, ERR_IO, "index: %s undid the transaction after an error", db_name(index->writer));
 }
 
 bool idx_writer(Index *index, Err *err)
@@ -463,7 +465,7 @@ bool idx_commit(Index *index, Err *err)
 {
     if (!need_transaction(index, err))
         return false;
-    if (!write_counters(index, err)) {
+    if (!db_spoilt(index->writer) && !write_counters(index, err)) {
         idx_rollback(index);
         return false;
     }

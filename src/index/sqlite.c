@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,9 @@ typedef struct Lite {
     uint64_t clock;
     int64_t version; /* data_version when last asked; -1 = never */
     int wait_at;     /* pages in the log at which readers are waited for */
+    bool spoilt;     /* what was written of an object cannot be taken back by itself: */
+    Err why;
+    int64_t marked; /* rows changed by the connection at db_mark */
 } Lite;
 
 static Lite *lite(Db *db)
@@ -208,12 +212,20 @@ static bool configure(Lite *db, Err *err)
     return true;
 }
 
+/* Counting its memory costs SQLite a lock at each allocation. Too late, and without effect, where SQLite was used before. */
+static void set_up(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static DbSource *lite_source_new(const IdxSettings *settings, Err *err)
 {
     if (!settings->sqlite_path || !*settings->sqlite_path) {
         err_set(err, ERR_USAGE, "index: no path for the database");
         return NULL;
     }
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_up);
     LiteSource *source = calloc(1, sizeof *source);
     if (!source)
         abort();
@@ -450,6 +462,7 @@ static bool lite_begin(Db *db, bool *changed, Err *err)
         return run(db, "BEGIN", err);
     if (!run(db, "BEGIN IMMEDIATE", err))
         return false;
+    lite(db)->spoilt = false;
     int64_t version = -1;
     number(db, "PRAGMA data_version", &version, NULL);
     *changed = version < 0 || version != lite(db)->version;
@@ -459,42 +472,45 @@ static bool lite_begin(Db *db, bool *changed, Err *err)
 
 static bool lite_commit(Db *db, Err *err)
 {
-    if (run(db, "COMMIT", err))
+    if (lite(db)->spoilt && err)
+        *err = lite(db)->why;
+    if (!lite(db)->spoilt && run(db, "COMMIT", err))
         return true;
+    lite(db)->spoilt = false;
     run(db, "ROLLBACK", NULL);
     return false;
 }
 
 static void lite_rollback(Db *db)
 {
+    lite(db)->spoilt = false;
     run(db, "ROLLBACK", NULL);
 }
 
 static bool lite_spoilt(Db *db)
 {
-    return false;
+    return lite(db)->spoilt;
 }
 
-static bool run_text(Db *db, const char *sql, Err *err)
-{
-    DbStatement *s = lite_prepare(db, sql, DB_LOOK, err);
-    return s && lite_run(s, err);
-}
-
+/* A SAVEPOINT would have SQLite copy each page before its first change by an object, which is most of them for each object anew. */
 static bool lite_mark(Db *db, Err *err)
 {
-    return run_text(db, "SAVEPOINT mark", err);
+    lite(db)->marked = sqlite3_total_changes64(lite(db)->handle);
+    return true;
 }
 
 static bool lite_keep(Db *db, Err *err)
 {
-    return run_text(db, "RELEASE mark", err);
+    return true;
 }
 
-static void lite_undo(Db *db, const Err *why)
+static void lite_undo(Db *base, const Err *why)
 {
-    run_text(db, "ROLLBACK TO mark", NULL);
-    run_text(db, "RELEASE mark", NULL);
+    Lite *db = lite(base);
+    if (db->spoilt || sqlite3_total_changes64(db->handle) == db->marked)
+        return;
+    db->spoilt = true;
+    db->why = *why;
 }
 
 static bool lite_undone(Db *db)
