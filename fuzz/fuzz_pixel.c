@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The first byte chooses the transfer syntax, the next six rows, columns, samples and bits; the rest is one compressed frame. */
+/* The first byte chooses the transfer syntax, the next six rows, columns, samples and bits; the rest is one compressed frame. It is decoded
+   whole, and then smaller. */
 #include "fuzz.h"
 
 #include "base/cursor.h"
@@ -19,8 +20,15 @@ int fuzz_pixel(const uint8_t *data, size_t size)
     Buf out;
     Err err;
     buf_init(&out, 16u << 20);
+    Span frame = cur_take(&c, cur_left(&c));
+    PixFormat small = format;
     size_t wanted = pix_frame_bytes(&format);
-    if (pix_decode(syntax, cur_take(&c, cur_left(&c)), &format, &out, &err) ? out.n != wanted : out.n != 0)
+    bool whole = pix_decode(syntax, frame, &format, &out, &err);
+    if (whole ? out.n != wanted : out.n != 0)
+        fuzz_broken();
+    buf_clear(&out);
+    bool ok = pix_decode_reduced(syntax, frame, 1 + size % 6, &small, &out, &err);
+    if (ok ? out.n != pix_frame_bytes(&small) || out.n > wanted : out.n != 0 || whole)
         fuzz_broken();
     buf_free(&out);
     return 0;

@@ -49,13 +49,16 @@ static void check_view(Arena *arena, Span rest)
             fuzz_broken();
     }
     PixImage image;
+    const WebFrame frame = {.columns = 7, .rows = 5, .aspect = 1};
     if (view.width > WEB_VIEW_SIZE_MAX || view.height > WEB_VIEW_SIZE_MAX)
         fuzz_broken();
     if (view.width <= 256 && view.height <= 256 && pix_image_new(&image, 7, 5, 1, &err)) {
-        if (!web_view_apply(&view, 1, &image, &err) && !*err.text)
+        if (!web_view_apply(&view, &frame, &image, &err) && !*err.text)
             fuzz_broken();
         pix_image_free(&image);
     }
+    if (web_view_halvings(&view, &frame, 2) > 5)
+        fuzz_broken();
     web_view_key(arena, &view);
 }
 

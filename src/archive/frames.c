@@ -354,7 +354,8 @@ bool arc_frame_read(const ArcFrames *f, uint32_t number, Buf *out, Err *err)
     return f->encapsulated ? read_encapsulated(f, number, out, err) : read_native(f, number, out, err);
 }
 
-bool arc_frame_decode(const ArcFrames *f, uint32_t number, Buf *out, PixFormat *format, Err *err)
+bool arc_frame_decode_reduced(const ArcFrames *f, uint32_t number, unsigned halvings, Buf *out,
+                              PixFormat *format, Err *err)
 {
     PixFormat decoded = f->format;
     bool ok;
@@ -365,11 +366,16 @@ bool arc_frame_decode(const ArcFrames *f, uint32_t number, Buf *out, PixFormat *
         buf_init(&stored, 0);
         decoded.frames = 1;
         ok = arc_frame_read(f, number, &stored, err) &&
-             pix_decode(f->syntax, buf_span(&stored), &decoded, out, err);
+             pix_decode_reduced(f->syntax, buf_span(&stored), halvings, &decoded, out, err);
         buf_free(&stored);
         decoded.planar = 0;
     }
     if (ok && format)
         *format = decoded;
     return ok || err_wrap(err, "frame %u", number);
+}
+
+bool arc_frame_decode(const ArcFrames *f, uint32_t number, Buf *out, PixFormat *format, Err *err)
+{
+    return arc_frame_decode_reduced(f, number, 0, out, format, err);
 }

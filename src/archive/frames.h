@@ -37,5 +37,8 @@ bool arc_frame_place(const ArcFrames *frames, uint32_t number, uint64_t *offset,
 bool arc_frame_read(const ArcFrames *frames, uint32_t number, Buf *out, Err *err);
 /* Appends one frame decoded to native samples; *format (may be NULL) is what they are then (pix_decode). */
 bool arc_frame_decode(const ArcFrames *frames, uint32_t number, Buf *out, PixFormat *format, Err *err);
+/* The same, with rows and columns halved up to so many times where that saves work: format->rows and ->columns say it (pix_decode_reduced). */
+bool arc_frame_decode_reduced(const ArcFrames *frames, uint32_t number, unsigned halvings, Buf *out,
+                              PixFormat *format, Err *err);
 
 #endif

@@ -9,6 +9,8 @@
 #include "pixel/pixel.h"
 
 typedef bool (*PixCodec)(Span frame, PixFormat *format, Buf *out, Err *err);
+/* The same, with rows and columns halved up to so many times; format->rows and ->columns become those of what is appended. */
+typedef bool (*PixReducedCodec)(Span frame, unsigned halvings, PixFormat *format, Buf *out, Err *err);
 
 bool pix_decode_rle(Span frame, PixFormat *format, Buf *out, Err *err); /* PS3.5 G */
 bool pix_decode_jpeg(Span frame, PixFormat *format, Buf *out,
@@ -20,6 +22,8 @@ bool pix_decode_jpeg2000(Span frame, PixFormat *format, Buf *out, Err *err);
 bool pix_decode_deflated(Span frame, PixFormat *format, Buf *out, Err *err); /* PS3.5 A.4.12 */
 bool pix_decode_plain(Span frame, PixFormat *format, Buf *out,
                       Err *err); /* PS3.5 A.4.11: encapsulated, uncompressed */
+bool pix_decode_jpeg_reduced(Span frame, unsigned halvings, PixFormat *format, Buf *out, Err *err);
+bool pix_decode_jpeg2000_reduced(Span frame, unsigned halvings, PixFormat *format, Buf *out, Err *err);
 
 /* NULL when there is none for the syntax. */
 PixCodec pix_codec_for(const DcmTransferSyntax *syntax);

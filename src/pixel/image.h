@@ -16,7 +16,7 @@ typedef struct PixImage {
 bool pix_image_new(PixImage *out, uint32_t width, uint32_t height, unsigned channels, Err *err);
 void pix_image_free(PixImage *image);
 
-/* A region of the image, which lies inside of it. */
+/* A region of the image, which lies inside of it; what sticks out has the colours of the edge. */
 typedef struct PixRegion {
     double x, y, width, height;
     bool mirrored, upside_down; /* left and right, top and bottom change places */

@@ -58,10 +58,18 @@ static bool read_lines(struct jpeg_decompress_struct *cinfo, const PixFormat *f,
     return true;
 }
 
-static bool decode(struct jpeg_decompress_struct *cinfo, Span frame, const PixFormat *f, uint8_t *room,
-                   uint8_t *line, Err *err)
+/* A frame on its way: what the attributes say of it, and what becomes of it. */
+typedef struct Frame {
+    Span bytes;
+    const PixFormat *whole, *made;
+    unsigned denominator; /* 1, 2, 4 or 8: so much smaller */
+} Frame;
+
+static bool decode(struct jpeg_decompress_struct *cinfo, const Frame *frame, uint8_t *room, uint8_t *line,
+                   Err *err)
 {
-    jpeg_mem_src(cinfo, frame.p, (unsigned long)frame.n);
+    const PixFormat *f = frame->whole;
+    jpeg_mem_src(cinfo, frame->bytes.p, (unsigned long)frame->bytes.n);
     if (jpeg_read_header(cinfo, TRUE) != JPEG_HEADER_OK)
         return err_set(err, ERR_FORMAT, "a JPEG frame has no header");
     if (!pix_same_size(f, cinfo->image_height, cinfo->image_width, (uint32_t)cinfo->num_components, "JPEG",
@@ -69,14 +77,18 @@ static bool decode(struct jpeg_decompress_struct *cinfo, Span frame, const PixFo
         return false;
     choose_colours(cinfo, f);
     cinfo->dct_method = JDCT_ISLOW;
+    cinfo->scale_num = 1;
+    cinfo->scale_denom = frame->denominator;
     jpeg_start_decompress(cinfo);
-    if (!read_lines(cinfo, f, room, line))
+    if (cinfo->output_width != frame->made->columns || cinfo->output_height != frame->made->rows)
+        return err_set(err, ERR_UNSUPPORTED, "a JPEG frame cannot be had in this size");
+    if (!read_lines(cinfo, frame->made, room, line))
         return err_set(err, ERR_FORMAT, "a JPEG frame ends early");
     jpeg_finish_decompress(cinfo);
     return true;
 }
 
-static bool decode_guarded(Span frame, const PixFormat *f, uint8_t *room, uint8_t *line, Err *err)
+static bool decode_guarded(const Frame *frame, uint8_t *room, uint8_t *line, Err *err)
 {
     struct jpeg_decompress_struct cinfo;
     Guard guard;
@@ -88,9 +100,35 @@ static bool decode_guarded(Span frame, const PixFormat *f, uint8_t *room, uint8_
     if (setjmp(guard.escape))
         ok = err_set(err, ERR_FORMAT, "a JPEG frame cannot be decoded: %s", guard.text);
     else
-        ok = decode(&cinfo, frame, f, room, line, err);
+        ok = decode(&cinfo, frame, room, line, err);
     jpeg_destroy_decompress(&cinfo);
     return ok;
+}
+
+/* With 8 bits, and a DCT. */
+static bool decode_small_samples(Span frame, unsigned halvings, PixFormat *f, Buf *out, Err *err)
+{
+    if (f->bits_allocated != 8 && f->bits_allocated != 16)
+        return err_set(err, ERR_UNSUPPORTED, "JPEG in %u bits allocated is not supported", f->bits_allocated);
+    if (f->samples != 1 && f->samples != 3)
+        return err_set(err, ERR_UNSUPPORTED, "JPEG with %u samples is not supported", f->samples);
+    unsigned denominator = 1u << (halvings < 3 ? halvings : 3);
+    PixFormat made = *f;
+    made.columns = (f->columns + denominator - 1) / denominator;
+    made.rows = (f->rows + denominator - 1) / denominator;
+    uint8_t *room = pix_frame_room(&made, out, err);
+    Buf line;
+    buf_init(&line, 0);
+    uint8_t *one_line = room ? buf_reserve(&line, (size_t)made.columns * made.samples) : NULL;
+    bool ok = one_line && decode_guarded(&(Frame){frame, f, &made, denominator}, room, one_line, err);
+    buf_free(&line);
+    if (!ok)
+        return false;
+    *f = made;
+    if (f->samples == 3)
+        memcpy(f->photometric, "RGB", sizeof "RGB");
+    pix_frame_done(f, out);
+    return true;
 }
 
 bool pix_decode_jpeg(Span frame, PixFormat *f, Buf *out, Err *err)
@@ -102,20 +140,15 @@ bool pix_decode_jpeg(Span frame, PixFormat *f, Buf *out, Err *err)
         return pix_decode_jpeg_lossless(frame, f, out, err);
     if (head.precision > 8)
         return pix_decode_jpeg_sequential(frame, f, out, err);
-    if (f->bits_allocated != 8 && f->bits_allocated != 16)
-        return err_set(err, ERR_UNSUPPORTED, "JPEG in %u bits allocated is not supported", f->bits_allocated);
-    if (f->samples != 1 && f->samples != 3)
-        return err_set(err, ERR_UNSUPPORTED, "JPEG with %u samples is not supported", f->samples);
-    uint8_t *room = pix_frame_room(f, out, err);
-    Buf line;
-    buf_init(&line, 0);
-    uint8_t *one_line = room ? buf_reserve(&line, (size_t)f->columns * f->samples) : NULL;
-    bool ok = one_line && decode_guarded(frame, f, room, one_line, err);
-    buf_free(&line);
-    if (!ok)
+    return decode_small_samples(frame, 0, f, out, err);
+}
+
+bool pix_decode_jpeg_reduced(Span frame, unsigned halvings, PixFormat *f, Buf *out, Err *err)
+{
+    JpegFrame head;
+    if (!jpeg_find_frame(frame, &head, err))
         return false;
-    if (f->samples == 3)
-        memcpy(f->photometric, "RGB", sizeof "RGB");
-    pix_frame_done(f, out);
-    return true;
+    if (head.process == JPEG_LOSSLESS || head.precision > 8)
+        return err_set(err, ERR_UNSUPPORTED, "this process of JPEG has no smaller sizes");
+    return decode_small_samples(frame, halvings, f, out, err);
 }

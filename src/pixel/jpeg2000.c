@@ -52,6 +52,17 @@ static void ignore_message(const char *text, void *ctx)
     (void)ctx;
 }
 
+/* As small as was asked for, as far as the stream has such resolutions. False when it is not to be had smaller. */
+static bool reduce(opj_codec_t *codec, unsigned halvings)
+{
+    opj_codestream_info_v2_t *info = opj_get_cstr_info(codec);
+    const opj_tccp_info_t *tile = info ? info->m_default_tile_info.tccp_info : NULL;
+    unsigned most = tile && tile->numresolutions ? tile->numresolutions - 1 : 0;
+    opj_destroy_cstr_info(&info);
+    halvings = halvings < most ? halvings : most;
+    return halvings && opj_set_decoded_resolution_factor(codec, halvings);
+}
+
 static bool fits(const PixFormat *f, const opj_image_t *image, Err *err)
 {
     const opj_image_comp_t *first = image->comps;
@@ -65,6 +76,20 @@ static bool fits(const PixFormat *f, const opj_image_t *image, Err *err)
             return err_set(err, ERR_FORMAT, "a JPEG 2000 frame has %u bits, %u are allocated", c->prec,
                            f->bits_allocated);
     }
+    return true;
+}
+
+/* The components became smaller together, and no larger than they were. */
+static bool take_reduced_size(const opj_image_t *image, PixFormat *f, Err *err)
+{
+    const opj_image_comp_t *first = image->comps;
+    bool ok = first->w && first->h && first->w <= f->columns && first->h <= f->rows;
+    for (size_t k = 0; ok && k < image->numcomps; k++)
+        ok = image->comps[k].w == first->w && image->comps[k].h == first->h;
+    if (!ok)
+        return err_set(err, ERR_UNSUPPORTED, "the resolutions of a JPEG 2000 frame do not agree");
+    f->columns = first->w;
+    f->rows = first->h;
     return true;
 }
 
@@ -84,23 +109,25 @@ static bool emit(const PixFormat *f, const opj_image_t *image, Buf *out, Err *er
     return true;
 }
 
-static bool decode(opj_codec_t *codec, opj_stream_t *stream, PixFormat *f, const char *message, Buf *out,
-                   Err *err)
+static bool decode(opj_codec_t *codec, opj_stream_t *stream, unsigned halvings, PixFormat *f,
+                   const char *message, Buf *out, Err *err)
 {
     opj_image_t *image = NULL;
     bool ok = opj_read_header(stream, codec, &image) ||
               err_set(err, ERR_FORMAT, "a JPEG 2000 frame has no header: %s", message);
     /* The size is checked before the samples are allocated. */
     ok = ok && fits(f, image, err);
+    if (ok && halvings && !reduce(codec, halvings))
+        ok = err_set(err, ERR_UNSUPPORTED, "a JPEG 2000 frame has one resolution");
     if (ok && !opj_decode(codec, stream, image))
         ok = err_set(err, ERR_FORMAT, "a JPEG 2000 frame cannot be decoded: %s", message);
-    ok = ok && emit(f, image, out, err);
+    ok = ok && (!halvings || take_reduced_size(image, f, err)) && emit(f, image, out, err);
     if (image)
         opj_image_destroy(image);
     return ok;
 }
 
-bool pix_decode_jpeg2000(Span frame, PixFormat *f, Buf *out, Err *err)
+bool pix_decode_jpeg2000_reduced(Span frame, unsigned halvings, PixFormat *f, Buf *out, Err *err)
 {
     Source source = {frame, 0};
     char message[160] = "";
@@ -119,7 +146,7 @@ bool pix_decode_jpeg2000(Span frame, PixFormat *f, Buf *out, Err *err)
         opj_stream_set_skip_function(stream, skip_source);
         opj_stream_set_user_data(stream, &source, NULL);
         opj_stream_set_user_data_length(stream, frame.n);
-        ok = decode(codec, stream, f, message, out, err);
+        ok = decode(codec, stream, halvings, f, message, out, err);
     } else {
         err_set(err, ERR_LIMIT, "no memory for a JPEG 2000 decoder");
     }
@@ -131,4 +158,9 @@ bool pix_decode_jpeg2000(Span frame, PixFormat *f, Buf *out, Err *err)
     if (ok && (strcmp(f->photometric, "YBR_RCT") == 0 || strcmp(f->photometric, "YBR_ICT") == 0))
         memcpy(f->photometric, "RGB", sizeof "RGB");
     return ok;
+}
+
+bool pix_decode_jpeg2000(Span frame, PixFormat *f, Buf *out, Err *err)
+{
+    return pix_decode_jpeg2000_reduced(frame, 0, f, out, err);
 }

@@ -41,6 +41,12 @@ bool pix_can_decode(const DcmTransferSyntax *syntax);
 /* Decodes one compressed frame; appends exactly pix_frame_bytes to `out`, little endian, colour-by-pixel (planar 0). `format->photometric` is changed to
    what the decoded samples are (YBR_FULL_422 from JPEG becomes RGB). */
 bool pix_decode(const DcmTransferSyntax *syntax, Span frame, PixFormat *format, Buf *out, Err *err);
+/* The same in a smaller size where the code stream allows it (JPEG of 8 bits, JPEG 2000, HTJ2K), for less work: rows and columns are halved up to `halvings` times,
+   rounded up, and format->rows and ->columns are what they became. */
+bool pix_decode_reduced(const DcmTransferSyntax *syntax, Span frame, unsigned halvings, PixFormat *format,
+                        Buf *out, Err *err);
+/* Do the pixels that are left lie where the even ones of the frame are (wavelets), and not in the middle of those they stand for? */
+bool pix_keeps_even(const DcmTransferSyntax *syntax);
 
 /*
  * A whole object as a stream: reads an encapsulated object through `read` (the data set without meta; any offset), produces the same object in explicit

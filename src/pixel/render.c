@@ -178,6 +178,21 @@ static bool render_palette(const DcmDataset *ds, const PixFormat *f, Span frame,
     return ok;
 }
 
+/* -- smaller -- */
+
+bool pix_may_reduce(const DcmDataset *ds, const PixFormat *f, uint32_t number, const PixWindow *window)
+{
+    double width;
+    if (f->bits_allocated == 1 || strcmp(f->photometric, "PALETTE COLOR") == 0)
+        return false;
+    if (f->samples > 1)
+        return true;
+    const DcmDataset *voi = pix_holder(ds, number, DCM_FrameVOILUTSequence, DCM_WindowWidth);
+    bool windowed = (window && window->width > 0) || (dcm_real(voi, DCM_WindowWidth, 0, &width) &&
+                                                      width > 1 && dcm_find(voi, DCM_WindowCenter));
+    return windowed && !dcm_item(ds, DCM_ModalityLUTSequence, 0);
+}
+
 /* -- all -- */
 
 static size_t bytes_needed(const PixFormat *f)

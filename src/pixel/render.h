@@ -27,6 +27,13 @@ bool pix_function_parse(Span text, PixFunction *out);
 bool pix_render(const DcmDataset *attributes, const PixFormat *format, Span frame, uint32_t number,
                 const PixWindow *window, PixImage *out, Err *err);
 
+/*
+ * Does it look the same when the frame was made smaller before it is rendered (pix_decode_reduced), instead of after? Where stored values stand for something else than
+ * shades (palettes, tables, masks) a mean of two is another thing; where the range of the values makes the window, it is not to change.
+ */
+bool pix_may_reduce(const DcmDataset *attributes, const PixFormat *format, uint32_t number,
+                    const PixWindow *window);
+
 /* Height of a pixel divided by its width; 1 when nothing says otherwise. */
 double pix_aspect(const DcmDataset *attributes, uint32_t number);
 

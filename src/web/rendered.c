@@ -44,35 +44,52 @@ static bool is_showable(const PixFormat *f, Err *err)
            err_set(err, ERR_UNSUPPORTED, "%u x %u pixels are too many to be shown", f->columns, f->rows);
 }
 
-static bool render(const Job *job, PixImage *image, Err *err)
+/* Small images are made of frames that are decoded small. Windows come after the mean then, and show where it is one of few: gray frames are left larger. */
+static unsigned halvings(const Job *job, const DcmDataset *attributes, const WebFrame *frame)
 {
-    Arena *arena = arena_new(0);
-    ArcAttributes a;
-    PixFormat format;
+    enum { KEPT_OF_GRAY = 4, KEPT_OF_COLOUR = 2 };
+    const PixFormat *format = arc_frames_format(job->frames);
+    if (!pix_may_reduce(attributes, format, job->number, &job->view->window))
+        return 0;
+    return web_view_halvings(job->view, frame, format->samples > 1 ? KEPT_OF_COLOUR : KEPT_OF_GRAY);
+}
+
+static bool render(const Job *job, const DcmDataset *attributes, PixImage *image, Err *err)
+{
+    PixFormat format = *arc_frames_format(job->frames);
+    const WebFrame whole = {
+        .columns = format.columns,
+        .rows = format.rows,
+        .aspect = pix_aspect(attributes, job->number),
+        .keeps_even = pix_keeps_even(dcm_transfer_syntax(span_cstr(arc_frames_syntax(job->frames)))),
+    };
     Buf frame;
     buf_init(&frame, 0);
-    bool ok =
-        is_showable(arc_frames_format(job->frames), err) &&
-        arc_attributes(job->service->web->archive, arena, job->file, KEPT_MAX, BYTES_MAX, &a, err) &&
-        arc_frame_decode(job->frames, job->number, &frame, &format, err) &&
-        pix_render(a.attributes, &format, buf_span(&frame), job->number, &job->view->window, image, err);
+    bool ok = is_showable(&format, err) &&
+              arc_frame_decode_reduced(job->frames, job->number, halvings(job, attributes, &whole), &frame,
+                                       &format, err) &&
+              pix_render(attributes, &format, buf_span(&frame), job->number, &job->view->window, image, err);
     buf_free(&frame);
-    if (ok && !web_view_apply(job->view, pix_aspect(a.attributes, job->number), image, err)) {
+    if (ok && !web_view_apply(job->view, &whole, image, err)) {
         pix_image_free(image);
         ok = false;
     }
-    arena_free(arena);
     return ok;
 }
 
 static bool make(void *ctx, Buf *out, Err *err)
 {
     const Job *job = ctx;
+    Arena *arena = arena_new(0);
+    ArcAttributes a;
     PixImage image;
-    if (!render(job, &image, err))
+    bool ok = arc_attributes(job->service->web->archive, arena, job->file, KEPT_MAX, BYTES_MAX, &a, err) &&
+              render(job, a.attributes, &image, err);
+    arena_free(arena);
+    if (!ok)
         return false;
-    bool ok = job->form == AS_PNG ? pix_image_png(&image, out, err)
-                                  : pix_image_jpeg(&image, job->view->quality, out, err);
+    ok = job->form == AS_PNG ? pix_image_png(&image, out, err)
+                             : pix_image_jpeg(&image, job->view->quality, out, err);
     pix_image_free(&image);
     return ok;
 }

@@ -111,20 +111,55 @@ bool web_view_number(const char *name, const char *text, int64_t max, int64_t *o
 
 /* -- geometry -- */
 
-/* The region inside of the image. */
-static bool clip(const WebView *view, const PixImage *image, PixRegion *out, Err *err)
+/* What is shown of a frame, in its pixels, and how many pixels of the result there are for one of them. */
+typedef struct Place {
+    PixRegion region;
+    double across, down;
+    bool square;
+} Place;
+
+/* The region inside of the frame. */
+static bool clip(const WebView *view, double columns, double rows, PixRegion *out, Err *err)
 {
     PixRegion r = view->region;
-    double across = image->width, down = image->height;
     if (view->region_is_relative)
         r = (PixRegion){
-            .x = r.x * across, .y = r.y * down, .width = r.width * across, .height = r.height * down};
-    r.width = fmin(r.width > 0 ? r.width : across, across - r.x);
-    r.height = fmin(r.height > 0 ? r.height : down, down - r.y);
+            .x = r.x * columns, .y = r.y * rows, .width = r.width * columns, .height = r.height * rows};
+    r.width = fmin(r.width > 0 ? r.width : columns, columns - r.x);
+    r.height = fmin(r.height > 0 ? r.height : rows, rows - r.y);
     *out = r;
     return (r.width > 0 && r.height > 0) ||
-           err_set(err, ERR_USAGE, "the region lies outside of the image, which has %u columns and %u rows",
-                   image->width, image->height);
+           err_set(err, ERR_USAGE,
+                   "the region lies outside of the image, which has %.0f columns and %.0f rows", columns,
+                   rows);
+}
+
+static bool place(const WebView *view, const WebFrame *frame, Place *out, Err *err)
+{
+    PixRegion r;
+    if (!clip(view, frame->columns, frame->rows, &r, err))
+        return false;
+    double scale = INFINITY, aspect = frame->aspect;
+    if (view->width)
+        scale = fmin(scale, view->width / r.width);
+    if (view->height)
+        scale = fmin(scale, view->height / (r.height * aspect));
+    if (isinf(scale) || (view->shrink_only && scale > 1))
+        scale = 1;
+    *out = (Place){r, scale, scale * aspect, aspect > 0.99 && aspect < 1.01};
+    return true;
+}
+
+unsigned web_view_halvings(const WebView *view, const WebFrame *frame, unsigned kept)
+{
+    enum { MOST = 5 };
+    Place p;
+    unsigned n = 0;
+    if (!place(view, frame, &p, NULL))
+        return 0;
+    for (double left = 0.5; n < MOST && left >= kept * fmax(p.across, p.down); left /= 2)
+        n++;
+    return n;
 }
 
 static uint32_t whole(double v)
@@ -132,23 +167,28 @@ static uint32_t whole(double v)
     return v < 1 ? 1 : v > UINT16_MAX ? UINT16_MAX : (uint32_t)(v + 0.5);
 }
 
-bool web_view_apply(const WebView *view, double aspect, PixImage *image, Err *err)
+/* A stretch of a side of the frame, where that became `made` pixels by being halved, each time rounded up. It may stick out of them by half a pixel. */
+static void reduce(double *from, double *length, uint32_t side, uint32_t made, bool keeps_even)
 {
-    PixRegion region;
-    if (!clip(view, image, &region, err))
+    double times = 1;
+    for (uint32_t now = side; now > made; now = now / 2 + now % 2)
+        times *= 2;
+    *from = *from / times + (keeps_even ? 0.5 - 0.5 / times : 0);
+    *length /= times;
+}
+
+bool web_view_apply(const WebView *view, const WebFrame *frame, PixImage *image, Err *err)
+{
+    Place p;
+    if (!place(view, frame, &p, err))
         return false;
-    double width = region.width, height = region.height * aspect, scale = INFINITY;
-    if (view->width)
-        scale = fmin(scale, view->width / width);
-    if (view->height)
-        scale = fmin(scale, view->height / height);
-    if (isinf(scale) || (view->shrink_only && scale > 1))
-        scale = 1;
-    bool square = aspect > 0.99 && aspect < 1.01;
-    if (square && !view->has_region && scale > 1 - 1e-9 && scale < 1 + 1e-9)
+    if (p.square && !view->has_region && p.across > 1 - 1e-9 && p.across < 1 + 1e-9)
         return true;
+    uint32_t width = whole(p.region.width * p.across), height = whole(p.region.height * p.down);
     PixImage fitted;
-    if (!pix_image_scale(image, &region, whole(width * scale), whole(height * scale), &fitted, err))
+    reduce(&p.region.x, &p.region.width, frame->columns, image->width, frame->keeps_even);
+    reduce(&p.region.y, &p.region.height, frame->rows, image->height, frame->keeps_even);
+    if (!pix_image_scale(image, &p.region, width, height, &fitted, err))
         return false;
     pix_image_free(image);
     *image = fitted;

@@ -29,8 +29,17 @@ bool web_view_region(WebView *view, const char *text, Err *err);
 /* An integer from 1 to `max`; `name` is the parameter's. */
 bool web_view_number(const char *name, const char *text, int64_t max, int64_t *out, Err *err);
 
-/* Cuts the region out and fits it, with square pixels (`aspect` as of pix_aspect). The image stays as it was on failure: ERR_USAGE when the region is outside of it. */
-bool web_view_apply(const WebView *view, double aspect, PixImage *image, Err *err);
+/* A frame of which an image was made, perhaps in a smaller size (pix_decode_reduced). */
+typedef struct WebFrame {
+    uint32_t columns, rows;
+    double aspect;   /* pix_aspect */
+    bool keeps_even; /* pix_keeps_even */
+} WebFrame;
+
+/* Cuts the region out and fits it, with square pixels. The image stays as it was on failure: ERR_USAGE when the region is outside of it. */
+bool web_view_apply(const WebView *view, const WebFrame *frame, PixImage *image, Err *err);
+/* How often the frame may be halved before, so that at least `kept` pixels across are left for each one of the result. */
+unsigned web_view_halvings(const WebView *view, const WebFrame *frame, unsigned kept);
 
 /* Different for different views; in the arena. */
 const char *web_view_key(Arena *arena, const WebView *view);

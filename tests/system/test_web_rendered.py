@@ -8,7 +8,7 @@ import urllib.parse
 import pydicom
 import pytest
 from make_dicom import make, make_image, uid
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageStat
 from part10 import EXPLICIT
 from pydicom.encaps import generate_pixel_data_frame
 from pydicom.pixel_data_handlers.util import apply_color_lut
@@ -241,6 +241,21 @@ def test_thumbnails_at_each_level(root, level, data_web):
             assert image_of(data_web.get(url + "/thumbnail"), "JPEG").size == size
         assert max(image_of(data_web.get(url + "/thumbnail?viewport=200,200"), "JPEG").size) == 200
         assert image_of(data_web.get(url + "/rendered"), "JPEG").size >= size
+
+
+@pytest.mark.parametrize("name", ["RG3_J2KR.dcm", "RG3_J2KI.dcm", "MR2_J2KI.dcm", "US1_J2KI.dcm", "examples_jpeg2k.dcm", "HTJ2KLossless_08_RGB.dcm", "HTJ2K_08_RGB.dcm",
+                                  "JPEGExtended_3s_1f_u_08_08.dcm", "SC_rgb_jpeg_dcmtk.dcm"])
+def test_small_images_show_what_the_large_ones_do(name, data_web):
+    """They are decoded in a smaller size where the code stream has it; of gray images, whose window comes after that, with more to spare."""
+    url = data_web.named(name).url
+    whole = image_of(data_web.get(url + "/rendered", Accept="image/png"))
+    for view in ("thumbnail", "thumbnail?viewport=50,50", f"rendered?viewport=64,64,{whole.width // 4},{whole.height // 8},{whole.width // 2},{whole.height // 2}"):
+        small = image_of(data_web.get(f"{url}/{view}", Accept="image/png"))
+        x, y = (whole.width // 4, whole.height // 8) if "rendered" in view else (0, 0)
+        box = (x, y, x + whole.width // 2, y + whole.height // 2) if "rendered" in view else None
+        wanted = whole.resize(small.size, Image.Resampling.BOX, box=box)
+        off = ImageStat.Stat(ImageChops.difference(small, wanted)).mean
+        assert max(off) < (1 if small.mode == "L" else 4), (view, small.size, off)
 
 
 def test_the_middle_of_a_series_stands_for_it(stopped_archive, tmp_path):

@@ -5,6 +5,8 @@
 
 #include "archive_fixture.h"
 
+#include <math.h>
+
 static Buf read_object(const IdxFile *file, const char *syntax)
 {
     Buf all;
@@ -22,7 +24,7 @@ static Buf read_object(const IdxFile *file, const char *syntax)
 }
 
 typedef struct Tour {
-    size_t images, decoded, many, placed;
+    size_t images, decoded, many, placed, reduced;
 } Tour;
 
 /* Where a frame is said to lie in the file, its bytes are. */
@@ -47,6 +49,79 @@ static void compare_places(Tour *tour, const ArcFrames *frames, const IdxFile *f
     assert_false(arc_frame_place(frames, arc_frames_format(frames)->frames + 1, &offset, &length));
     buf_free(&whole);
     buf_free(&frame);
+}
+
+static int64_t sample(const PixFormat *f, const Buf *frame, size_t i)
+{
+    const uint8_t *p = frame->p;
+    if (f->bits_allocated == 8)
+        return f->is_signed ? (int8_t)p[i] : p[i];
+    uint16_t value = (uint16_t)(p[2 * i] | p[2 * i + 1] << 8);
+    return f->is_signed ? (int16_t)value : value;
+}
+
+/* The mean of a square of one component. */
+static double mean(const PixFormat *f, const Buf *frame, size_t x, size_t y, size_t side, size_t component)
+{
+    double sum = 0;
+    for (size_t k = 0; k < side * side; k++)
+        sum += (double)sample(
+            f, frame, ((y * side + k / side) * f->columns + x * side + k % side) * f->samples + component);
+    return sum / (double)(side * side);
+}
+
+/* How far squares of four pixels of the smaller frame are from those of the whole one, on the average, in parts of the range of values; whole
+   numbers cannot be nearer than one. Pixels themselves differ more: the
+   wavelets of JPEG 2000 keep the even ones and not those between. */
+static double distance(const PixFormat *whole, const Buf *frame, const PixFormat *small, const Buf *less,
+                       unsigned halvings)
+{
+    enum { SIDE = 4 };
+    size_t count = 0;
+    double sum = 0;
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    for (size_t i = 0; i < (size_t)whole->rows * whole->columns * whole->samples; i++) {
+        int64_t v = sample(whole, frame, i);
+        low = v < low ? v : low;
+        high = v > high ? v : high;
+    }
+    for (size_t y = 0; y < (whole->rows >> halvings) / SIDE; y++)
+        for (size_t x = 0; x < (whole->columns >> halvings) / SIDE; x++)
+            for (size_t c = 0; c < whole->samples; c++, count++)
+                sum += fabs(mean(whole, frame, x, y, (size_t)SIDE << halvings, c) -
+                            mean(small, less, x, y, SIDE, c));
+    double far = count ? sum / (double)count : 0;
+    return far > 1 ? far / (double)(high - low) : 0;
+}
+
+/* A frame that is decoded small is the whole one made small. */
+static void compare_reduced(Tour *tour, const ArcFrames *frames, const char *path)
+{
+    Err err = {0};
+    Buf whole, small;
+    PixFormat format, reduced;
+    buf_init(&whole, 0);
+    buf_init(&small, 0);
+    if (!arc_frame_decode(frames, 1, &whole, &format, &err))
+        fail_msg("%s: %s", path, err.text);
+    for (unsigned halvings = 1; halvings <= 8 && format.bits_allocated <= 16; halvings++) {
+        buf_clear(&small);
+        if (!arc_frame_decode_reduced(frames, 1, halvings, &small, &reduced, &err))
+            fail_msg("%s: %s", path, err.text);
+        assert_int_equal(small.n, pix_frame_bytes(&reduced));
+        assert_string_equal(reduced.photometric, format.photometric);
+        unsigned done = 0;
+        while (done < halvings && ((format.columns - 1) >> done) + 1 > reduced.columns)
+            done++;
+        assert_int_equal(((format.columns - 1) >> done) + 1, reduced.columns);
+        assert_int_equal(((format.rows - 1) >> done) + 1, reduced.rows);
+        tour->reduced += done > 0;
+        double far = distance(&format, &whole, &reduced, &small, done);
+        if (done <= 2 && far > 0.05)
+            fail_msg("%s: halved %u times it is %.3f away from the frame", path, done, far);
+    }
+    buf_free(&whole);
+    buf_free(&small);
 }
 
 /* The frames of the object, one after the other, are the pixel data of the object decoded as a whole. */
@@ -79,6 +154,9 @@ static void compare(Tour *tour, const IdxFile *file)
         buf_free(&all);
         arena_free(arena);
     }
+    if (ok && format->bits_allocated >= 8 &&
+        strcmp(arc_frames_syntax(frames), DCM_UID_ExplicitVRLittleEndian) != 0)
+        compare_reduced(tour, frames, file->path);
     compare_places(tour, frames, file);
     assert_false(arc_frame_read(frames, 0, &joined, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
@@ -116,6 +194,7 @@ static void test_real_files(void **state)
     assert_true(tour.decoded * 10 > tour.images * 8);
     assert_true(tour.many > 5);
     assert_true(tour.placed > 150);
+    assert_true(tour.reduced > 50);
 }
 
 /* Frames of 3 x 3 single bits: nine bits each, without padding between them. */

@@ -124,11 +124,50 @@ static void geometry(void **state)
         PixImage image;
         Err err = {0};
         assert_true(pix_image_new(&image, 40, 20, 1, NULL));
-        bool ok = web_view_apply(&rows[i].view, rows[i].aspect, &image, &err);
+        bool ok = web_view_apply(&rows[i].view, &(WebFrame){40, 20, rows[i].aspect, false}, &image, &err);
         assert_int_equal(ok, rows[i].width > 0);
         assert_int_equal(image.width, ok ? rows[i].width : 40);
         assert_int_equal(image.height, ok ? rows[i].height : 20);
         assert_true(ok || err.code == ERR_USAGE);
+        pix_image_free(&image);
+    }
+}
+
+/* Where a frame may be made smaller before, and that it is the same place that is shown of it then. */
+static void smaller_frames(void **state)
+{
+    (void)state;
+    static const struct {
+        WebView view;
+        double aspect;
+        unsigned kept, halvings;
+    } rows[] = {
+        {{.width = 0}, 1, 2, 0},
+        {{.width = 128, .height = 128}, 1, 2, 3}, /* of 2048 x 1024 */
+        {{.width = 128, .height = 128}, 1, 4, 2},
+        {{.width = 129, .height = 129}, 1, 4, 1},
+        {{.width = 1, .height = 1}, 1, 2, 5},
+        {{.width = 4096, .height = 4096}, 1, 2, 0},
+        {{.height = 128}, 2, 2, 2},
+        {{.width = 128, .has_region = true, .region = {0, 0, 512, 512, false, false}}, 1, 2, 1},
+        {{.width = 128, .has_region = true, .region = {4000, 0, 0, 0, false, false}}, 1, 2, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(
+            web_view_halvings(&rows[i].view, &(WebFrame){2048, 1024, rows[i].aspect, false}, rows[i].kept),
+            rows[i].halvings);
+    /* Of 79 columns, 20 are left of which the sixth is white: it stands for columns 20 to 23. */
+    static const WebView view = {.width = 8, .has_region = true, .region = {16, 0, 32, 4, false, false}};
+    for (int even = 0; even < 2; even++) {
+        PixImage image;
+        assert_true(pix_image_new(&image, 20, 1, 1, NULL));
+        image.pixels[5] = 200;
+        assert_true(web_view_apply(&view, &(WebFrame){79, 4, 1, even}, &image, NULL));
+        assert_int_equal(image.width, 8);
+        assert_int_equal(image.height, 1);
+        /* or column 20 alone, when that is what a wavelet kept */
+        static const uint8_t wanted[2][3] = {{0, 200, 0}, {75, 125, 0}};
+        assert_memory_equal(image.pixels, wanted[even], 3);
         pix_image_free(&image);
     }
 }
@@ -164,8 +203,8 @@ static void keys_differ(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(windows),  cmocka_unit_test(viewports),   cmocka_unit_test(regions_and_numbers),
-        cmocka_unit_test(geometry), cmocka_unit_test(keys_differ),
+        cmocka_unit_test(windows),  cmocka_unit_test(viewports),      cmocka_unit_test(regions_and_numbers),
+        cmocka_unit_test(geometry), cmocka_unit_test(smaller_frames), cmocka_unit_test(keys_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
