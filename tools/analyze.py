@@ -23,22 +23,37 @@ def commands(build, wanted):
     for entry in json.loads((build / "compile_commands.json").read_text()):
         source = (build / entry["file"]).resolve()
         if source.is_relative_to(ROOT / "src") and (not wanted or str(source.relative_to(ROOT)) in wanted):
-            seen[source] = [word for word in shlex.split(entry["command"]) if word != "ccache" and not word.startswith(("-M", "-Werror"))]
-    return sorted(seen.items())
+            seen[source] = compiler_arguments(shlex.split(entry["command"]))
+    # The largest first: the last one to end is then a small one.
+    return sorted(seen.items(), key=lambda item: -item[0].stat().st_size)
 
 
-def gcc(build, source, command):
-    at = command.index("-o")
-    command = command[:at] + ["-o", "/dev/null"] + command[at + 2:]
-    return ["/usr/bin/gcc", *[word for word in command[1:] if not word.endswith(".d")], "-fanalyzer", "-fdiagnostics-plain-output", "-fdiagnostics-path-format=none"]
+def compiler_arguments(words):
+    """Without the compiler's name, what it writes, and -Werror."""
+    words, out = iter(words[words[0] == "ccache":][1:]), []
+    for word in words:
+        if word in ("-o", "-MQ", "-MF"):
+            next(words)
+        elif word != "-MD" and not word.startswith("-Werror"):
+            out.append(word)
+    return out
 
 
-def tidy(build, source, command):
-    return ["clang-tidy", "--quiet", "-p", str(build), str(source)]
+def known(source):
+    """What is told about functions of other sources; not where they are defined."""
+    return [] if source == ROOT / "src/base/err.c" else ["-include", str(ROOT / "tools/analyzed.h")]
 
 
-def look(tool, build, source, command):
-    made = {"gcc": gcc, "tidy": tidy}[tool](build, source, command)
+def gcc(build, source, arguments):
+    return ["/usr/bin/gcc", *known(source), *arguments, "-o", "/dev/null", "-fanalyzer", "-fdiagnostics-plain-output", "-fdiagnostics-path-format=none"]
+
+
+def tidy(build, source, arguments):
+    return ["clang-tidy", "--quiet", "-p", str(build), *(f"--extra-arg-before={word}" for word in known(source)), str(source)]
+
+
+def look(tool, build, source, arguments):
+    made = {"gcc": gcc, "tidy": tidy}[tool](build, source, arguments)
     done = subprocess.run(made, cwd=build, capture_output=True, text=True, errors="replace", check=False)
     found = {}
     for path, line, text, rules in FINDING.findall(done.stdout + done.stderr):

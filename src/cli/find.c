@@ -184,7 +184,7 @@ static int run(Cli *cli, const void *args)
     keys_show(run.text, cli->arena, level, keys);
     show_block(&run, &block, verbosity);
 
-    ScuResult result;
+    ScuResult result = {0};
     if (a->json)
         json_begin_array(&run.json);
     bool ok = query(cli, &run, keys, &result, &err);

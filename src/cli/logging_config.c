@@ -126,8 +126,10 @@ static void take_colours(Reader *r, const char *key, const YamlNode *map, LogFor
 {
     LogColour *colours = arena_alloc(r->arena, MAX_COLOURS * sizeof *colours);
     out->colours = colours;
-    if (map->kind != YAML_MAP)
+    if (map->kind != YAML_MAP) {
         problem(r, map, key, "lines of the form 'DEBUG: cyan' are expected here");
+        return;
+    }
     for (const YamlNode *node = map->first; node; node = node->next) {
         const char *path = below(r, key, node), *names = text_of(r, path, node);
         LogLevel level;
@@ -480,10 +482,12 @@ static void take_named_logger(Reader *r, const char *key, const YamlNode *map)
 static void take_section(Reader *r, const YamlNode *section,
                          void (*take)(Reader *, const char *key, const YamlNode *map))
 {
-    if (!section)
+    if (!section || section->kind == YAML_NULL)
         return;
-    if (section->kind != YAML_MAP && section->kind != YAML_NULL)
+    if (section->kind != YAML_MAP) {
         problem(r, section, section->key, "a section is expected here: keys below it, further to the right");
+        return;
+    }
     for (const YamlNode *map = section->first; map; map = map->next)
         take(r, below(r, section->key, map), map);
 }

@@ -135,7 +135,9 @@ static bool ask(Survey *s, DcmLevel level, const char *study, const char *series
     s->series = series;
     s->keys = keys;
     const DcmDataset *query = query_keys(s, err);
-    return query && scu_find(s->query, level, query, note_match, s, &result, err);
+    bool ok = query && scu_find(s->query, level, query, note_match, s, &result, err);
+    s->keys = NULL; /* the caller's, who may end before the survey */
+    return ok;
 }
 
 static bool survey_series(Survey *s, const char *study, Err *err)

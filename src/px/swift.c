@@ -86,8 +86,9 @@ bool px_swift_ask(PxSwiftLine *line, Arena *arena, const char *container, const 
     bool ok = false;
     *answer = (PxHttpAnswer){0};
     for (int renewed = 0; renewed < 2; renewed++) {
-        if (!px_swift_identity(line, arena, token, &token, &account, err))
-            return false;
+        ok = px_swift_identity(line, arena, token, &token, &account, err);
+        if (!ok)
+            break;
         size_t n = 0;
         headers[n++] = arena_printf(arena, "X-Auth-Token: %s", token);
         for (size_t i = 0; own && own[i] && i < HEADERS_MAX; i++)
@@ -100,7 +101,7 @@ bool px_swift_ask(PxSwiftLine *line, Arena *arena, const char *container, const 
         if (!ok || answer->status != 401)
             break;
     }
-    r->headers = own;
+    r->headers = own; /* those here end with this function */
     return ok;
 }
 

@@ -10,11 +10,11 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("GANTRY_BIN") or ROOT / "build/bin/gantry").resolve()
-SANITIZED = "asan" in str(BINARY)
+SANITIZED = bool(re.search("[at]san", str(BINARY)))
 PATIENCE = 3 if SANITIZED else 1  # how much slower everything may be
 # DCMTK leaves Nagle's algorithm on, which costs 40 ms an object; this variable turns it off.
 ENVIRONMENT = dict(os.environ, TCP_NODELAY="1", LC_ALL="C.UTF-8", ASAN_OPTIONS="detect_leaks=1",
-                   UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+                   UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1", TSAN_OPTIONS="second_deadlock_stack=1 " + os.environ.get("TSAN_OPTIONS", ""))
 for name in ("DICOM_PORT", "DICOM_AET"):
     ENVIRONMENT.pop(name, None)
 SANITIZER_REPORT = re.compile(r"==\d+==ERROR: |runtime error:|WARNING: ThreadSanitizer")
