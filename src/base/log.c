@@ -2,7 +2,7 @@
 /*
  * A plan is worked out once into routes: for each logger that it names, the level below which nothing is to be done and
  * the handlers above it in the tree. They change only while no thread logs, so they are read without a lock. A line is
- * written with a single write(2), so that lines of processes sharing a file do not mix.
+ * written with a single write(2), so that lines of processes sharing a file do not mix; lines that were gathered leave together.
  */
 #include "base/log.h"
 
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 /* A line fits into one write to a pipe (PIPE_BUF): it comes out whole, and poll(2) knows whether there is room. */
-enum { MAX_MESSAGE = 3600, MAX_LINE = 4096, STREAM_WAIT_MS = 100, STREAM_PAUSE_MS = 1000 };
+enum { MAX_MESSAGE = 3600, MAX_LINE = 4096, GATHERED = 1024, STREAM_WAIT_MS = 100, STREAM_PAUSE_MS = 1000 };
 
 typedef struct Output {
     LogHandler set;
@@ -46,6 +46,12 @@ static size_t output_count;
 static Route routes[LOG_MAX_LOGGERS + 1]; /* longest name first; root is the last */
 static size_t route_count;                /* 0: there is no plan */
 static _Thread_local unsigned long association;
+static _Thread_local struct {
+    bool on;
+    Output *output; /* of all that waits */
+    size_t n;
+    char text[GATHERED];
+} waiting;
 
 static const struct {
     LogLevel level;
@@ -220,6 +226,33 @@ static void write_file(Output *output, const char *line, size_t n)
     }
 }
 
+static void write_waiting(void)
+{
+    if (waiting.n)
+        write_file(waiting.output, waiting.text, waiting.n);
+    waiting.n = 0;
+}
+
+static void write_or_gather(Output *output, int level, const char *line, size_t n)
+{
+    if (!waiting.on || level >= LOG_WARNING || output != waiting.output || n > GATHERED - waiting.n)
+        write_waiting();
+    waiting.output = output;
+    if (!waiting.on || level >= LOG_WARNING || n > GATHERED) {
+        write_file(output, line, n);
+        return;
+    }
+    memcpy(waiting.text + waiting.n, line, n);
+    waiting.n += n;
+}
+
+void log_gather(bool on)
+{
+    waiting.on = on;
+    if (!on)
+        write_waiting();
+}
+
 /* C1 ones come as two bytes of UTF-8. */
 void log_make_printable(char *text)
 {
@@ -240,7 +273,7 @@ static void deliver(const LogRecord *record, uint32_t handlers)
             continue;
         size_t n = log_format_render(output->set.format, record, output->set.colour, line, sizeof line);
         if (output->file)
-            write_file(output, line, n);
+            write_or_gather(output, record->level, line, n);
         else
             write_stream(output, line, n);
     }

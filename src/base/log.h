@@ -49,6 +49,12 @@ bool log_enabled(LogLevel level, const char *logger);
 void log_set_association(unsigned long number);
 unsigned long log_association(void);
 
+/*
+ * While it is on, lines of this thread below WARNING may wait for those behind them and leave in one write: for work that is over in a moment.
+ * Turning it off writes what waits.
+ */
+void log_gather(bool on);
+
 typedef enum LogOutput { LOG_TO_NOTHING, LOG_TO_STDERR, LOG_TO_STDOUT, LOG_TO_FILE } LogOutput;
 typedef struct LogFormat LogFormat; /* base/log_format.h */
 

@@ -280,7 +280,8 @@ bool log_file_write(LogFile *file, const char *line, size_t n, Err *err)
         if (!ok)
             err_errno(err, errno, "log: cannot write %s", file->path);
     }
-    file->lost += !ok;
+    for (size_t i = 0; !ok && i < n; i++)
+        file->lost += line[i] == '\n';
     pthread_mutex_unlock(&file->lock);
     return ok;
 }

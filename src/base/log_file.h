@@ -42,7 +42,7 @@ typedef struct LogFile LogFile;
 
 /* Copies what it needs. Creates the file (mode 0640), not its folder. */
 LogFile *log_file_open(const LogFileSettings *settings, Err *err);
-/* One write(2) for a line that ends with a line feed. False when it is lost. */
+/* One write(2) for a line, or several, each of which ends with a line feed. False when it is lost. */
 bool log_file_write(LogFile *file, const char *line, size_t n, Err *err);
 /* Opens the name again. */
 void log_file_reopen(LogFile *file);

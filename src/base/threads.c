@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* One lock guards everything. Threads that have ended are joined by whoever gives the next item. */
+/* One lock guards everything. Threads that have ended are joined by whoever starts the next. */
 #include "base/threads.h"
 
 #include "base/cond.h"
@@ -9,72 +9,60 @@
 enum { STAY_MS = 5000, MAX_IDLE = 32 };
 
 typedef struct Thread {
-    struct Thread *next; /* of all */
-    struct Thread *next_idle;
+    struct Thread *next;
     Threads *threads;
     pthread_t id;
-    pthread_cond_t given;
-    void *item; /* NULL while idle */
     bool ended;
 } Thread;
 
 struct Threads {
     size_t stack;
-    void (*work)(void *item);
+    ThreadsWork does;
     pthread_mutex_t lock;
-    Thread *all, *idle; /* idle: the last that became so first */
-    unsigned idle_count;
+    pthread_cond_t nobody_takes;
+    Thread *all;
+    unsigned taking; /* in `take`, or about to be */
     bool finishing;
 };
 
-static void take_off_idle(Thread *thread)
+static bool start(Threads *threads);
+
+/* An item, and what is to be done with it: somebody else has to take the next one meanwhile. */
+static void *take(Threads *threads, void (**then)(void *item))
 {
-    Threads *threads = thread->threads;
-    for (Thread **link = &threads->idle; *link; link = &(*link)->next_idle)
-        if (*link == thread) {
-            *link = thread->next_idle;
-            threads->idle_count--;
-            return;
-        }
+    void *item = threads->does.take(threads->does.ctx, deadline_in(STAY_MS));
+    pthread_mutex_lock(&threads->lock);
+    threads->taking--;
+    if (threads->finishing && !threads->taking)
+        pthread_cond_broadcast(&threads->nobody_takes);
+    bool followed = !item || threads->taking || threads->finishing || start(threads);
+    *then = followed ? threads->does.work : threads->does.refuse;
+    pthread_mutex_unlock(&threads->lock);
+    return item;
 }
 
-/* With the lock held. False when the thread is to end. */
-static bool await_item(Thread *thread)
+static bool goes_on(Thread *thread, bool idle)
 {
     Threads *threads = thread->threads;
-    Deadline deadline = deadline_in(STAY_MS);
-    if (threads->finishing || threads->idle_count >= MAX_IDLE)
-        return false;
-    thread->next_idle = threads->idle;
-    threads->idle = thread;
-    threads->idle_count++;
-    while (!thread->item && !threads->finishing && cond_wait(&thread->given, &threads->lock, deadline)) {
-    }
-    if (!thread->item)
-        take_off_idle(thread);
-    return thread->item != NULL;
+    pthread_mutex_lock(&threads->lock);
+    bool wanted = !threads->finishing && threads->taking < (idle ? 1 : MAX_IDLE);
+    threads->taking += wanted;
+    thread->ended = !wanted;
+    pthread_mutex_unlock(&threads->lock);
+    return wanted;
 }
 
 static void *thread_main(void *ctx)
 {
     Thread *thread = ctx;
-    Threads *threads = thread->threads;
-    for (bool goes_on = true; goes_on;) {
-        threads->work(thread->item);
-        pthread_mutex_lock(&threads->lock);
-        thread->item = NULL;
-        goes_on = await_item(thread);
-        thread->ended = !goes_on;
-        pthread_mutex_unlock(&threads->lock);
-    }
+    void *item;
+    do {
+        void (*then)(void *);
+        item = take(thread->threads, &then);
+        if (item)
+            then(item);
+    } while (goes_on(thread, !item));
     return NULL;
-}
-
-static void join(Thread *thread)
-{
-    pthread_join(thread->id, NULL);
-    pthread_cond_destroy(&thread->given);
-    free(thread);
 }
 
 /* With the lock held: a thread that has ended holds it no more, and is joined at once. */
@@ -87,82 +75,74 @@ static void join_ended(Threads *threads)
             continue;
         }
         *link = thread->next;
-        join(thread);
+        pthread_join(thread->id, NULL);
+        free(thread);
     }
 }
 
-static bool start(Threads *threads, void *item)
+/* With the lock held. */
+static bool start(Threads *threads)
 {
     pthread_attr_t attributes;
     Thread *thread = calloc(1, sizeof *thread);
     if (!thread)
         abort();
-    *thread = (Thread){.next = threads->all, .threads = threads, .item = item};
-    cond_init(&thread->given);
+    join_ended(threads);
+    *thread = (Thread){.next = threads->all, .threads = threads};
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, threads->stack);
     bool started = pthread_create(&thread->id, &attributes, thread_main, thread) == 0;
     pthread_attr_destroy(&attributes);
     if (started) {
         threads->all = thread;
+        threads->taking++;
     } else {
-        pthread_cond_destroy(&thread->given);
         free(thread);
     }
     return started;
 }
 
-/* The idle one that takes the item, or NULL. */
-static Thread *hand_over(Threads *threads, void *item)
-{
-    Thread *thread = threads->idle;
-    if (!thread)
-        return NULL;
-    threads->idle = thread->next_idle;
-    threads->idle_count--;
-    thread->item = item;
-    return thread;
-}
-
-bool threads_give(Threads *threads, void *item)
-{
-    pthread_mutex_lock(&threads->lock);
-    Thread *idle = hand_over(threads, item);
-    if (!idle)
-        join_ended(threads);
-    bool taken = idle || start(threads, item);
-    pthread_mutex_unlock(&threads->lock);
-    if (idle)
-        pthread_cond_signal(
-            &idle->given); /* now, so that it finds the lock free; only the caller could join it meanwhile */
-    return taken;
-}
-
-Threads *threads_new(size_t stack, void (*work)(void *item))
+Threads *threads_new(size_t stack, const ThreadsWork *work)
 {
     Threads *threads = calloc(1, sizeof *threads);
     if (!threads)
         abort();
     threads->stack = stack;
-    threads->work = work;
+    threads->does = *work;
     pthread_mutex_init(&threads->lock, NULL);
-    return threads;
+    cond_init(&threads->nobody_takes);
+    pthread_mutex_lock(&threads->lock);
+    bool started = start(threads);
+    pthread_mutex_unlock(&threads->lock);
+    if (started)
+        return threads;
+    threads_finish(threads);
+    return NULL;
+}
+
+void threads_stop_taking(Threads *threads)
+{
+    pthread_mutex_lock(&threads->lock);
+    threads->finishing = true;
+    pthread_mutex_unlock(&threads->lock);
+    threads->does.wake(threads->does.ctx);
+    pthread_mutex_lock(&threads->lock);
+    while (threads->taking)
+        cond_wait(&threads->nobody_takes, &threads->lock, CLOCK_NEVER);
+    pthread_mutex_unlock(&threads->lock);
 }
 
 void threads_finish(Threads *threads)
 {
     if (!threads)
         return;
-    pthread_mutex_lock(&threads->lock);
-    threads->finishing = true;
-    for (Thread *idle = threads->idle; idle; idle = idle->next_idle)
-        pthread_cond_signal(&idle->given);
-    Thread *all = threads->all;
-    pthread_mutex_unlock(&threads->lock);
-    for (Thread *next; all; all = next) {
-        next = all->next;
-        join(all);
+    threads_stop_taking(threads);
+    for (Thread *next, *thread = threads->all; thread; thread = next) {
+        next = thread->next;
+        pthread_join(thread->id, NULL);
+        free(thread);
     }
+    pthread_cond_destroy(&threads->nobody_takes);
     pthread_mutex_destroy(&threads->lock);
     free(threads);
 }

@@ -217,7 +217,6 @@ static NetGot answer_release(NetAssociation *a, Err *err)
 {
     if (!net_event(a, NET_EV_RELEASE_RESPONSE, (Span){0}, err))
         net_lost(a, err);
-    net_await_close(a);
     err_set(&a->end, ERR_CLOSED, "the association was released by the peer");
     return NET_GOT_RELEASE;
 }

@@ -108,6 +108,7 @@ void net_association_free(NetAssociation *a)
         return;
     if (net_is_open(a))
         net_abort(a, (NetAbort){NET_ABORT_BY_USER, NET_ABORT_NO_REASON});
+    net_await_close(a); /* after a release that the peer asked for, who closes meanwhile */
     net_stream_close(a->stream);
     arena_free(a->arena);
     arena_free(a->message);

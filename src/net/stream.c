@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * Deadlines and interruption over non-blocking operations. Each call tries first and waits only when the kernel has nothing, so that a
- * busy stream costs one system call per read.
+ * busy stream costs one system call per read. A server's stream that has answered everything waits in the read itself for a while, which
+ * costs one instead of three.
  *
- * Before waiting for input a TCP stream asks for its acknowledgement to be sent at once (TCP_QUICKACK is not sticky): a peer with Nagle's
- * algorithm holds its last short segment back until then, which costs 40 ms per object otherwise.
+ * Before waiting for more input a TCP stream asks for its acknowledgement to be sent at once (TCP_QUICKACK is not sticky): a peer with Nagle's
+ * algorithm holds its last short segment back until then, which costs 40 ms per object otherwise. What we send ourselves acknowledges what came before.
  */
 #include "net/stream.h"
 
@@ -50,7 +51,7 @@ static bool socket_failed(Err *err, int number)
 static ssize_t plain_read(NetStream *stream, void *p, size_t n, short *events, Err *err)
 {
     for (;;) {
-        ssize_t got = recv(stream->fd, p, n, MSG_DONTWAIT);
+        ssize_t got = recv(stream->fd, p, n, stream->may_wait ? 0 : MSG_DONTWAIT);
         if (got >= 0)
             return got;
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -111,15 +112,16 @@ static const StreamOps in_memory = {memory_read, memory_write, plain_close};
 
 /* -- life -- */
 
-static NetStream *new_stream(const StreamOps *ops, int fd)
+static NetStream *new_stream(const StreamOps *ops, int fd, bool lent)
 {
     NetStream *stream = calloc(1, sizeof *stream);
     if (!stream)
         abort();
     stream->ops = ops;
     stream->fd = fd;
-    stream->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (stream->wake < 0) {
+    stream->lent = lent;
+    stream->wake = lent ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (stream->wake < 0 && !lent) {
         if (fd >= 0)
             close(fd);
         free(stream);
@@ -130,12 +132,17 @@ static NetStream *new_stream(const StreamOps *ops, int fd)
 
 NetStream *net_stream_of_fd(int fd)
 {
-    return new_stream(&plain, fd);
+    return new_stream(&plain, fd, false);
+}
+
+NetStream *net_stream_of_lent(int fd)
+{
+    return new_stream(&plain, fd, true);
 }
 
 NetStream *net_stream_memory(Span input)
 {
-    NetStream *stream = new_stream(&in_memory, -1);
+    NetStream *stream = new_stream(&in_memory, -1, false);
     if (stream)
         stream->memory = input;
     return stream;
@@ -146,7 +153,7 @@ void net_stream_shut(NetStream *stream)
     stream->ops->close(stream);
     stream->ops = &plain; /* on a descriptor of -1: every later call fails as closed */
     stream->tcp = false;
-    if (stream->fd >= 0)
+    if (stream->fd >= 0 && !stream->lent)
         close(stream->fd);
     stream->fd = -1;
 }
@@ -156,7 +163,8 @@ void net_stream_close(NetStream *stream)
     if (!stream)
         return;
     net_stream_shut(stream);
-    close(stream->wake);
+    if (stream->wake >= 0)
+        close(stream->wake);
     free(stream);
 }
 
@@ -172,7 +180,7 @@ bool net_stream_wait(NetStream *stream, short events, Deadline deadline, Err *er
 {
     if (deadline_passed(deadline))
         return too_late(events, err);
-    if (stream->tcp && (events & POLLIN))
+    if (stream->tcp && (stream->unanswered || stream->tls) && (events & POLLIN))
         setsockopt(stream->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){1}, sizeof(int));
     for (;;) {
         struct pollfd fds[] = {{.fd = stream->fd, .events = events}, {.fd = stream->wake, .events = POLLIN}};
@@ -189,6 +197,11 @@ bool net_stream_wait(NetStream *stream, short events, Deadline deadline, Err *er
     }
 }
 
+static bool may_wait(const NetStream *stream, Deadline deadline)
+{
+    return stream->lent && !stream->unanswered && !deadline_passed(deadline - NET_OWN_WAIT_MS);
+}
+
 ssize_t net_stream_read(NetStream *stream, void *p, size_t n, Deadline deadline, Err *err)
 {
     for (;;) {
@@ -197,7 +210,9 @@ ssize_t net_stream_read(NetStream *stream, void *p, size_t n, Deadline deadline,
             return -1;
         }
         short events = POLLIN;
+        stream->may_wait = may_wait(stream, deadline);
         ssize_t got = stream->ops->read(stream, p, n, &events, err);
+        stream->unanswered = stream->unanswered || got > 0;
         if (got != STREAM_WAIT)
             return got;
         if (!net_stream_wait(stream, events, deadline, err))
@@ -237,6 +252,7 @@ bool net_stream_writev(NetStream *stream, const struct iovec *parts, int count, 
             return false;
         } else {
             skip += (size_t)sent;
+            stream->unanswered = false;
         }
     }
 }
@@ -261,7 +277,7 @@ void net_stream_interrupt(NetStream *stream)
 {
     atomic_store_explicit(&stream->interrupted, true, memory_order_release);
     uint64_t one = 1;
-    ssize_t ignored = write(stream->wake, &one, sizeof one);
+    ssize_t ignored = stream->wake >= 0 ? write(stream->wake, &one, sizeof one) : 0;
     (void)ignored;
 }
 

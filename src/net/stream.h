@@ -29,6 +29,9 @@ NetStream *net_stream_connect_unless(const atomic_bool *cancelled, const char *h
                                      NetTls *tls, Deadline deadline, Err *err);
 /* Takes over an accepted socket. With tls, the handshake happens here. */
 NetStream *net_stream_accept(int fd, NetTls *tls, Deadline deadline, Err *err);
+/* The same for a socket of net_accept_one, which stays the caller's: he closes it after the stream. To end whatever the stream waits for he shuts it down;
+   net_stream_interrupt wakes nobody here. */
+NetStream *net_stream_accept_lent(int fd, const NetAddress *from, NetTls *tls, Deadline deadline, Err *err);
 /* Takes over any connected socket (socketpair in tests). */
 NetStream *
 net_stream_of_fd(int fd); /* NULL when the process has no descriptor left for its wake-up; fd is closed */
@@ -50,11 +53,13 @@ NetAddress net_stream_peer(const NetStream *stream);
 bool net_stream_is_tls(const NetStream *stream);
 /* The peer's certificate, which was checked; NULL when it showed none, or nobody checks. Lives as long as the stream is open. */
 const NetCertificate *net_stream_certificate(const NetStream *stream);
-/* Who is at the other end of a connected socket. */
-NetAddress net_address_of_peer(int fd);
 
 /* Listens on `address` (NULL = all, IPv6 and IPv4) and port (0 = any free). Returns a socket, or -1 and err. */
 int net_listen(const char *address, uint16_t port, Err *err);
 uint16_t net_listen_port(int fd);
+/* Makes a listener that of net_accept_one. */
+bool net_listen_for_many(int fd, Err *err);
+/* A socket and who is at its other end, or at once -1 with errno. */
+int net_accept_one(int listener, NetAddress *from);
 
 #endif

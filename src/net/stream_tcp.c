@@ -7,7 +7,9 @@
 #include "net/lookup.h"
 #include "net/stream_inside.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -29,28 +31,24 @@ static bool is_inet(int family)
     return family == AF_INET || family == AF_INET6;
 }
 
+/* As people and white lists know it. */
 static NetAddress address_of(const struct sockaddr *address, socklen_t n)
 {
-    NetAddress out = {.port = 0};
-    char port[8] = "";
-    if (!is_inet(address->sa_family) || getnameinfo(address, n, out.host, sizeof out.host, port, sizeof port,
-                                                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        snprintf(out.host, sizeof out.host, "local");
+    NetAddress out = {.host = "local"};
+    const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+    if (!is_inet(address->sa_family))
         return out;
-    }
-    out.port = (uint16_t)strtoul(port, NULL, 10);
-    /* An IPv4 peer on a socket that listens on both is still an IPv4 peer to people and white lists. */
-    if (strncmp(out.host, "::ffff:", 7) == 0 && strchr(out.host, '.'))
-        memmove(out.host, out.host + 7, strlen(out.host + 7) + 1);
+    out.port = ntohs(address->sa_family == AF_INET ? in->sin_port : in6->sin6_port);
+    /* An IPv4 peer on a socket that listens on both is still an IPv4 peer. */
+    if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+        inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], out.host, sizeof out.host);
+    else if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &in->sin_addr, out.host, sizeof out.host);
+    else if (getnameinfo(address, n, out.host, sizeof out.host, NULL, 0, NI_NUMERICHOST) !=
+             0) /* knows scopes */
+        inet_ntop(AF_INET6, &in6->sin6_addr, out.host, sizeof out.host);
     return out;
-}
-
-NetAddress net_address_of_peer(int fd)
-{
-    struct sockaddr_storage peer = {0};
-    socklen_t n = sizeof peer;
-    getpeername(fd, (struct sockaddr *)&peer, &n);
-    return address_of((struct sockaddr *)&peer, n);
 }
 
 static NetStream *tcp_stream(int fd, Err *err)
@@ -217,19 +215,31 @@ static void let_peer_read(int fd)
         ;
 }
 
-NetStream *net_stream_accept(int fd, NetTls *tls, Deadline deadline, Err *err)
+static NetStream *with_tls(NetStream *stream, NetTls *tls, Deadline deadline, Err *err)
 {
     Err own = {.code = ERR_NONE};
     err = err ? err : &own;
-    NetStream *stream = tcp_stream(fd, err);
     if (stream && tls && !net_tls_start(stream, tls, NULL, deadline, err)) {
         if (err->code == ERR_REFUSED || err->code == ERR_FORMAT)
-            let_peer_read(fd);
+            let_peer_read(stream->fd);
         err_wrap(err, "TLS with %s", stream->peer.host);
         net_stream_close(stream);
         return NULL;
     }
     return stream;
+}
+
+NetStream *net_stream_accept(int fd, NetTls *tls, Deadline deadline, Err *err)
+{
+    return with_tls(tcp_stream(fd, err), tls, deadline, err);
+}
+
+NetStream *net_stream_accept_lent(int fd, const NetAddress *from, NetTls *tls, Deadline deadline, Err *err)
+{
+    NetStream *stream = net_stream_of_lent(fd);
+    stream->peer = *from;
+    stream->tcp = true;
+    return with_tls(stream, tls, deadline, err);
 }
 
 static int listen_on(const struct addrinfo *at, int *number)
@@ -288,4 +298,24 @@ uint16_t net_listen_port(int fd)
     if (getsockname(fd, (struct sockaddr *)&address, &n) != 0)
         return 0;
     return address_of((struct sockaddr *)&address, n).port;
+}
+
+bool net_listen_for_many(int fd, Err *err)
+{
+    struct timeval own_wait = {.tv_usec = NET_OWN_WAIT_MS * 1000};
+    tune(fd); /* connections inherit what their listener has */
+    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &(int){1}, sizeof(int));
+    return (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &own_wait, sizeof own_wait) == 0 &&
+            fcntl(fd, F_SETFL, O_NONBLOCK) == 0) ||
+           err_errno(err, errno, "listen");
+}
+
+int net_accept_one(int listener, NetAddress *from)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t n = sizeof peer;
+    int fd = accept4(listener, (struct sockaddr *)&peer, &n, SOCK_CLOEXEC);
+    if (fd >= 0)
+        *from = address_of((struct sockaddr *)&peer, n);
+    return fd;
 }

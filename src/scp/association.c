@@ -271,12 +271,14 @@ static NetGot await(ScpAssociation *a, NetCommand *request, Err *err)
             return NET_GOT_NOTHING;
         if (got != NET_GOT_NOTHING || deadline_passed(idle))
             return got;
+        log_gather(false);
         if (a->destinations && deadline_passed(kept))
             scp_destinations_free(a);
     }
     return NET_GOT_NOTHING;
 }
 
+/* What an association that is over in a moment has to say is written at once; any other is heard of while it lives. */
 void scp_association_run(ScpAssociation *a)
 {
     int64_t began = clock_ms();
@@ -285,6 +287,8 @@ void scp_association_run(ScpAssociation *a)
     NetGot got;
     while ((got = await(a, &request, &err)) == NET_GOT_COMMAND) {
         arena_reset(a->arena);
+        if (request.field != NET_C_ECHO_RQ)
+            log_gather(false);
         if (!serve(a, &request, &err)) {
             got = NET_GOT_END;
             break;
@@ -302,6 +306,7 @@ void scp_association_run(ScpAssociation *a)
         say_goodbye(a, "broke off", &err, began);
     if (net_is_open(a->net))
         net_abort(a->net, (NetAbort){.source = NET_ABORT_BY_USER});
+    log_gather(false);
     scp_destinations_free(a);
     scp_audit_end(a);
 }

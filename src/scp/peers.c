@@ -2,8 +2,8 @@
 /*
  * The white list in memory, and the questions asked of it.
  *
- * Every question first looks whether a file of the folder has changed (names, sizes, times of change) and reads all again if so, so that an
- * edit takes effect at once. Files are taken in the order of their paths; for a move destination the last one that names a port wins. Hidden
+ * Every question first asks whether something has happened in the folder (base/watch.h), then looks whether a file of it has changed (names, sizes, times
+ * of change) and reads all again if so: an edit takes effect at once, one from another machine a second later. Files are taken in the order of their paths; for a move destination the last one that names a port wins. Hidden
  * names and editors' back-ups (ending in ~) are passed over; folders inside are looked into only when there is no file beside them.
  *
  * One mutex guards the table and the cache of resolved names; names are resolved outside it, because that may take seconds.
@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/watch.h"
 #include "base/yaml.h"
 
 #include <dirent.h>
@@ -57,6 +58,7 @@ struct Peers {
     Arena *arena;         /* of the entries */
     Entry *first, *last;
     size_t count;
+    Watch *watch;
     uint64_t signature;
     Deadline again;  /* when all is read again although nothing has changed */
     bool unreadable; /* the folder, when last looked at */
@@ -67,6 +69,7 @@ struct Peers {
 /* -- the folder -- */
 
 typedef struct Listing {
+    Watch *watch;
     char **paths;
     size_t count;
     uint64_t signature;
@@ -118,6 +121,7 @@ static bool is_wanted(const struct dirent *entry)
 static void list_folder(Listing *listing, const char *folder, int depth)
 {
     struct dirent **names = NULL;
+    watch_path(listing->watch, folder);
     int n = scandir(folder, &names, NULL, alphasort);
     if (n < 0 && errno != ENOENT) /* a folder that was removed is empty */
         listing->failure = errno;
@@ -140,10 +144,11 @@ static void list_folder(Listing *listing, const char *folder, int depth)
     free(names);
 }
 
-static Listing list(const char *folder)
+static Listing list(Watch *watch, const char *folder)
 {
-    Listing listing = {.signature = UINT64_C(14695981039346656037)};
+    Listing listing = {.watch = watch, .signature = UINT64_C(14695981039346656037)};
     struct stat st;
+    watch_path(watch, folder);
     if (stat(folder, &st) == 0 && S_ISREG(st.st_mode))
         list_file(&listing, folder, &st);
     else
@@ -225,9 +230,14 @@ static void complain_of_folder(Peers *peers, int failure)
 /* With the lock held. */
 static void refresh(Peers *peers)
 {
-    Listing listing = list(peers->folder);
+    bool again = deadline_passed(peers->again);
+    if (!watch_is_due(peers->watch) && !again)
+        return;
+    Listing listing = list(peers->watch, peers->folder);
     complain_of_folder(peers, listing.failure);
-    bool changed = listing.signature != peers->signature || deadline_passed(peers->again);
+    if (listing.failure)
+        watch_failed(peers->watch);
+    bool changed = listing.signature != peers->signature || again;
     if (!listing.failure && changed) {
         peers->again = CLOCK_NEVER;
         arena_reset(peers->arena);
@@ -257,6 +267,7 @@ Peers *peers_open(const char *folder, void (*report)(void *ctx, const char *line
     peers->report = report;
     peers->ctx = ctx;
     peers->arena = arena_new(0);
+    peers->watch = watch_new();
     peers->again = CLOCK_NEVER;
     pthread_mutex_init(&peers->lock, NULL);
     pthread_mutex_lock(&peers->lock);
@@ -274,6 +285,7 @@ void peers_close(Peers *peers)
         free(r);
     }
     pthread_mutex_destroy(&peers->lock);
+    watch_free(peers->watch);
     arena_free(peers->arena);
     free(peers->folder);
     free(peers);

@@ -190,7 +190,7 @@ static void cut_greediest(const Silent *silent)
     if (!victim)
         return;
     victim->cut = true;
-    shutdown(victim->twin, SHUT_RDWR);
+    shutdown(victim->fd, SHUT_RDWR);
 }
 
 bool places_for_silent(ScpServer *server)

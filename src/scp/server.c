@@ -2,26 +2,25 @@
 /*
  * The listener and the associations' threads.
  *
- * One thread accepts connections; each connection has a thread for itself (base/threads.h). Who gets a place as an association, and how many may be there
- * that are none (yet), is decided in places.c: who finds no place hears a proper A-ASSOCIATE-RJ (transient, local limit exceeded). An eventfd wakes who waits
- * for the last of them to end.
+ * Each connection has a thread for itself, which accepted it: all threads that have nothing to do wait for the next connection, and who gets one
+ * serves it (base/threads.h). Who gets a place as an association, and how many may be there that are none (yet), is decided in places.c: who finds no
+ * place hears a proper A-ASSOCIATE-RJ (transient, local limit exceeded).
  *
- * `lock` guards the list of connections, their state and the numbers. Each connection keeps a second descriptor of its socket, through
- * which scp_stop can end whatever its thread is waiting for, without sharing a stream between threads.
+ * `lock` guards the list of connections, their state and the numbers. A connection's socket is closed when it is off the list and after its stream, so that
+ * who looks through the list can end whatever its thread is waiting for (shutdown), without sharing a stream between threads.
  */
 #include "scp/audit.h"
 
-#include "base/clock.h"
+#include "base/cond.h"
 #include "base/metrics.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -182,7 +181,7 @@ static void log_forbidden(const Connection *c, unsigned met)
 static bool open_stream(Connection *c, Deadline deadline, Err *err)
 {
     NetTls *tls = c->tls ? net_tls_files_now(c->server->tls_server) : NULL;
-    c->stream = net_stream_accept(c->fd, tls, deadline, err);
+    c->stream = net_stream_accept_lent(c->fd, &c->from, tls, deadline, err);
     net_tls_free(tls);
     if (!c->stream && c->tls && err->code != ERR_CLOSED) {
         log_warning(SCP_LOG_ACCESS, "connection refused: %s", err->text);
@@ -251,6 +250,7 @@ static void serve(Connection *c, NetAssociation *net)
     memcpy(a.called, c->called, sizeof a.called);
     buf_init(&a.identifier, MAX_ANSWER);
     buf_init(&a.answer, MAX_ANSWER);
+    log_gather(true);
     greet(&a);
     scp_association_run(&a);
     if (a.settings->ended)
@@ -285,14 +285,13 @@ static void unlist(Connection *c)
 static void leave(Connection *c)
 {
     ScpServer *server = c->server;
-    uint64_t one = 1;
     pthread_mutex_lock(&server->lock);
     places_leave(c);
-    close(c->twin);
     unlist(c);
-    ssize_t written = scp_stopping(server) ? write(server->wake, &one, sizeof one) : 0;
-    (void)written; /* an eventfd that is full wakes as well */
+    if (!server->connection_count)
+        pthread_cond_broadcast(&server->emptied);
     pthread_mutex_unlock(&server->lock);
+    close(c->fd);
     free(c);
 }
 
@@ -314,96 +313,93 @@ static void work(void *item)
 
 /* -- accepting -- */
 
-/* A flood must not fill the log as well. */
-static void tell_turned_away(ScpServer *server, NetAddress from)
+/* With the lock held. A flood must not fill the log as well: how many are to be told of now. */
+static unsigned turned_away(ScpServer *server)
 {
     enum { QUIET_MS = 1000 };
-    server->turned_away++;
+    unsigned n = ++server->turned_away;
     if (!deadline_passed(server->quiet))
-        return;
-    log_warning(
-        SCP_LOG_ACCESS,
-        "%u connections were closed at once, the last one of %s: %u are open that ask for no association",
-        server->turned_away, from.host, 2 * MAX_WAITING);
+        return 0;
     server->turned_away = 0;
     server->quiet = deadline_in(QUIET_MS);
+    return n;
 }
 
-static void no_thread(Connection *c)
-{
-    pthread_mutex_lock(&c->server->lock);
-    unlist(c);
-    pthread_mutex_unlock(&c->server->lock);
-    log_error(SCP_LOG_FAULT, "a connection of %s was closed: no thread could be started for it",
-              c->from.host);
-}
-
-static void take_connection(ScpServer *server, int fd, bool tls)
+static Connection *take_connection(ScpServer *server, int fd, bool tls, NetAddress from)
 {
     Connection *c = calloc(1, sizeof *c);
-    int twin = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (!c || twin < 0)
-        goto failed;
-    *c = (Connection){.server = server, .fd = fd, .twin = twin, .tls = tls, .from = net_address_of_peer(fd)};
+    if (!c)
+        abort();
+    *c = (Connection){.server = server, .fd = fd, .tls = tls, .from = from};
     pthread_mutex_lock(&server->lock);
     c->number = ++server->last_number;
     bool room = places_for_silent(server);
+    unsigned told = room ? 0 : turned_away(server);
     if (room)
         list(c);
     pthread_mutex_unlock(&server->lock);
-    if (room && threads_give(server->threads, c))
-        return;
     if (room)
-        no_thread(c);
-    else
-        tell_turned_away(server, c->from);
-failed:
-    if (twin >= 0)
-        close(twin);
+        return c;
+    if (told)
+        log_warning(SCP_LOG_ACCESS,
+                    "%u connections were closed at once, the last one of %s: %u are open that ask for no "
+                    "association",
+                    told, from.host, 2 * MAX_WAITING);
     close(fd);
     free(c);
+    return NULL;
 }
 
-/* Sleeps until something is to be done; leaves the eventfd empty. The listeners that have a connection, as bits. */
-static unsigned await(ScpServer *server, int timeout_ms)
+static Connection *accept_one(ScpServer *server, int which)
 {
-    struct pollfd fds[1 + LISTENERS] = {{.fd = server->wake, .events = POLLIN}};
-    unsigned ready = 0;
-    uint64_t sink;
-    for (int i = 0; i < LISTENERS; i++)
-        fds[1 + i] = (struct pollfd){.fd = server->listeners[i], .events = POLLIN};
-    if (poll(fds, 1 + LISTENERS, timeout_ms) <= 0)
-        return 0;
-    if (fds[0].revents && read(server->wake, &sink, sizeof sink) < 0 && errno != EAGAIN)
-        return 0;
-    for (int i = 0; i < LISTENERS; i++)
-        ready |= fds[1 + i].revents ? 1u << i : 0;
-    return ready;
-}
-
-static void accept_one(ScpServer *server, int which)
-{
-    int fd = accept4(server->listeners[which], NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0) {
-        take_connection(server, fd, which == OVER_TLS);
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    NetAddress from;
+    int fd = net_accept_one(server->listeners[which], &from);
+    if (fd >= 0)
+        return take_connection(server, fd, which == OVER_TLS, from);
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         Err err = {0};
         err_errno(&err, errno, "cannot accept a connection (the limit of open files is ulimit -n)");
         log_error(SCP_LOG_ACCESS, "%s", err.text);
         clock_sleep_ms(100);
     }
+    return NULL;
 }
 
-static void *acceptor_main(void *ctx)
+static bool watch(ScpServer *server, int fd, uint32_t what, int operation)
+{
+    struct epoll_event event = {.events = EPOLLIN | (what < LISTENERS ? EPOLLONESHOT : 0), .data.u32 = what};
+    return epoll_ctl(server->ready, operation, fd, &event) == 0;
+}
+
+/* A connection for the thread that asks. The kernel wakes the one that came here last, whose memory is warm; a listener is looked at by one at a time. */
+static void *take(void *ctx, Deadline deadline)
 {
     ScpServer *server = ctx;
-    while (!scp_stopping(server)) {
-        unsigned ready = await(server, -1);
-        for (int i = 0; i < LISTENERS; i++)
-            if (ready & 1u << i)
-                accept_one(server, i);
-    }
-    return NULL;
+    struct epoll_event event;
+    if (scp_stopping(server) || epoll_wait(server->ready, &event, 1, deadline_poll_ms(deadline)) != 1 ||
+        scp_stopping(server))
+        return NULL;
+    int which = (int)event.data.u32;
+    Connection *c = accept_one(server, which);
+    watch(server, server->listeners[which], event.data.u32, EPOLL_CTL_MOD);
+    return c;
+}
+
+static void wake(void *ctx)
+{
+    ScpServer *server = ctx;
+    uint64_t one = 1;
+    atomic_store(&server->stopping, true);
+    ssize_t written = write(server->wake, &one, sizeof one); /* and is never read */
+    (void)written;
+}
+
+static void no_thread(void *item)
+{
+    Connection *c = item;
+    log_error(SCP_LOG_FAULT, "a connection of %s was closed: no thread could be started for it",
+              c->from.host);
+    leave(c);
 }
 
 /* -- start and stop -- */
@@ -460,13 +456,16 @@ static void stop_listening(ScpServer *server)
 
 static void server_free(ScpServer *server)
 {
-    stop_listening(server);
     threads_finish(server->threads);
+    stop_listening(server);
     net_tls_files_close(server->tls_server);
     net_tls_files_close(server->tls_client);
     if (server->wake >= 0)
         close(server->wake);
+    if (server->ready >= 0)
+        close(server->ready);
     peers_close(server->peers);
+    pthread_cond_destroy(&server->emptied);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }
@@ -485,6 +484,21 @@ static bool start_listening(ScpServer *server, Err *err)
     return server->listeners[PLAIN] >= 0 || s->tls.only;
 }
 
+static bool start_threads(ScpServer *server, Err *err)
+{
+    bool ok = (server->ready = epoll_create1(EPOLL_CLOEXEC)) >= 0 &&
+              (server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) >= 0 &&
+              watch(server, server->wake, LISTENERS, EPOLL_CTL_ADD);
+    for (int i = 0; ok && i < LISTENERS; i++)
+        ok = server->listeners[i] < 0 || (net_listen_for_many(server->listeners[i], NULL) &&
+                                          watch(server, server->listeners[i], (uint32_t)i, EPOLL_CTL_ADD));
+    if (ok)
+        server->threads = threads_new(
+            STACK,
+            &(ThreadsWork){.ctx = server, .take = take, .wake = wake, .work = work, .refuse = no_thread});
+    return server->threads || err_errno(err, errno, "cannot start the DICOM server");
+}
+
 ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
 {
     ScpServer *server = calloc(1, sizeof *server);
@@ -492,21 +506,16 @@ ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
         abort();
     server->settings = *settings;
     server->archive = archive;
-    server->listeners[PLAIN] = server->listeners[OVER_TLS] = server->wake = -1;
+    server->listeners[PLAIN] = server->listeners[OVER_TLS] = server->wake = server->ready = -1;
     fill_defaults(&server->settings);
-    server->threads = threads_new(STACK, work);
     pthread_mutex_init(&server->lock, NULL);
+    cond_init(&server->emptied);
     if (settings->peers_path)
         server->peers = peers_open(settings->peers_path, report_peers, NULL, err);
     if (settings->peers_path && !server->peers)
         goto failed;
-    if (!start_listening(server, err))
+    if (!start_listening(server, err) || !start_threads(server, err))
         goto failed;
-    server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (server->wake < 0 || pthread_create(&server->acceptor, NULL, acceptor_main, server) != 0) {
-        err_errno(err, errno, "cannot start the DICOM server");
-        goto failed;
-    }
     log_info(SCP_LOG_EVENT, "DICOM server %s listens on port %u%s", settings->ae_title, scp_port(server),
              settings->tls.serve && settings->tls.only ? " over TLS" : "");
     if (settings->tls.serve && !settings->tls.only)
@@ -521,14 +530,12 @@ failed:
 /* Until every connection has ended, or the deadline has passed. */
 static bool drain(ScpServer *server, Deadline deadline)
 {
-    for (;;) {
-        pthread_mutex_lock(&server->lock);
-        bool empty = !server->connection_count;
-        pthread_mutex_unlock(&server->lock);
-        if (empty || deadline_passed(deadline))
-            return empty;
-        await(server, deadline_poll_ms(deadline));
-    }
+    pthread_mutex_lock(&server->lock);
+    while (server->connection_count && !deadline_passed(deadline))
+        cond_wait(&server->emptied, &server->lock, deadline);
+    bool empty = !server->connection_count;
+    pthread_mutex_unlock(&server->lock);
+    return empty;
 }
 
 /* Ends what the connections wait for: all of them, or only those that are no association yet. */
@@ -539,7 +546,7 @@ static unsigned interrupt_connections(ScpServer *server, bool associations_too)
     for (Connection *c = server->connections; c; c = c->next) {
         if (c->counted && !associations_too)
             continue;
-        shutdown(c->twin, SHUT_RDWR);
+        shutdown(c->fd, SHUT_RDWR);
         if (c->sender)
             scu_sender_interrupt(c->sender);
         n++;
@@ -550,13 +557,9 @@ static unsigned interrupt_connections(ScpServer *server, bool associations_too)
 
 void scp_stop(ScpServer *server, int64_t grace_ms)
 {
-    uint64_t one = 1;
     if (!server)
         return;
-    atomic_store(&server->stopping, true);
-    ssize_t written = write(server->wake, &one, sizeof one);
-    (void)written;
-    pthread_join(server->acceptor, NULL);
+    threads_stop_taking(server->threads);
     stop_listening(server); /* who comes now is refused at once, and another server may have the port */
     interrupt_connections(server, false);
     if (!drain(server, deadline_in(grace_ms)))

@@ -17,7 +17,7 @@ enum {
 typedef struct Connection {
     struct Connection *next, *previous;
     ScpServer *server;
-    int fd, twin;            /* fd goes to the stream; twin stays ours */
+    int fd;                  /* lent to the stream; open as long as the connection is on the list */
     bool tls;                /* it came to the port of TLS */
     NetStream *stream;       /* while the association is negotiated */
     bool counted;            /* is among `associations` */
@@ -37,9 +37,9 @@ struct ScpServer {
     Archive *archive;
     Peers *peers;
     int listeners[LISTENERS]; /* plain and TLS, each -1 when there is none */
+    int ready;                /* epoll: the listeners and `wake` */
     int wake;
     NetTlsFiles *tls_server, *tls_client; /* NULL = not wanted */
-    pthread_t acceptor;
     atomic_bool stopping;
     atomic_bool cutting; /* the stop waits no longer */
     pthread_mutex_t lock;
@@ -48,7 +48,8 @@ struct ScpServer {
     unsigned connection_count;
     atomic_uint associations; /* changed under the lock, read without */
     unsigned long last_number;
-    Deadline quiet; /* until then connections that are turned away are only counted; the acceptor's */
+    pthread_cond_t emptied; /* the last connection is gone */
+    Deadline quiet;         /* until then connections that are turned away are only counted */
     unsigned turned_away;
 };
 

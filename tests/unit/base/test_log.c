@@ -345,6 +345,36 @@ static void threads_do_not_mix_lines(void **state)
     assert_int_equal(whole, 800);
 }
 
+static void gathered_lines_leave_together(void **state)
+{
+    logger("pacs", LOG_NOTSET, handler("a.log", LOG_NOTSET));
+    logger("other", LOG_NOTSET, handler("b.log", LOG_NOTSET));
+    start();
+    log_gather(true);
+    log_info("pacs", "one");
+    log_info("pacs", "two");
+    assert_string_equal(content("a.log"), "");
+    log_warning("pacs", "three");
+    const char *two = strstr(content("a.log"), "two");
+    assert_non_null(two);
+    assert_non_null(strstr(two, "three"));
+    log_info("pacs", "four");
+    log_info("other", "five"); /* another file */
+    assert_non_null(strstr(content("a.log"), "four"));
+    assert_string_equal(content("b.log"), "");
+    log_info("other", "%0600d", 6);
+    log_info("other", "%0600d", 7);
+    assert_non_null(strstr(content("b.log"), "00006\n"));
+    assert_null(strstr(content("b.log"), "00007\n"));
+    log_info("other", "%03000d", 8);
+    assert_non_null(strstr(content("b.log"), "00008\n"));
+    log_info("other", "nine");
+    log_gather(false);
+    assert_non_null(strstr(content("b.log"), "nine"));
+    log_info("other", "ten");
+    assert_non_null(strstr(content("b.log"), "ten"));
+}
+
 #define LOG_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void)
@@ -364,6 +394,7 @@ int main(void)
         LOG_TEST(a_console_that_is_not_read_holds_nobody_up),
         LOG_TEST(a_full_disk_is_told_once),
         LOG_TEST(threads_do_not_mix_lines),
+        LOG_TEST(gathered_lines_leave_together),
         cmocka_unit_test(levels_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

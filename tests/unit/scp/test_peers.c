@@ -278,6 +278,7 @@ static void out_of_descriptors(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
     none = (struct rlimit){.rlim_cur = 3, .rlim_max = usual.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(chmod(f->folder, 0750), 0); /* has it looked at again */
     bool in = admitted(peers, "ONE", "10.1.2.3") && admitted(peers, "ONE", "10.1.2.3");
     bool out = peers_destination(peers, "ONE", &address, &err);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
@@ -290,6 +291,28 @@ static void out_of_descriptors(void **state)
     assert_true(folder_remove(f->folder));
     assert_false(admitted(peers, "ONE", "10.1.2.3"));
     assert_int_equal(mkdir(f->folder, 0700), 0);
+}
+
+/* A restore may put a folder in the place of another: the new one is watched from then on. */
+static void the_folder_is_replaced(void **state)
+{
+    Fixture *f = *state;
+    char aside[128], path[160];
+    write_file(f, "a.yml", "ONE: {ip: 10.1.2.3}\n");
+    Peers *peers = open_peers(f);
+    assert_true(admitted(peers, "ONE", "10.1.2.3"));
+    snprintf(aside, sizeof aside, "%s.aside", f->folder);
+    assert_int_equal(rename(f->folder, aside), 0);
+    assert_int_equal(mkdir(f->folder, 0700), 0);
+    assert_false(admitted(peers, "ONE", "10.1.2.3"));
+    for (int i = 0; i < 3; i++) {
+        write_file(f, "a.yml", i % 2 ? "ONE: {ip: 10.1.2.3}\n" : "THREE: {ip: 10.1.2.3}\n");
+        assert_int_equal(admitted(peers, "ONE", "10.1.2.3"), i % 2);
+        assert_int_equal(admitted(peers, "THREE", "10.1.2.3"), !(i % 2));
+    }
+    snprintf(path, sizeof path, "%s/a.yml", aside);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(aside), 0);
 }
 
 static void folder_is_made(void **state)
@@ -317,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(broken_files, setup, teardown),
         cmocka_unit_test_setup_teardown(folders_only_when_no_file, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_descriptors, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_folder_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(folder_is_made, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
