@@ -6,6 +6,7 @@
  * and dt_completion are UTC, only the link to the next level up is a foreign key, and file_path is never cut.
  *
  * file_storage_metadata_annotation holds the files of annotations (annotations.c), as SPHERE's class diagram planned it.
+ * replaced_file notes files that are about to go (replaced.c).
  *
  * term holds folded words to search by (search.c), totals one row of figures, note named texts.
  */
@@ -62,7 +63,7 @@ static const char other_tables[] =
     "ids {id}, study_uid VARCHAR(64) NOT NULL, id_list INTEGER NOT NULL, "
     "d_load VARCHAR(16) NOT NULL);";
 
-static const char annotation_tables[] =
+static const char later_tables[] =
     "CREATE TABLE IF NOT EXISTS mapping_annotation (d8ins TIMESTAMP, d8maj TIMESTAMP, d8del TIMESTAMP, "
     "mapping_annotation_id {id}, uid_dicom_source VARCHAR(64) NOT NULL, "
     "level_dicom_source VARCHAR(16) NOT NULL, uid_annotation VARCHAR(64) NOT NULL UNIQUE, "
@@ -74,7 +75,10 @@ static const char annotation_tables[] =
     "dt_deb_storage TIMESTAMP, dt_end_storage TIMESTAMP, storage_status INTEGER NOT NULL, "
     "filesize BIGINT NOT NULL, file_path {path} NOT NULL, media_type VARCHAR(255) NOT NULL, "
     "file_name VARCHAR(255) NOT NULL, author VARCHAR(64) NOT NULL, sha256 {blob}, begin_us BIGINT, "
-    "end_us BIGINT);";
+    "end_us BIGINT);"
+    "CREATE TABLE IF NOT EXISTS replaced_file (note BIGINT PRIMARY KEY, d8ins TIMESTAMP, "
+    "instance_uid VARCHAR(64) NOT NULL, file_path {path} NOT NULL, filesize BIGINT NOT NULL, "
+    "end_us BIGINT NOT NULL){without_rowid};";
 
 /* Uniqueness, the tree, the orders in which lists are served, and the dates that are searched. */
 static const char indexes[] =
@@ -158,13 +162,13 @@ void idx_sql_schema(Buf *sql, const Db *db)
 void idx_sql_around(Buf *sql, const DbDialect *dialect)
 {
     db_expand(dialect, other_tables, sql);
-    idx_sql_annotations(sql, dialect);
+    idx_sql_later_tables(sql, dialect);
     idx_sql_indexes(sql, dialect);
 }
 
-void idx_sql_annotations(Buf *sql, const DbDialect *dialect)
+void idx_sql_later_tables(Buf *sql, const DbDialect *dialect)
 {
-    db_expand(dialect, annotation_tables, sql);
+    db_expand(dialect, later_tables, sql);
 }
 
 void idx_sql_indexes(Buf *sql, const DbDialect *dialect)
@@ -364,7 +368,8 @@ bool idx_sql_is_bookkeeping(DcmLevel level, const char *column)
 }
 
 /* Children before parents. */
-static const char *const own_tables[] = {"file_storage_metadata_annotation",
+static const char *const own_tables[] = {"replaced_file",
+                                         "file_storage_metadata_annotation",
                                          "mapping_annotation",
                                          "file_storage_metadata_dicom",
                                          "series",

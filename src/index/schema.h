@@ -10,7 +10,7 @@
 #include "index/attributes.h"
 #include "index/database.h"
 
-enum { IDX_SCHEMA_VERSION = 4, IDX_APPLICATION_ID = 0x474e5452 };
+enum { IDX_SCHEMA_VERSION = 5, IDX_APPLICATION_ID = 0x474e5452 };
 
 /* The columns of attributes are those of the index that the connection belongs to. */
 
@@ -18,8 +18,8 @@ enum { IDX_SCHEMA_VERSION = 4, IDX_APPLICATION_ID = 0x474e5452 };
 void idx_sql_schema(Buf *sql, const Db *db);
 /* What is not the four tables of the levels: other tables, indexes, views. */
 void idx_sql_around(Buf *sql, const DbDialect *dialect);
-/* The tables of annotations, where they are missing. */
-void idx_sql_annotations(Buf *sql, const DbDialect *dialect);
+/* The tables that came later, where they are missing: of annotations, of files that were replaced. */
+void idx_sql_later_tables(Buf *sql, const DbDialect *dialect);
 /* The indexes that are missing; the views, which must not be there. */
 void idx_sql_indexes(Buf *sql, const DbDialect *dialect);
 /* Adds to four tables of SPHERE's the columns that ours have and they lack (PostgreSQL). */

@@ -63,6 +63,17 @@ static bool move_table(sqlite3 *db, const char *path, const char *sql, const cha
     return ok;
 }
 
+/* An index that was made by an older program may lack one. */
+static bool has_table(sqlite3 *db, const char *table)
+{
+    sqlite3_stmt *s = NULL;
+    bool has =
+        sqlite3_prepare_v2(db, "SELECT 1 FROM sqlite_schema WHERE name = ?", -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW;
+    sqlite3_finalize(s);
+    return has;
+}
+
 #define MOVE(table)                                                                                          \
     "UPDATE " table " SET file_path = ?2 || substr(file_path, length(?1) + 1) "                              \
     "WHERE substr(file_path, 1, length(?1) + 1) = ?1 || '/'"
@@ -74,6 +85,7 @@ bool idx_sqlite_move(const char *path, const char *from, const char *to, Err *er
         db && (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK || fail(db, path, err));
     ok = ok && move_table(db, path, MOVE("file_storage_metadata_dicom"), from, to, err) &&
          move_table(db, path, MOVE("file_storage_metadata_annotation"), from, to, err) &&
+         (!has_table(db, "replaced_file") || move_table(db, path, MOVE("replaced_file"), from, to, err)) &&
          (sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK || fail(db, path, err));
     sqlite3_close(db);
     return ok;
