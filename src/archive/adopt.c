@@ -2,17 +2,21 @@
 /*
  * After an unclean stop: objects that were published but not indexed were never acknowledged, but they are complete, and a file that
  * no query finds is worse than one more object. A thread looks at the folders changed since the dead process's last checkpoint,
- * and hands what the index lacks to the committer. A file whose row fits (path, size, not written later) is not read.
+ * and hands what the index lacks to the committer, in groups as any indexing (indexing.c). A file whose row fits (path, size, not written later) is not read.
+ *
+ * What waits in a journal was acknowledged and comes first; that is the spool's.
  */
 #include "archive/archive_internal.h"
+#include "archive/indexing.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEAD = 4096, LOOK_MS = 20 };
+enum { HEAD = 4096, LOOK_MS = 20, THREADS = 2, PAUSE_MS = 2000 };
 
 /* Clocks are set back now and then. A server that is at work notes the time each minute, so that this is for the last of them; and what comes in in five minutes is
    looked through in seconds. */
@@ -23,10 +27,8 @@ enum { HEAD = 4096, LOOK_MS = 20 };
 struct Adoption {
     Archive *archive;
     pthread_t thread;
-    atomic_bool stop, ended;
-    Arena *arena; /* for one file at a time */
-    size_t adopted, bad;
-    bool hangs; /* the committer has not answered */
+    atomic_bool stop, halt, ended; /* halt: of one pass */
+    bool missed;                   /* the database was away, or had no room */
 };
 
 bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
@@ -46,11 +48,16 @@ bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *insp
 }
 
 /* What replaces a file is younger than its row says, be it by a microsecond (commit_names.c). Times of whole seconds come from where none finer are known. */
-bool adoption_fits(const IdxFile *row, const char *path, const struct stat *st)
+bool adoption_is_younger(const IdxFile *row, const struct stat *st)
 {
     int64_t mtime = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
+    return mtime > row->end_us + ((row->end_us % SECOND_US) ? 0 : MTIME_SLACK_US);
+}
+
+bool adoption_fits(const IdxFile *row, const char *path, const struct stat *st)
+{
     return strcmp(row->path, path) == 0 && row->size == (uint64_t)st->st_size &&
-           mtime <= row->end_us + ((row->end_us % SECOND_US) ? 0 : MTIME_SLACK_US);
+           !adoption_is_younger(row, st);
 }
 
 bool adoption_read_meta(const char *path, DcmFileMeta *meta)
@@ -64,84 +71,87 @@ bool adoption_read_meta(const char *path, DcmFileMeta *meta)
     return n > 0 && dcm_file_meta_parse(span_of(head, (size_t)n), n == HEAD, meta, &more, NULL);
 }
 
-bool adoption_is_indexed(Archive *archive, Arena *arena, const char *name)
-{
-    const char *slash = strrchr(name, '/'), *uid = slash ? slash + 1 : name;
-    char *path = store_path(archive->store, name);
-    struct stat st;
-    DcmFileMeta meta = {0};
-    IdxFile row;
-    Err ignored;
-    if (path && archive_names_are_foreign(archive))
-        uid = adoption_read_meta(path, &meta) ? meta.sop_instance : "";
-    bool indexed = path && stat(path, &st) == 0 && idx_instance(archive->index, arena, uid, &row, &ignored) &&
-                   adoption_fits(&row, path, &st);
-    free(path);
-    return indexed;
-}
-
-static void release_never(Job *job)
-{
-    /* The adoption's job and what it points to are leaked: the committer hangs, and the process with it. */
-}
-
-static bool adopt(Adoption *a, const char *name, Err *err)
-{
-    Job *job = malloc(sizeof *job);
-    Inspector inspector;
-    if (!job)
-        abort();
-    job_init(job, JOB_ADOPT);
-    job->release = release_never;
-    bool ok = adoption_read(a->archive, name, job, &inspector, &a->stop, err);
-    a->hangs = ok && !committer_run(a->archive->committer, job);
-    if (a->hangs)
-        return err_set(err, ERR_TIMEOUT, "the index does not answer");
-    if (ok && !job->ok)
-        *err = job->err;
-    a->adopted += ok && job->ok && job->outcome == ARC_STORED;
-    ok = ok && job->ok;
-    inspector_end(&inspector);
-    job_destroy(job);
-    free(job);
-    return ok;
-}
-
-/* Until the index has it, or never will. */
-static bool visit(void *ctx, const char *name, Err *err)
+static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Err *why)
 {
     Adoption *a = ctx;
+    if (why && (idx_is_away(why) || why->code == ERR_NO_SPACE)) {
+        a->missed = true;
+        atomic_store(&a->halt, true);
+    } else if (why) {
+        archive_notice(a->archive, LOG_WARNING, "a file in the data folder is not indexed: %s", why->text);
+    }
+}
+
+/* False and err ERR_CANCELLED when it has to be done again. */
+static bool pass(Adoption *a, int64_t since_us, ArcIndexed *out, Err *err)
+{
+    ArcIndexing wish = {.threads = THREADS, .stop = &a->halt, .step = step, .ctx = a};
+    a->missed = false;
+    atomic_store(&a->halt, false);
+    if (atomic_load(&a->stop))
+        return err_set(err, ERR_CANCELLED, "the archive is being closed");
+    return arc_index_adopt(a->archive, since_us, &wish, out, err) &&
+           (!a->missed || err_set(err, ERR_CANCELLED, "the index has missed some"));
+}
+
+/* Is the database there, and nothing waits for it? False when it is time to go. */
+static bool await_turn(Adoption *a)
+{
     Spool *spool = a->archive->spool;
-    Err why;
-    do {
-        if (!spool_await_index(spool, &a->stop))
-            return err_set(err, ERR_CANCELLED, "the archive is being closed");
-        arena_reset(a->arena);
-        if (adoption_is_indexed(a->archive, a->arena, name) || adopt(a, name, &why))
-            return true;
-        if (a->hangs || why.code == ERR_CANCELLED || (idx_is_away(&why) && !spool)) {
-            *err = why;
-            return false;
-        }
-    } while (idx_is_away(&why));
-    a->bad++;
-    archive_notice(a->archive, LOG_WARNING, "a file in the data folder is not indexed: %s", why.text);
-    return true;
+    while (spool_await_index(spool, &a->stop) && spool_waiting(spool))
+        clock_sleep_ms(LOOK_MS);
+    return !atomic_load(&a->stop);
+}
+
+static void rest(Adoption *a)
+{
+    Deadline deadline = deadline_in(PAUSE_MS);
+    while (!atomic_load(&a->stop) && !deadline_passed(deadline))
+        clock_sleep_ms(LOOK_MS);
+}
+
+/* Until the index has all of it, or never will. */
+static bool adopt(Adoption *a, ArcIndexed *out, Err *err)
+{
+    int64_t since = store_unclean_since(a->archive->store) - CLOCK_SLACK_US;
+    uint64_t added = 0;
+    bool done = false;
+    while (!done && await_turn(a)) {
+        done = pass(a, since, out, err);
+        added += out->added;
+        if (!done && (err->code != ERR_CANCELLED || !a->archive->spool))
+            break;
+        if (!done)
+            rest(a);
+    }
+    out->added = added;
+    return done;
+}
+
+/* Servers have the spool's thread for that. */
+static void remove_leftovers(Adoption *a)
+{
+    Err err;
+    if (!a->archive->spool && !leftovers_look(a->archive, &a->stop, &err) && err.code != ERR_CANCELLED)
+        archive_notice(a->archive, LOG_WARNING, "files that were replaced cannot be removed now: %s",
+                       err.text);
 }
 
 static void *adoption_main(void *ctx)
 {
     Adoption *a = ctx;
     Archive *archive = a->archive;
-    Err err;
-    int64_t since = store_unclean_since(archive->store);
+    Err err = {.code = ERR_CANCELLED};
+    ArcIndexed done = {0};
     archive_notice(archive, LOG_WARNING,
                    "the archive was not closed properly; looking for objects that are not indexed");
-    if (store_walk_changed(archive->store, since - CLOCK_SLACK_US, visit, a, &err)) {
+    remove_leftovers(a);
+    if (adopt(a, &done, &err)) {
         store_forget_unclean(archive->store);
         archive_notice(archive, LOG_INFO,
-                       "%zu objects were indexed after the unclean stop, %zu files could not be", a->adopted,
-                       a->bad);
+                       "%" PRIu64 " objects were indexed after the unclean stop, %" PRIu64
+                       " files could not be",
+                       done.added, done.junk + done.failed);
     } else if (err.code != ERR_CANCELLED) {
         archive_notice(archive, LOG_ERROR, "cannot look for objects that are not indexed: %s", err.text);
     }
@@ -157,10 +167,16 @@ Adoption *adoption_start(Archive *archive)
     if (!a)
         abort();
     a->archive = archive;
-    a->arena = arena_new(0);
     if (pthread_create(&a->thread, NULL, adoption_main, a) != 0)
         abort();
     return a;
+}
+
+bool adoption_await(Adoption *a, const atomic_bool *stop)
+{
+    while (a && !atomic_load(&a->ended) && !atomic_load(stop))
+        clock_sleep_ms(LOOK_MS);
+    return !atomic_load(stop);
 }
 
 void adoption_stop(Adoption *a, int64_t wait_ms)
@@ -171,7 +187,7 @@ void adoption_stop(Adoption *a, int64_t wait_ms)
     while (!atomic_load(&a->ended) && !deadline_passed(deadline))
         clock_sleep_ms(LOOK_MS);
     atomic_store(&a->stop, true);
+    atomic_store(&a->halt, true);
     pthread_join(a->thread, NULL);
-    arena_free(a->arena);
     free(a);
 }

@@ -113,6 +113,7 @@ static Archive *archive_new(const ArcSettings *settings)
     copy_settings(archive, settings);
     pthread_mutex_init(&archive->lock, NULL);
     cond_init(&archive->idle);
+    atomic_store(&archive->leftovers, true);
     return archive;
 }
 
@@ -120,6 +121,7 @@ static void archive_free(Archive *archive)
 {
     if (archive->index)
         idx_close(archive->index);
+    store_claims_close(archive->claims);
     store_close(archive->store);
     quarantine_free(archive->quarantine);
     pthread_cond_destroy(&archive->idle);
@@ -160,9 +162,11 @@ Archive *arc_open(const ArcSettings *settings, Err *err)
     }
     Archive *archive = archive_new(settings);
     archive->store = store_open_directory(settings->data_path, settings->temp_path, err);
-    if (archive->store)
+    if (archive->store) {
         store_write_direct(archive->store, !settings->through_cache);
-    if (archive->store && index_lies_outside(settings, err))
+        archive->claims = store_claims_open(archive->store, err);
+    }
+    if (archive->claims && index_lies_outside(settings, err))
         archive->index = idx_open(&archive->index_settings, err);
     /* The list of extended attributes is the caller's; the index has a copy. */
     archive->index_settings.like = archive->index;

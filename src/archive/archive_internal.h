@@ -9,6 +9,7 @@
 #include "base/queue.h"
 #include "dicom/part10.h"
 #include "dicom/scan.h"
+#include "index/replaced.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -95,6 +96,7 @@ typedef struct Job {
     const char *name;  /* in the store */
     const char *plain; /* what the layout calls it, when `name` is one beside that */
     bool again;        /* JOB_ADOPT: its row is made anew even when nothing changed */
+    bool takes_over;   /* JOB_ADOPT: it may have been about to replace one elsewhere */
     bool
         if_gone; /* JOB_REMOVE: only when its file is not there. Outcome ARC_STORED when a row went, else ARC_SAME */
     StorePut *put; /* JOB_INGEST: ended and synced */
@@ -107,7 +109,11 @@ typedef struct Job {
     JobPlan plan;
     JobOver over;
     const char *obsolete; /* path of the replaced object, when elsewhere */
-    StorePut *previous;   /* what the name held before */
+    IdxReplaced note;     /* of that, for whoever comes when we are gone; number 0: not written */
+    bool known;           /* the index has something of its UID */
+    uint64_t claims[2];   /* keys that are ours until its row is written */
+    unsigned claim_count;
+    StorePut *previous; /* what the name held before */
     const char
         *waits; /* name to be noted in the spool: the index cannot be asked, or did not take it in time */
     unsigned rounds, beside; /* how often its name turned out to be another object's */
@@ -147,6 +153,17 @@ void job_must_wait(Job *job);
 /* Is this object in the archive already, byte for byte? Else job->older_us tells of other content. */
 bool job_is_same(Archive *archive, Job *job);
 
+/* -- leftovers.c: files that were replaced by ones elsewhere -- */
+/* What is claimed (store.h) for an object, by its UID; for a file that is no object of ours, by its name. */
+uint64_t claim_of_object(const char *sop_instance);
+uint64_t claim_of_name(const char *name);
+/* Inside a transaction of the archive's index: job->obsolete may be there when we are not. */
+bool leftover_note(Archive *archive, Job *job, Err *err);
+/* Removes the files that others did not come to remove, and their notes. */
+bool leftovers_remove(Archive *archive, const atomic_bool *stop, Err *err);
+/* The same, if there may be some; nothing is lost when it fails. */
+bool leftovers_look(Archive *archive, const atomic_bool *stop, Err *err);
+
 /* -- quarantine.c -- */
 typedef struct Quarantine Quarantine;
 Quarantine *quarantine_new(const char *path);
@@ -157,9 +174,12 @@ typedef struct QuarantineCase {
     const char *transfer_syntax, *sop_class, *sop_instance, *source_ae; /* as announced; may be NULL */
     /* Not NULL: its name stays as well, and it must be this file, else ERR_MISMATCH. What is kept is durable on return. */
     const struct stat *leave;
+    char *kept; /* out, PATH_MAX: for quarantine_give_back. May be NULL */
 } QuarantineCase;
 /* False and err when it cannot be kept (no room, limit reached); the file stays the caller's. */
 bool quarantine_take(Quarantine *quarantine, const QuarantineCase *object, Err *err);
+/* What was taken and had left its name was not to be taken after all. */
+void quarantine_give_back(Quarantine *quarantine, const char *kept);
 
 /* -- adopt.c -- */
 typedef struct Adoption Adoption;
@@ -167,9 +187,10 @@ typedef struct Adoption Adoption;
 Adoption *adoption_start(Archive *archive);
 /* Cuts it short after wait_ms. */
 void adoption_stop(Adoption *adoption, int64_t wait_ms);
-/* Does the index know this file of the store, by its UID, size and time? A name made by layout.c ends in the SOP Instance UID when that is
-   clean; under other layouts the file meta information says it. Files that say it otherwise it does not know. */
-bool adoption_is_indexed(Archive *archive, Arena *arena, const char *name);
+/* Waits for its end; NULL is fine. False when *stop was set. */
+bool adoption_await(Adoption *adoption, const atomic_bool *stop);
+/* Was the file written after the one of this row? */
+bool adoption_is_younger(const IdxFile *row, const struct stat *st);
 /* Is this the row of this file, as it is now? */
 bool adoption_fits(const IdxFile *row, const char *path, const struct stat *st);
 /* Reads an object of the store that the index may not know. The job is ready for the committer. */
@@ -233,6 +254,7 @@ struct Archive {
     IdxSettings index_settings; /* the same */
     Store *store;
     Index *index;
+    StoreClaims *claims; /* the committer's */
     Committer *committer;
     Quarantine *quarantine;
     Adoption *adoption;
@@ -242,7 +264,8 @@ struct Archive {
     pthread_cond_t idle;
     size_t ingests; /* begun, not ended */
     atomic_uint file_scans;
-    atomic_bool full; /* the disk; room.c has said so */
+    atomic_bool full;      /* the disk; room.c has said so */
+    atomic_bool leftovers; /* there may be some */
 };
 
 #define archive_notice(archive, level, ...) archive_log((archive), ARC_LOGGER, (level), __VA_ARGS__)

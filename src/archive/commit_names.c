@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROUNDS = 4 };
+enum { MAX_ROUNDS = 4, CLAIM_WAIT_MS = 20000 };
 
 static bool set_path(Archive *archive, Job *job)
 {
@@ -37,6 +37,22 @@ static bool index_found(CommitNames *c, const Job *found, Err *err)
     bool ok = index_found_alone(c->archive, found, err);
     pthread_mutex_unlock(c->writing);
     return ok;
+}
+
+/* Who verifies or tidies up has it for a moment; *news = it is ours now and was not before. */
+static bool claim(Archive *archive, Job *job, uint64_t key, bool *news)
+{
+    Err err;
+    for (unsigned i = 0; i < job->claim_count; i++)
+        if (job->claims[i] == key)
+            return true;
+    if (!store_claim(archive->claims, key, deadline_in(CLAIM_WAIT_MS), &err)) {
+        job_fail(job, &err);
+        return false;
+    }
+    job->claims[job->claim_count++] = key;
+    *news = true;
+    return true;
 }
 
 /* Did a layout give another object the same name? What cannot be read at this moment may be one, and is not touched. */
@@ -78,11 +94,16 @@ static void meet_orphan(CommitNames *c, Job *job)
     Job orphan;
     Inspector inspector;
     Err err;
+    bool news;
+    if (!claim(archive, job, claim_of_object(job->file.sop_instance), &news))
+        return;
     job_init(&orphan, JOB_ADOPT);
     bool good = adoption_read(archive, job->name, &orphan, &inspector, NULL, &err) &&
                 strcmp(orphan.file.sop_instance, job->file.sop_instance) == 0;
     bool durable = !good || store_make_durable(archive->store, &job->name, 1, &err);
-    job->over = !good ? OVER_JUNK : job_same_content(&orphan.file, &job->file) ? OVER_SAME : OVER_OTHER;
+    bool settled =
+        job->obsolete || job_same_content(&orphan.file, &job->file); /* it was replaced once before */
+    job->over = !good ? OVER_JUNK : settled ? OVER_SAME : OVER_OTHER;
     if (!durable || (job->over == OVER_OTHER && !job->waits && !index_found(c, &orphan, &err) &&
                      !spool_takes(archive->spool, &err)))
         job_fail(job, &err);
@@ -178,6 +199,25 @@ static void look_up_all(CommitNames *c, Job **group, size_t n)
     }
 }
 
+/* What there is of an object changes under a claim. What was decided before that is decided again. */
+static void claim_all(CommitNames *c, Job **group, size_t n)
+{
+    size_t claimed = 0;
+    for (size_t i = 0; i < n; i++) {
+        Job *job = group[i];
+        if (job->plan == PLAN_NONE || job->plan == PLAN_VARIANT || (!job->known && job->over == OVER_NOTHING))
+            continue;
+        bool news = false;
+        if (claim(c->archive, job, claim_of_object(job->file.sop_instance), &news) &&
+            (job->over != OVER_JUNK || claim(c->archive, job, claim_of_name(job->name), &news)) && news)
+            c->published[claimed++] = job;
+    }
+    if (claimed)
+        look_up_all(c, c->published, claimed);
+    for (size_t i = 0; i < claimed; i++)
+        plan_job(c->archive, c->published[i]);
+}
+
 static bool is_found(const Job *job)
 {
     return job->plan == PLAN_INDEX && job->kind == JOB_ADOPT;
@@ -209,6 +249,7 @@ void commit_names(CommitNames *c, Job **group, size_t n)
         err_clear(&group[i]->err);
         plan_job(c->archive, group[i]);
     }
+    claim_all(c, group, n);
     secure_found(c, group, n);
     publish(c, group, n);
 }

@@ -71,6 +71,23 @@ static bool announce(CommitRows *c, Job **group, size_t n, Err *err)
     return count < 2 || idx_expect(c->archive->index, c->expected, count, err);
 }
 
+/* What a row leaves elsewhere is noted with it: the power may go before the file has. */
+static bool note_replaced(CommitRows *c, Job **group, size_t n, Err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (wants_index(group[i]) && group[i]->obsolete && !leftover_note(c->archive, group[i], err))
+            return false;
+    return idx_replaced_forget(c->archive->index, c->gone, c->gone_count, err);
+}
+
+static bool commit(CommitRows *c, Err *err)
+{
+    bool ok = idx_commit(c->archive->index, err);
+    if (ok)
+        c->gone_count = 0;
+    return ok;
+}
+
 /* What is wrong with one object is that object's own affair; `err` is about all of them. */
 static bool write_group(CommitRows *c, Job **group, size_t n, Err *err)
 {
@@ -84,7 +101,7 @@ static bool write_group(CommitRows *c, Job **group, size_t n, Err *err)
             return false;
         unpublish(archive, group[i], err);
     }
-    return idx_commit(archive->index, err);
+    return note_replaced(c, group, n, err) && commit(c, err);
 }
 
 static bool index_group_alone(CommitRows *c, Job **group, size_t n, Err *err)
@@ -109,6 +126,8 @@ static bool index_group(CommitRows *c, Job **group, size_t n, Err *err)
 static void not_indexed(Archive *archive, Job *job, const Err *why)
 {
     bool is_away = spool_takes(archive->spool, why);
+    if (is_away && job->note.number)
+        atomic_store(&archive->leftovers, true); /* nobody knows whether it is noted */
     if (is_away && job->kind == JOB_INGEST)
         job_must_wait(job);
     else
@@ -157,8 +176,24 @@ static void note_waiting(CommitRows *c, Job **group, size_t n)
 
 /* -- after the fact -- */
 
-static void drop_replaced(Archive *archive, Job *job)
+static void drop_obsolete(CommitRows *c, const Job *job, const char *name)
 {
+    Archive *archive = c->archive;
+    Err err;
+    if (store_delete(archive->store, name, &err) || err.code == ERR_NOT_FOUND) {
+        if (job->note.number)
+            c->gone[c->gone_count++] = job->note.number;
+        return;
+    }
+    store_leave_unclean(archive->store); /* the next start tries again */
+    archive_notice(archive, LOG_WARNING,
+                   "object %s was replaced; the old file stays until the next start: %s",
+                   job->file.sop_instance, err.text);
+}
+
+static void drop_replaced(CommitRows *c, Job *job)
+{
+    Archive *archive = c->archive;
     if (job->previous && job->over == OVER_JUNK) {
         Err why, err;
         err_set(&why, ERR_EXISTS, "lay under the name of object %s, was in no index and was no such object",
@@ -170,10 +205,14 @@ static void drop_replaced(Archive *archive, Job *job)
     store_put_abandon(job->previous);
     job->previous = NULL;
     const char *name = job->obsolete ? store_name(archive->store, job->obsolete) : NULL;
-    Err err;
-    if (job->ok && name && !store_delete(archive->store, name, &err) && err.code != ERR_NOT_FOUND)
-        archive_notice(archive, LOG_WARNING, "object %s was replaced; the old file stays: %s",
-                       job->file.sop_instance, err.text);
+    if (job->ok && name)
+        drop_obsolete(c, job, name);
+}
+
+static void end_claims(Archive *archive, Job *job)
+{
+    while (job->claim_count)
+        store_unclaim(archive->claims, job->claims[--job->claim_count]);
 }
 
 static void report(Archive *archive, const Job *job)
@@ -200,9 +239,22 @@ void commit_rows(CommitRows *c, Job **group, size_t n)
         if (group[i]->plan != PLAN_NONE)
             job_settle(group[i], group[i]->outcome);
     for (size_t i = 0; i < n; i++)
-        drop_replaced(c->archive, group[i]);
+        drop_replaced(c, group[i]);
+    for (size_t i = 0; i < n; i++)
+        end_claims(c->archive, group[i]);
     for (size_t i = 0; i < n; i++)
         report(c->archive, group[i]);
+}
+
+/* What is not forgotten now is, at the next start, as its file is not there. */
+void commit_rows_end(CommitRows *c)
+{
+    Index *index = c->archive->index;
+    Err ignored;
+    if (!c->gone_count || spool_is_away(c->archive->spool, NULL) || !idx_begin(index, &ignored))
+        return;
+    if (!idx_replaced_forget(index, c->gone, c->gone_count, &ignored) || !commit(c, &ignored))
+        idx_rollback(index);
 }
 
 void commit_rows_init(CommitRows *c, Archive *archive, pthread_mutex_t *writing, size_t group_max)
@@ -210,7 +262,8 @@ void commit_rows_init(CommitRows *c, Archive *archive, pthread_mutex_t *writing,
     *c = (CommitRows){.archive = archive, .writing = writing};
     c->expected = calloc(group_max, sizeof *c->expected);
     c->names = calloc(group_max, sizeof *c->names);
-    if (!c->expected || !c->names)
+    c->gone = calloc(group_max, sizeof *c->gone);
+    if (!c->expected || !c->names || !c->gone)
         abort();
 }
 
@@ -218,4 +271,5 @@ void commit_rows_free(CommitRows *c)
 {
     free(c->expected);
     free(c->names);
+    free(c->gone);
 }

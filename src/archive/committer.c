@@ -154,6 +154,7 @@ static void *indexer_main(void *ctx)
         for (size_t i = 0; i < n; i++)
             wake(c->to_index[i]);
     }
+    commit_rows_end(&c->rows);
     return NULL;
 }
 

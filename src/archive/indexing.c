@@ -32,7 +32,8 @@ typedef struct Batch Batch;
 typedef struct Run {
     Archive *archive;
     const ArcIndexing *wish;
-    bool again;
+    bool again, adopts;
+    int64_t since_us;  /* then */
     atomic_bool never; /* stands in for a `stop` that was not given */
     const atomic_bool *stop;
     Pool *pool;
@@ -89,11 +90,13 @@ static End end_of(const Err *why)
 
 /* -- is it there already? -- */
 
-static bool is_current(const IdxFile *row, const char *path, const struct stat *st)
+static bool is_current(const Run *run, const IdxFile *row, const char *path, const struct stat *st)
 {
     struct stat other;
     if (strcmp(row->path, path) == 0)
         return adoption_fits(row, path, st);
+    if (run->adopts && adoption_is_younger(row, st))
+        return false;
     return stat(row->path, &other) == 0 && (uint64_t)other.st_size == row->size;
 }
 
@@ -119,7 +122,7 @@ static void ask_index(Run *run, Arena *arena, Batch *b, const char *const uids[B
         return;
     for (size_t i = 0; i < n; i++)
         b->known[of[i]] = rows[i].sop_instance && stat(b->paths[of[i]], &st) == 0 &&
-                          is_current(&rows[i], b->paths[of[i]], &st);
+                          is_current(run, &rows[i], b->paths[of[i]], &st);
 }
 
 /* By the names that the store gave, then by what the files say. */
@@ -185,6 +188,7 @@ static void index_in_place(Run *run, const char *path)
     item->run = run;
     job_init(&item->job, JOB_ADOPT);
     item->job.again = run->again;
+    item->job.takes_over = run->adopts;
     item->job.release = item_settled;
     bool ok = inspect_file(&item->inspector, item->job.arena, path, idx_last_tag(run->archive->index),
                            &item->job.file, run->stop, &err);
@@ -196,7 +200,8 @@ static void index_in_place(Run *run, const char *path)
     }
     item->job.file.storage_method = "FS";
     item->job.head = item->inspector.dataset;
-    item->job.name = "";
+    const char *name = store_name(run->archive->store, item->job.file.path);
+    item->job.name = name ? name : "";
     pthread_mutex_lock(&run->lock);
     run->under_way++;
     pthread_mutex_unlock(&run->lock);
@@ -376,6 +381,15 @@ static bool walk_folder(Run *run, const char *folder, Err *err)
     return ok;
 }
 
+static bool see_changed(void *ctx, const char *name, Err *err)
+{
+    Run *run = ctx;
+    char *path = store_path(run->archive->store, name);
+    bool ok = !path || hand_over(run, path, err);
+    free(path);
+    return ok;
+}
+
 static bool walk_index(Run *run, Err *err)
 {
     IdxSelection all = {.everything = true, .not_since = run->wish->not_since};
@@ -404,23 +418,32 @@ static void wait_settled(Run *run)
     pthread_mutex_unlock(&run->lock);
 }
 
-static bool run_all(Archive *archive, const ArcIndexing *wish, bool again, ArcIndexed *out, Err *err)
+static bool walk(Run *run, Err *err)
 {
+    Archive *archive = run->archive;
+    const char *folder = run->wish->folder;
+    if (run->adopts) /* little, as a rule: each is made durable by itself */
+        return store_walk_changed(archive->store, run->since_us, see_changed, run, err);
+    if (!folder && !store_settle(archive->store, err))
+        return false;
+    return run->again ? walk_index(run, err)
+                      : walk_folder(run, folder ? folder : archive->settings.data_path, err);
+}
+
+static bool run_all(const Run *what, ArcIndexed *out, Err *err)
+{
+    const ArcIndexing *wish = what->wish;
     Run *run = calloc(1, sizeof *run);
     if (!run)
         abort();
-    *run = (Run){.archive = archive, .wish = wish, .again = again};
+    *run = *what;
     run->stop = wish->stop ? wish->stop : &run->never;
     pthread_mutex_init(&run->lock, NULL);
     cond_init(&run->settled);
     size_t threads = wish->threads ? wish->threads : 1;
     threads *= wish->move_in ? COPIERS : 1;
     run->pool = pool_new(threads < MAX_THREADS ? threads : MAX_THREADS, BACKLOG, work, run);
-    bool ok = wish->folder || store_settle(archive->store, err);
-    if (ok)
-        ok = again ? walk_index(run, err)
-                   : walk_folder(run, wish->folder ? wish->folder : archive->settings.data_path, err);
-    ok = ok && send_batch(run, err);
+    bool ok = walk(run, err) && send_batch(run, err);
     forget(run->gathered);
     pool_finish(run->pool);
     wait_settled(run);
@@ -440,7 +463,7 @@ static bool run_all(Archive *archive, const ArcIndexing *wish, bool again, ArcIn
 
 bool arc_index_folder(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err)
 {
-    bool ok = run_all(archive, indexing, false, out, err);
+    bool ok = run_all(&(Run){.archive = archive, .wish = indexing}, out, err);
     if (ok && !indexing->folder && !out->failed)
         healing_note(archive, NULL); /* else a server looks once more, and finds nothing to do */
     return ok;
@@ -451,5 +474,14 @@ bool arc_index_again(Archive *archive, const ArcIndexing *indexing, ArcIndexed *
     ArcIndexing wish = *indexing;
     wish.folder = NULL;
     wish.move_in = false;
-    return run_all(archive, &wish, true, out, err);
+    return run_all(&(Run){.archive = archive, .wish = &wish, .again = true}, out, err);
+}
+
+bool arc_index_adopt(Archive *archive, int64_t since_us, const ArcIndexing *indexing, ArcIndexed *out,
+                     Err *err)
+{
+    ArcIndexing wish = *indexing;
+    wish.folder = NULL;
+    wish.move_in = false;
+    return run_all(&(Run){.archive = archive, .wish = &wish, .adopts = true, .since_us = since_us}, out, err);
 }

@@ -49,6 +49,11 @@ bool arc_index_folder(Archive *archive, const ArcIndexing *indexing, ArcIndexed 
    Files that are gone count as failed; their rows stay. */
 bool arc_index_again(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err);
 
+/* After an unclean stop: what has its name since a moment, in folders of the store that changed since then. An object that had replaced one elsewhere, but for its row, does so now.
+   `folder` and `move_in` do not count. */
+bool arc_index_adopt(Archive *archive, int64_t since_us, const ArcIndexing *indexing, ArcIndexed *out,
+                     Err *err);
+
 typedef struct ArcPruned {
     uint64_t seen;   /* rows looked at */
     uint64_t gone;   /* their file is not there */

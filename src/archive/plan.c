@@ -53,6 +53,17 @@ void job_must_wait(Job *job)
 {
     job->waits = job->name;
     job->obsolete = NULL; /* the index still shows it */
+    job->note.number = 0;
+}
+
+/* The file of another row goes when this object has its own. */
+static void make_obsolete(Job *job, const IdxFile *found)
+{
+    job->obsolete = found->path;
+    job->note = (IdxReplaced){.sop_instance = job->file.sop_instance,
+                              .path = found->path,
+                              .size = found->size,
+                              .end_us = found->end_us};
 }
 
 /* What the index has under the job's UID. */
@@ -73,7 +84,7 @@ static bool is_own_path(Archive *archive, const Job *job, const char *path)
     return name && strcmp(name, job->name) == 0;
 }
 
-static void plan_other_content(Archive *archive, Job *job, const char *path)
+static void plan_other_content(Archive *archive, Job *job, const IdxFile *found)
 {
     switch (archive->settings.duplicates) {
     case ARC_KEEP_FIRST:
@@ -87,7 +98,8 @@ static void plan_other_content(Archive *archive, Job *job, const char *path)
     case ARC_REPLACE:
         job->plan = PLAN_PUBLISH;
         job->outcome = ARC_REPLACED;
-        job->obsolete = path && !is_own_path(archive, job, path) ? path : NULL;
+        if (found && !is_own_path(archive, job, found->path))
+            make_obsolete(job, found);
         break;
     }
 }
@@ -112,7 +124,8 @@ static void plan_ingest(Archive *archive, Job *job)
     Err err;
     if (job->over == OVER_OTHER)
         job->over = OVER_NOTHING; /* the index can be asked again */
-    if (!look_up(archive, job, &found, &err)) {
+    job->known = look_up(archive, job, &found, &err);
+    if (!job->known) {
         if (err.code != ERR_NOT_FOUND) {
             if (spool_takes(archive->spool, &err))
                 plan_unseen(archive, job);
@@ -125,7 +138,7 @@ static void plan_ingest(Archive *archive, Job *job)
         if (job_same_content(&found, &job->file))
             job_settle(job, ARC_SAME);
         else
-            plan_other_content(archive, job, found.path);
+            plan_other_content(archive, job, &found);
         return;
     }
     job->plan = PLAN_PUBLISH;
@@ -140,18 +153,33 @@ static bool is_as_read(const IdxFile *file)
            (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 == file->end_us;
 }
 
+/* It has the name that the archive gives it, and the power, or its process, went before it had the row: what it was to replace lies elsewhere, and is older. */
+static bool takes_over(Archive *archive, Job *job, const IdxFile *found)
+{
+    const char *name = job->takes_over && archive->settings.duplicates == ARC_REPLACE &&
+                               found->end_us < job->file.end_us && strcmp(found->path, job->file.path) != 0 &&
+                               store_name(archive->store, found->path)
+                           ? archive_name(archive, job->arena, &job->file, job->head, NULL)
+                           : NULL;
+    return name && strcmp(name, job->name) == 0;
+}
+
 /* Another copy that the index knows and that is there counts; this one then stays as it is. So does a file that took the place of the one that was read: whoever put it there
    accounts for it. */
 static void plan_adoption(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
-    bool known = look_up(archive, job, &found, &err);
+    bool known = job->known = look_up(archive, job, &found, &err);
     if (!known && err.code != ERR_NOT_FOUND)
         job_fail(job, &err);
-    else if (!is_as_read(&job->file) || (known && is_there(&found) &&
-                                         (strcmp(found.path, job->file.path) != 0 ||
-                                          (!job->again && job_same_content(&found, &job->file)))))
+    else if (known && is_as_read(&job->file) && is_there(&found) && takes_over(archive, job, &found)) {
+        job->plan = PLAN_INDEX;
+        job->outcome = ARC_REPLACED;
+        make_obsolete(job, &found);
+    } else if (!is_as_read(&job->file) || (known && is_there(&found) &&
+                                           (strcmp(found.path, job->file.path) != 0 ||
+                                            (!job->again && job_same_content(&found, &job->file)))))
         job_settle(job, ARC_SAME);
     else {
         job->plan = PLAN_INDEX;
@@ -170,7 +198,7 @@ static void plan_waited_elsewhere(Archive *archive, Job *job, const IdxFile *fou
     } else {
         job->plan = PLAN_INDEX;
         job->outcome = ARC_REPLACED;
-        job->obsolete = found->path;
+        make_obsolete(job, found);
     }
 }
 
@@ -178,7 +206,7 @@ static void plan_waited(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
-    bool known = look_up(archive, job, &found, &err);
+    bool known = job->known = look_up(archive, job, &found, &err);
     bool counts = known && is_there(&found);
     if (!known && err.code != ERR_NOT_FOUND) {
         job_fail(job, &err);
@@ -197,7 +225,7 @@ static void plan_removal(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
-    bool known = look_up(archive, job, &found, &err);
+    bool known = job->known = look_up(archive, job, &found, &err);
     if (!known && err.code != ERR_NOT_FOUND) {
         job_fail(job, &err);
     } else if (!known || (job->if_gone && is_there(&found))) {
@@ -216,6 +244,8 @@ void plan_job(Archive *archive, Job *job)
     Err why;
     bool away = spool_is_away(archive->spool, &why);
     job->waits = NULL;
+    job->obsolete = NULL;
+    job->known = false;
     if (away && job->kind != JOB_INGEST) {
         job_fail(job, &why);
         return;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,6 +248,8 @@ static bool take(Quarantine *quarantine, const QuarantineCase *object, Err *err)
     }
     quarantine->objects++;
     quarantine->bytes += size;
+    if (object->kept)
+        snprintf(object->kept, PATH_MAX, "%s", name);
     return true;
 }
 
@@ -256,4 +259,17 @@ bool quarantine_take(Quarantine *quarantine, const QuarantineCase *object, Err *
     bool ok = take(quarantine, object, err);
     pthread_mutex_unlock(&quarantine->lock);
     return ok;
+}
+
+void quarantine_give_back(Quarantine *quarantine, const char *kept)
+{
+    static const char *const suffixes[] = {".dcm", ".json"};
+    char path[PATH_MAX + 8];
+    pthread_mutex_lock(&quarantine->lock);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        snprintf(path, sizeof path, "%s%s", kept, suffixes[i]);
+        unlink(path);
+    }
+    quarantine->counted = false;
+    pthread_mutex_unlock(&quarantine->lock);
 }

@@ -365,6 +365,18 @@ static bool catch_up(Spool *spool)
     return true;
 }
 
+/* What an outage kept from being removed, or a process that died; once all that waits has its row. */
+static bool look_for_leftovers(Spool *spool)
+{
+    Err err;
+    if (leftovers_look(spool->archive, &spool->stop, &err) || spool_takes(spool, &err) ||
+        err.code == ERR_CANCELLED)
+        return true;
+    archive_notice(spool->archive, LOG_WARNING, "files that were replaced cannot be removed now: %s",
+                   err.text);
+    return false;
+}
+
 static void *spool_main(void *ctx)
 {
     Spool *spool = ctx;
@@ -373,7 +385,7 @@ static void *spool_main(void *ctx)
         Err err;
         bool well;
         if (!atomic_load(&spool->away)) {
-            well = catch_up(spool);
+            well = catch_up(spool) && look_for_leftovers(spool);
             if (well)
                 idle(spool);
         } else if ((well = knock(spool, &err))) {

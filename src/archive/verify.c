@@ -145,12 +145,6 @@ static bool look_up(Run *run, Arena *arena, const char *uid, IdxFile *out, Err *
     return false;
 }
 
-static bool same_row(const IdxFile *a, const IdxFile *b)
-{
-    return strcmp(a->path, b->path) == 0 && a->size == b->size && a->end_us == b->end_us &&
-           memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0;
-}
-
 /* Only a repair that leaves the index hanging ends the run. */
 static bool repaired(ArcFound *found, bool ok, const Err *why, Err *err)
 {
@@ -162,7 +156,9 @@ static bool repaired(ArcFound *found, bool ok, const Err *why, Err *err)
     return false;
 }
 
-static bool settle_finding(Run *run, Arena *arena, const IdxFile *row, const Checked *checked, Err *err)
+/* *changed = it was not what it was found to be when it came to its repair. */
+static bool settle_finding(Run *run, Arena *arena, const IdxFile *row, const Checked *checked, bool *changed,
+                           Err *err)
 {
     ArcFound found = {
         .what = checked->what, .sop_instance = row->sop_instance, .path = row->path, .why = &checked->why};
@@ -173,14 +169,18 @@ static bool settle_finding(Run *run, Arena *arena, const IdxFile *row, const Che
     if (run->trashed && checked->what != ARC_UNREADABLE)
         found.copy = trashed_copy(run->trashed, arena, row, &run->pace, run->stop);
     if (run->wish->repair && checked->what == ARC_MISSING) {
-        ok = repaired(&found, repair_missing(run->archive, row, &why), &why, err);
+        ok = repaired(&found, repair_missing(run->archive, row, run->stop, &why), &why, err);
     } else if (run->wish->repair && checked->what == ARC_UNREADABLE) {
         err_set(&why, ERR_IO, "mend what keeps it from being read; nothing was changed");
         found.unrepaired = &why;
     } else if (run->wish->repair) {
-        ok = repaired(&found, repair_damaged(run->archive, row, row->path, checked, &why), &why, err);
+        ok = repaired(
+            &found, repair_damaged(run->archive, row, row->sop_instance, row->path, checked, run->stop, &why),
+            &why, err);
     }
-    report(run, &found);
+    *changed = ok && found.unrepaired && why.code == ERR_MISMATCH;
+    if (!*changed)
+        report(run, &found);
     return ok;
 }
 
@@ -192,12 +192,14 @@ static bool is_fresh(const Checked *checked)
            SETTLE_MS * INT64_C(1000);
 }
 
-static bool settle_row_as(Run *run, Arena *arena, const IdxFile *row, const Checked *checked, Err *err)
+static bool settle_row_as(Run *run, Arena *arena, const IdxFile *row, const Checked *checked, bool *changed,
+                          Err *err)
 {
+    *changed = false;
     if (checked->what == ARC_MISSING && run->misplaced.count &&
         !textset_add(&run->misplaced, row->sop_instance))
         return true;
-    return settle_finding(run, arena, row, checked, err);
+    return settle_finding(run, arena, row, checked, changed, err);
 }
 
 static bool settle_row(Run *run, Suspect *s, Err *err)
@@ -213,8 +215,17 @@ static bool settle_row(Run *run, Suspect *s, Err *err)
             return cancelled(err);
         if (checked.what == ARC_SOUND)
             return true;
-        if (same_row(&row, &s->row) && !is_fresh(&checked))
-            return settle_row_as(run, s->arena, &row, &checked, err);
+        if (arc_waiting_in(run->archive->settings.temp_path)) {
+            count_one(run, &run->done.waiting); /* its row, perhaps */
+            return true;
+        }
+        if (verify_same_row(&row, &s->row) && !is_fresh(&checked)) {
+            bool changed;
+            if (!settle_row_as(run, s->arena, &row, &checked, &changed, err))
+                return false;
+            if (!changed)
+                return true;
+        }
         s->row = row;
         if (!wait_until(run, deadline_in(SETTLE_MS)))
             return cancelled(err);
@@ -285,9 +296,11 @@ static bool repair_file(Run *run, ArcFound *found, const char *name, const Check
     if (found->what == ARC_UNREADABLE)
         err_set(&why, ERR_IO, "mend what keeps it from being read; nothing was changed");
     else if (found->what == ARC_DAMAGED)
-        ok = repair_damaged(run->archive, NULL, found->path, checked, &why);
+        ok = repair_damaged(run->archive, NULL, found->sop_instance, found->path, checked, run->stop, &why);
     else
         ok = repair_unindexed(run->archive, name, run->stop, &why);
+    if (!ok && found->what == ARC_DAMAGED && why.code == ERR_MISMATCH)
+        return true; /* somebody is at work on it */
     bool going = repaired(found, ok, &why, err);
     report(run, found);
     return going;
@@ -464,6 +477,8 @@ static bool run_all(Run *run, Err *err)
 {
     const IdxSelection *selection = &run->wish->selection;
     uint64_t bytes;
+    if (run->wish->repair && !adoption_await(run->archive->adoption, run->stop))
+        return cancelled(err);
     if (!idx_select_count(run->archive->index, selection, &run->done.total, &bytes, err))
         return false;
     if (!run->done.total && !selection->everything)

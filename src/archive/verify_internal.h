@@ -31,10 +31,14 @@ bool check_file(const IdxFile *row, Pace *pace, const atomic_bool *stop, Checked
 
 /* -- verify_repair.c -- */
 
+/* Of both: ERR_MISMATCH when something has changed since it was looked at, so that it has to be looked at again. Nothing was done then. */
 /* The row goes, when its file is gone. */
-bool repair_missing(Archive *archive, const IdxFile *row, Err *err);
-/* The file goes to the quarantine, when it is still the one that was looked at, and its row (if it has one) out of the index. */
-bool repair_damaged(Archive *archive, const IdxFile *row, const char *path, const Checked *checked, Err *err);
+bool repair_missing(Archive *archive, const IdxFile *row, const atomic_bool *stop, Err *err);
+/* The file goes to the quarantine, when it is still the one that was looked at, and its row out of the index. Without a row: `sop_instance` may be "". */
+bool repair_damaged(Archive *archive, const IdxFile *row, const char *sop_instance, const char *path,
+                    const Checked *checked, const atomic_bool *stop, Err *err);
+/* Do they say the same of the same file? */
+bool verify_same_row(const IdxFile *a, const IdxFile *b);
 /* The file of the store gets a row. */
 bool repair_unindexed(Archive *archive, const char *name, const atomic_bool *stop, Err *err);
 

@@ -8,7 +8,8 @@ enum { UID_CHARS = 64 };
 
 static bool is_open(const Index *index, Err *err)
 {
-    return index->in_transaction || err_set(err, ERR_USAGE, "index: writing without idx_begin");
+    return (index->in_transaction && db_in_transaction(index->writer)) ||
+           err_set(err, ERR_USAGE, "index: writing without idx_begin");
 }
 
 bool idx_replaced_note(Index *index, const IdxReplaced *note, Err *err)

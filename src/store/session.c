@@ -7,7 +7,7 @@
  *
  * TEMP/lock is held for the moment of opening, so that two openers do not take each other's new folder for a dead one. Who finds a dead
  * one's folder holds its lock from then on, so that of many processes one sees to what it left; the others take it for
- * one that lives. When that one goes without having finished, the next opener finds it.
+ * one that lives, but for the file `dead` that lies in it by then. When that one goes without having finished, the next opener finds it.
  */
 #include "store/store_internal.h"
 
@@ -93,6 +93,7 @@ static void inspect(Session *session, const char *name)
     } else if (flock(lock, LOCK_EX | LOCK_NB) == 0 && fstat(lock, &st) == 0 && st.st_nlink > 0) {
         /* A lock without a name is that of a process which was about to close, and has. */
         empty_folder(dir);
+        close(openat(dir, "dead", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
         note_dead(session, name, lock, (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000);
         lock = -1;
     }
@@ -219,6 +220,7 @@ void store_forget_unclean(Store *store)
         const DeadSession *dead = &session->dead[i];
         int dir = openat(session->base, dead->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (dir >= 0) {
+            unlinkat(dir, "dead", 0);
             unlinkat(dir, "lock", 0);
             close(dir);
             unlinkat(session->base, dead->name, AT_REMOVEDIR);
@@ -227,6 +229,44 @@ void store_forget_unclean(Store *store)
     }
     session->dead_count = 0;
     session->unclean_since = INT64_MAX;
+}
+
+/* Its process is dead, and nobody has accounted for it yet. */
+static bool is_dead(const Session *session, const char *name)
+{
+    int dir = openat(session->base, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int lock = dir < 0 ? -1 : openat(dir, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    bool dead =
+        lock >= 0 && (fstatat(dir, "dead", &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+                      (flock(lock, LOCK_SH | LOCK_NB) == 0 && fstat(lock, &st) == 0 && st.st_nlink > 0));
+    if (lock >= 0)
+        close(lock);
+    if (dir >= 0)
+        close(dir);
+    return dead;
+}
+
+/* Who opens at this moment and finds a dead one has said so when we have the lock. */
+bool store_is_accounted(Store *store, Err *err)
+{
+    const Session *session = &store->session;
+    int base_lock = -1;
+    bool ok = lock_base(session->base, &base_lock, err);
+    DIR *entries = ok ? fdopendir(openat(session->base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) : NULL;
+    const struct dirent *entry;
+    if (ok && !entries)
+        ok = err_errno(err, errno, "cannot read the folder for temporary files");
+    while (ok && (entry = readdir(entries)))
+        if (is_number(entry->d_name) && is_dead(session, entry->d_name))
+            ok = err_set(
+                err, ERR_REFUSED,
+                "a process that was at work here has died, and its objects are not all looked after yet");
+    if (entries)
+        closedir(entries);
+    if (base_lock >= 0)
+        close(base_lock);
+    return ok;
 }
 
 void store_leave_unclean(Store *store)

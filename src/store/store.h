@@ -12,6 +12,7 @@
 #ifndef GANTRY_STORE_STORE_H
 #define GANTRY_STORE_STORE_H
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/span.h"
@@ -90,6 +91,19 @@ void store_forget_unclean(Store *store);
 void store_leave_unclean(Store *store);
 /* All this process has published so far is accounted for: moves the moment above. */
 void store_checkpoint(Store *store);
+/* Has no process died in this store without one that came later having accounted for its objects? False and err (ERR_REFUSED) otherwise. */
+bool store_is_accounted(Store *store, Err *err);
+
+/* -- claims: who is about to change what there is of an object -- */
+typedef struct StoreClaims StoreClaims;
+/* Those of one owner; what it has claimed already it may claim again. */
+StoreClaims *store_claims_open(Store *store, Err *err);
+/* Ends all that are left. NULL is fine. */
+void store_claims_close(StoreClaims *claims);
+/* False and err (ERR_LIMIT) when somebody else still has it at the deadline. */
+bool store_claim(StoreClaims *claims, uint64_t key, Deadline deadline, Err *err);
+void store_unclaim(StoreClaims *claims, uint64_t key);
+
 /* Deletes the object and the folders that become empty. */
 bool store_delete(Store *store, const char *name, Err *err);
 /* Calls visit(ctx, relative name) for every object, in no order. */

@@ -87,4 +87,4 @@ class Archive:
 
     def unfinished(self):
         """Temporary files of objects: there are none while nobody sends."""
-        return [p for p in (self.folder / ".tmp_data").rglob("*") if p.is_file() and p.name != "lock"]
+        return [p for p in (self.folder / ".tmp_data").rglob("*") if p.is_file() and p.name not in ("lock", "claims")]

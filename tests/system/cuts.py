@@ -57,7 +57,7 @@ class Recorded:
             (self.archive.folder / "server.out").unlink()
         self.incoming = self.archive.folder / "incoming"
         self.incoming.mkdir()
-        self.kinds, self.most, self.copies, self.patience = Counter(), 0, 0, (60 if database else 20) * PATIENCE
+        self.kinds, self.most, self.patience = Counter(), 0, (60 if database else 20) * PATIENCE
 
     # -- the record --
 
@@ -264,8 +264,10 @@ class Recorded:
         unindexed = [path for path, (instance, _) in stored.items() if instance not in rows]
         if unindexed:
             return f"{len(unindexed)} files are in no row: {unindexed[:2]}"
+        left = [path for path in stored if path != rows[stored[path][0]] and stored[path][1] not in said.second[stored[path][0]]]
+        if left:
+            return f"{len(left)} files stay that were replaced by others: {left[:2]}"
         self.most = max(self.most, len(said.acknowledged))
-        self.copies += len(set(stored) - set(rows.values())) - sum(map(len, said.beside.values()))
         return None
 
 
@@ -274,6 +276,7 @@ class Said:
 
     def __init__(self, said):
         self.may, self.ever, self.acknowledged, self.kept, self.beside = {}, defaultdict(set), set(), {}, defaultdict(set)
+        self.second = defaultdict(set)  # contents that may lie beside the first
         for one in said:
             instance = one["uid"]
             self.may.setdefault(instance, {None})
@@ -285,6 +288,7 @@ class Said:
                 self.ever[instance].add(one["begin"])
             elif "tried" in one:
                 self.ever[instance].add(one["tried"])
+                self.second[instance].add(one["tried"])
             elif "beside" in one:
                 self.beside[instance].add(one["beside"])
             elif "done" in one:

@@ -49,7 +49,7 @@ class Listener:
         return sorted(str(name) for name in names if not name.parts[0].startswith("."))
 
     def unfinished(self):
-        return [path for path in (self.data / ".tmp_data").rglob("*") if path.is_file() and path.name != "lock"]
+        return [path for path in (self.data / ".tmp_data").rglob("*") if path.is_file() and path.name not in ("lock", "claims")]
 
     def rows(self, sql, *values):
         with sqlite3.connect(f"file:{self.log / 'gantry.sqlite'}?mode=ro", uri=True) as db:

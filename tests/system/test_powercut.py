@@ -39,7 +39,7 @@ def folder():
 def tell(run, wanted):
     """For those who run it by hand (-s): the figures of docs/reliability.md."""
     done = sum(run.kinds.values())
-    print(f"\n{run.load.__name__}: {done} cuts of {len(run.events)} events, up to {run.most} objects acknowledged, {run.copies} replaced files left beside: {dict(run.kinds)}")
+    print(f"\n{run.load.__name__}: {done} cuts of {len(run.events)} events, up to {run.most} objects acknowledged: {dict(run.kinds)}")
     assert done == wanted
 
 

@@ -70,7 +70,7 @@ def assert_kept(archive, kept, data=None, temporary=None):
     assert {instance: one.data for instance, one in stored.items()} == kept
     assert in_index(archive) == len(kept)
     temporary = temporary or archive.folder / ".tmp_data"
-    wait_until(lambda: not [p for p in temporary.rglob("*") if p.is_file() and p.name != "lock"], 10, "temporary files go away")
+    wait_until(lambda: not [p for p in temporary.rglob("*") if p.is_file() and p.name not in ("lock", "claims")], 10, "temporary files go away")
 
 
 def make_room(folder):

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: MIT
 """`data verify`: what is stored, read again and held against the index, both ways; and what --repair makes of it."""
+import contextlib
 import json
 import os
 import re
+import sqlite3
 import threading
+import time
 
 import pytest
+from dimse import Aborted, Association
+from make_dicom import SECONDARY_CAPTURE, attributes, data_set, uid
+from part10 import read
 from programs import run, wait_until
 
 FEW = "1.2.826.0.1.3680043.10.1499.7"
@@ -143,3 +149,100 @@ def test_a_scrub_in_the_server(stopped_archive, few):
 def test_usage(stopped_archive, words):
     done = stopped_archive.manage("data", "verify", *words, check=False)
     assert done.returncode == 2 and re.search(r"usage|argument|needed|expected|invalid", done.stderr, re.I)
+
+
+class Replacing:
+    """An object that is replaced beside `data verify --repair`, while the index's lock is somebody else's, so that its row does not come."""
+
+    def __init__(self, archive):
+        self.archive, self.instance, self.status, self.answer = archive, uid(9, 2), None, None
+        self.filler, self.old, self.new = self.made(uid(9, 1), b"\0" * 4000000), *(self.made(self.instance, fill * 2000) for fill in (b"\1", b"\2"))
+        self.send(uid(9, 1), self.filler)
+        self.send(self.instance, self.old)
+        assert self.status == 0
+        self.path, self.threads = path_of(archive, self.instance), []
+        self.lock = sqlite3.connect(archive.folder / "index.sqlite", isolation_level=None, timeout=30, check_same_thread=False)
+
+    @staticmethod
+    def made(instance, pixels):
+        given = attributes(PatientID="REPLACED", StudyInstanceUID=instance, SeriesInstanceUID=f"{instance}.0", SOPInstanceUID=instance)
+        return data_set({**given, 0x7FE00010: ("OB", pixels)})
+
+    def send(self, instance, data):
+        with contextlib.suppress(Aborted, OSError):
+            association = Association(self.archive.port, timeout=60)
+            self.status = association.store(SECONDARY_CAPTURE, instance, data)
+            association.release()
+
+    def beside(self, work, *given):
+        self.threads.append(threading.Thread(target=work, args=given, daemon=True))
+        self.threads[-1].start()
+
+    def verify(self):
+        """Reads the filler for some seconds first."""
+        self.answer = self.archive.manage("data", "verify", "--json", "--repair", "--jobs", "1", "--rate", "1", check=False)
+
+    def begin(self):
+        """The new file has its name, the row is the old one, and verification has come to it."""
+        before, folders = self.path.stat().st_ino, len(list((self.archive.folder / ".tmp_data").iterdir()))
+        self.beside(self.verify)
+        wait_until(lambda: len(list((self.archive.folder / ".tmp_data").iterdir())) > folders, 30, "verification has begun")
+        time.sleep(0.5)  # until it has opened the index
+        self.lock.execute("BEGIN IMMEDIATE")
+        self.status = None
+        self.beside(self.send, self.instance, self.new)
+        wait_until(lambda: self.path.stat().st_ino != before, 30, "the new file has its name", 0.001)
+        wait_until(self.quarantine, 30, "it looks like damage", 0.001)
+
+    def end(self):
+        self.lock.execute("ROLLBACK")
+        for thread in self.threads:
+            thread.join(60)
+        self.lock.close()
+
+    def quarantine(self):
+        return list((self.archive.folder / "quarantine").glob("*"))
+
+    def is_there(self, data):
+        assert read(self.path).data == data and not self.quarantine()
+        assert self.instance in self.archive.manage("database", "find", "instance").stdout.split()
+
+
+def test_repair_beside_a_commit_that_hangs(archive):
+    """The file of a replacement and the row of what it replaces, for some seconds: no damage."""
+    one = Replacing(archive)
+    one.begin()
+    time.sleep(1)  # it could be on its way out by now
+    one.end()
+    assert one.status == 0
+    assert one.answer.returncode == 0 and not json.loads(one.answer.stdout)["findings"], one.answer.stdout
+    one.is_there(one.new)
+
+
+def test_repair_beside_a_server_that_dies(archive):
+    """The same, and the server dies then: what it left is for the next start to judge."""
+    one = Replacing(archive)
+    one.begin()
+    archive.kill()
+    one.end()
+    found = json.loads(one.answer.stdout)["findings"]
+    assert [one["repaired"] for one in found] == [False] and "has died" in found[0]["not_repaired"]
+    assert read(one.path).data == one.new and not one.quarantine()
+    archive.start()
+    wait_until(lambda: "indexed after the unclean stop" in (archive.folder / "log/pacs.log").read_text(), 30, "what it left is looked at")
+    assert not verify(archive)[0]
+    one.is_there(one.new)
+
+
+def test_what_waits_for_the_database_is_no_damage(archive, few):
+    """An acknowledged replacement whose row is still the old one has a line in a journal."""
+    send(archive, few)
+    archive.stop()
+    path = path_of(archive, f"{FEW}.1.1")
+    flip(path)
+    journal = archive.folder / ".tmp_data/waiting-1"
+    journal.write_text(f"gantry waiting 1 {32:014}\n{path.relative_to(archive.data)}\n")
+    found, answer = verify(archive, "--repair")
+    assert not found and answer["summary"]["waiting"] == 1 and path.exists()
+    journal.unlink()
+    assert verify(archive, code=1)[0] == [("damaged", f"{FEW}.1.1", False)]

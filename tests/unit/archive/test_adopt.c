@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Processes that die: fork before any thread is started here, so that the child is a process like any other. */
 #include "archive/archive_internal.h"
+#include "archive/journal.h"
+#include "base/metrics.h"
 #include "dicom/part10.h"
 
 #include <poll.h>
@@ -122,6 +124,112 @@ static void test_replaced_not_indexed(void **state)
     close_again();
 }
 
+/* -- one that replaces another elsewhere, and has no row -- */
+
+static void replace_elsewhere(Store *store)
+{
+    Spec other = SPEC("1.2.3.4.5"), stray = SPEC("1.2.3.4.6");
+    other.patient_id = "P2";
+    stray.fill = 9;
+    clock_sleep_ms(20);
+    publish_file(store, "P2/1.2.3/1.2.3.4/1.2.3.4.5", &other, 0);
+    publish_file(store, "copies/1.2.3.4.6", &stray, 0);
+}
+
+/* It takes over, as where the name is the same; a copy that somebody has put elsewhere does not. */
+static void test_replaced_elsewhere_not_indexed(void **state)
+{
+    Spec other = SPEC("1.2.3.4.5"), one = SPEC("1.2.3.4.6");
+    pid_t child = fork();
+    if (child == 0) {
+        Spec first = SPEC("1.2.3.4.5");
+        open_archive();
+        store_spec(&first);
+        store_spec(&one);
+        close_again();
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    die_after(replace_elsewhere);
+    open_and_repair();
+    other.patient_id = "P2";
+    assert_stored_spec(&other);
+    assert_stored_spec(&one);
+    assert_int_equal(count_instances(), 2);
+    assert_int_equal(count_files("data"), 3);
+    assert_int_equal(access(at("data/P1/1.2.3/1.2.3.4/1.2.3.4.5"), F_OK), -1);
+    close_again();
+}
+
+/* -- many -- */
+enum { MANY = 200 };
+
+static void leave_many(Store *store)
+{
+    for (int i = 0; i < MANY; i++) {
+        char uid[24], name[64];
+        snprintf(uid, sizeof uid, "1.2.3.4.%d", i);
+        snprintf(name, sizeof name, "P1/1.2.3/1.2.3.4/%s", uid);
+        Spec spec = SPEC(uid);
+        publish_file(store, name, &spec, 0);
+    }
+}
+
+static void leave_many_that_wait(Store *store)
+{
+    Err err;
+    leave_many(store);
+    Journal *journal = journal_new(at("temp"), &err);
+    for (int i = 0; journal && i < MANY; i++) {
+        char name[64];
+        const char *one = name;
+        snprintf(name, sizeof name, "P1/1.2.3/1.2.3.4/1.2.3.4.%d", i);
+        if (!journal_append(journal, &one, 1, &err))
+            _exit(1);
+    }
+    if (!journal)
+        _exit(1);
+}
+
+/* Transactions that the committer has made so far. */
+static unsigned long count_groups(void)
+{
+    static const char name[] = "gantry_ingest_seconds_count{stage=\"index\"} ";
+    Buf text;
+    buf_init(&text, 0);
+    metrics_write(&text);
+    const char *line = strstr(buf_cstr(&text), name);
+    unsigned long n = line ? strtoul(line + strlen(name), NULL, 10) : 0;
+    buf_free(&text);
+    return n;
+}
+
+/* They go into the index in groups, not one by one. */
+static void adopt_many(void (*leave)(Store *store))
+{
+    die_after(leave);
+    unsigned long before = count_groups();
+    open_and_repair();
+    assert_int_equal(count_instances(), MANY);
+    assert_in_range(count_groups() - before, 1, MANY / 4);
+    close_again();
+}
+
+static void test_many(void **state)
+{
+    adopt_many(leave_many);
+}
+
+static void test_many_that_wait(void **state)
+{
+    settings.outlasts_index = true;
+    adopt_many(leave_many_that_wait);
+    assert_true(was_noticed("200 objects that waited are indexed"));
+    assert_true(was_noticed("0 objects were indexed after the unclean stop"));
+}
+
 /* -- kill -9 in the middle of everything -- */
 enum { ROUNDS = 12, THREADS = 4, UID_LENGTH = 32 };
 
@@ -224,7 +332,11 @@ static void test_killed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_published_not_indexed), TEST(test_replaced_not_indexed),
+    const struct CMUnitTest tests[] = {TEST(test_published_not_indexed),
+                                       TEST(test_replaced_not_indexed),
+                                       TEST(test_replaced_elsewhere_not_indexed),
+                                       TEST(test_many),
+                                       TEST(test_many_that_wait),
                                        TEST(test_killed)};
     return cmocka_run_group_tests_name("adopt", tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ static void test_dead_process(void **state)
     Store *next = open_store();
     assert_true(store_unclean_since(next) >= before - 1000000);
     assert_true(store_unclean_since(next) <= clock_wall_us());
-    assert_int_equal(count_files("temp"), 4); /* its file is gone, next's lock has come */
+    assert_int_equal(count_files("temp"),
+                     5); /* its file is gone, next's lock has come, and who it is who died */
     store_close(next);
 
     next = open_store(); /* not repaired yet */
@@ -45,6 +46,27 @@ static void test_dead_process(void **state)
     assert_true(store_unclean_since(next) == INT64_MAX);
     store_close(next);
     assert_int_equal(count_files("temp"), 2);
+}
+
+/* Dead, found by one that lives, left by that one, and looked after. */
+static void test_accounted(void **state)
+{
+    Err err;
+    assert_true(store_is_accounted(store, &err));
+    die_with_a_put();
+    assert_false(store_is_accounted(store, &err));
+    assert_int_equal(err.code, ERR_REFUSED);
+    Store *next = open_store();
+    assert_false(store_is_accounted(store, &err));
+    assert_false(store_is_accounted(next, &err));
+    store_close(next);
+    assert_false(store_is_accounted(store, &err));
+    next = open_store();
+    store_forget_unclean(next);
+    assert_true(store_is_accounted(store, &err));
+    assert_true(store_is_accounted(next, &err));
+    store_close(next);
+    assert_true(store_is_accounted(store, &err));
 }
 
 /* Another opener leaves the files of a living process alone. */
@@ -129,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_dead_process, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_accounted, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_living_process, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_many_that_close, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_left_unclean, make_store, drop_store),
