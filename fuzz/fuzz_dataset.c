@@ -74,12 +74,12 @@ static void look(Arena *arena, const DcmDataset *ds, Buf *out)
     }
 }
 
-static void parse(Span bytes, const DcmTransferSyntax *syntax)
+static void parse(Span bytes, const DcmTransferSyntax *syntax, bool resolve_un)
 {
     Arena *arena = arena_new(0);
     Buf out;
     buf_init(&out, 16u << 20);
-    DcmReadOptions options = {.tolerate_truncated = true, .limits = limits};
+    DcmReadOptions options = {.resolve_un = resolve_un, .tolerate_truncated = true, .limits = limits};
     DcmDataset *ds = dcm_dataset_parse(arena, bytes, syntax, &options, NULL);
     if (ds)
         look(arena, ds, &out);
@@ -140,7 +140,8 @@ int fuzz_dataset(const uint8_t *data, size_t size)
         return 0;
     }
     scan_both_ways(bytes, syntax);
-    parse(bytes, syntax);
+    parse(bytes, syntax, false);
+    parse(bytes, syntax, true);
     head(bytes, syntax);
     if (syntax && syntax->native)
         recode(bytes, syntax, dcm_transfer_syntax(span_cstr(syntaxes[size % 4])));

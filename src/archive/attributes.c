@@ -87,19 +87,35 @@ static bool feed_converted(DcmHead *head, Archive *archive, const IdxFile *file,
     return ok && dcm_head_finish(head, err);
 }
 
-bool arc_attributes(Archive *archive, Arena *arena, const IdxFile *file, uint32_t max_value,
-                    uint32_t max_binary, ArcAttributes *out, Err *err)
+static bool read_object(Archive *archive, Arena *arena, const IdxFile *file, const DcmReadOptions *options,
+                        ArcAttributes *out, Err *err)
 {
     const DcmTransferSyntax *syntax = dcm_transfer_syntax(span_cstr(file->transfer_syntax));
     bool as_stored = !syntax || (!syntax->big_endian && !syntax->deflated);
     if (!as_stored)
         syntax = dcm_transfer_syntax(SPAN(DCM_UID_ExplicitVRLittleEndian));
-    DcmReadOptions options = {.max_value = max_value, .max_binary = max_binary, .tolerate_truncated = true};
-    DcmHead *head = dcm_head_new(arena, syntax, &options);
+    DcmHead *head = dcm_head_new(arena, syntax, options);
     bool ok = as_stored ? feed_stored(head, arena, file, err)
                         : feed_converted(head, archive, file, syntax->uid, err);
     if (ok)
         *out = (ArcAttributes){dcm_head_dataset(head), as_stored ? file->transfer_syntax : syntax->uid};
     dcm_head_free(head);
+    return ok;
+}
+
+bool arc_attributes(Archive *archive, Arena *arena, const IdxFile *file, uint32_t max_value,
+                    uint32_t max_binary, ArcAttributes *out, Err *err)
+{
+    DcmReadOptions options = {
+        .max_value = max_value, .max_binary = max_binary, .resolve_un = true, .tolerate_truncated = true};
+    Err why = {0};
+    bool ok = read_object(archive, arena, file, &options, out, &why);
+    if (!ok && (why.code == ERR_FORMAT || why.code == ERR_LIMIT)) {
+        /* Something that says UN is not what the dictionary makes of it. */
+        options.resolve_un = false;
+        ok = read_object(archive, arena, file, &options, out, &why);
+    }
+    if (!ok && err)
+        *err = why;
     return ok || err_wrap(err, "object %s", file->sop_instance);
 }

@@ -43,6 +43,7 @@ typedef struct DcmReadOptions {
     DcmTag stop_before;  /* first top-level tag not wanted; 0 = read all */
     uint32_t max_value;  /* larger values are skipped, not kept; 0 = keep all that is there */
     uint32_t max_binary; /* the same of fragments, and of values that have no text: OB OD OF OL OV OW UN */
+    bool resolve_un;     /* dcm_scan_resolve_un */
     bool tolerate_truncated; /* a data set that ends early yields what was read, with DCM_DEFECT_TRUNCATED */
     DcmScanLimits limits;
 } DcmReadOptions;

@@ -68,6 +68,8 @@ DcmDataset *dcm_dataset_parse(Arena *arena, Span bytes, const DcmTransferSyntax 
     builder.stop = true;
     DcmScanHandler handler = dcm_builder_handler(&builder);
     DcmScan *scan = dcm_scan_new(syntax, options ? &options->limits : NULL, &handler);
+    if (options && options->resolve_un)
+        dcm_scan_resolve_un(scan);
     Err late = {0};
     bool ok = dcm_scan_feed(scan, bytes, err);
     if (ok && !dcm_scan_finish(scan, &late)) {

@@ -27,6 +27,8 @@ DcmHead *dcm_head_new(Arena *arena, const DcmTransferSyntax *syntax, const DcmRe
     head->tolerate_truncated = options && options->tolerate_truncated;
     DcmScanHandler handler = dcm_builder_handler(&head->builder);
     head->scan = dcm_scan_new(syntax, options ? &options->limits : NULL, &handler);
+    if (options && options->resolve_un)
+        dcm_scan_resolve_un(head->scan);
     return head;
 }
 

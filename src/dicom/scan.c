@@ -58,6 +58,11 @@ DcmScan *dcm_scan_new(const DcmTransferSyntax *syntax, const DcmScanLimits *limi
     return scan;
 }
 
+void dcm_scan_resolve_un(DcmScan *scan)
+{
+    scan->resolve_un = true;
+}
+
 void dcm_scan_free(DcmScan *scan)
 {
     if (!scan)

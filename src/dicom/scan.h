@@ -30,6 +30,7 @@ typedef struct DcmScanElement {
     bool fragment;   /* an item of encapsulated pixel data; tag is the pixel data element's */
     bool big_endian; /* byte order of the value */
     Span creator;    /* private creator of its block, empty when none */
+    bool was_un;     /* vr is the dictionary's, in spite of what was read: see dcm_scan_resolve_un */
 } DcmScanElement;
 
 /* What to do with an element's value. Sequences and encapsulated pixel data are descended into on TAKE, jumped over on
@@ -85,6 +86,12 @@ typedef struct DcmScan DcmScan;
 DcmScan *dcm_scan_new(const DcmTransferSyntax *syntax, const DcmScanLimits *limits,
                       const DcmScanHandler *handler);
 void dcm_scan_free(DcmScan *scan);
+/*
+ * From now on elements that say UN have the VR of the dictionary, where that knows it (PS3.5 §6.2.2, CP-246): somebody on the way knew less. Sequences are implicit VR little
+ * endian inside. What cannot be of that VR stays UN: no whole number of values, or public and of 65,535 bytes or more, which UN is made for. A sequence that has no items
+ * inside is a format error then; whoever wants to read on scans again without.
+ */
+void dcm_scan_resolve_un(DcmScan *scan);
 /* Scans what can be scanned of `bytes`. False on a format error (err names tag and byte offset), limits or DCM_SCAN_FAIL. */
 bool dcm_scan_feed(DcmScan *scan, Span bytes, Err *err);
 /* How many of the bytes that come next nobody needs to see: the rest of a value that is passed over. Whoever can seek says dcm_scan_pass instead of

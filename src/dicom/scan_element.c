@@ -27,6 +27,16 @@ static DcmVr vr_of_implicit(DcmScan *scan, DcmTag tag, Span creator)
     return vr;
 }
 
+/* Of an element that says UN. */
+static DcmVr vr_of_unknown(DcmScan *scan, const DcmScanElement *e)
+{
+    DcmVr vr = vr_of_implicit(scan, e->tag, e->creator);
+    const DcmVrInfo *info = dcm_vr_info(vr);
+    bool whole = info->text || vr == DCM_VR_SQ || e->length % info->unit == 0;
+    bool too_long = !DCM_TAG_IS_PRIVATE(e->tag) && e->length >= UINT16_MAX;
+    return whole && !too_long ? vr : DCM_VR_UN;
+}
+
 /* What holds items of data sets: sequences, and all of undefined length that cannot be encapsulated pixel data. */
 static bool is_sequence(const DcmScanElement *e, bool explicit_vr, bool *fragments)
 {
@@ -74,6 +84,8 @@ static bool begin_element(DcmScan *scan, DcmScanElement *e, Err *err)
 {
     bool fragments = false, implicit_inside = false;
     bool sequence = !e->fragment && is_sequence(e, scan_top(scan)->explicit_vr, &fragments);
+    if (e->was_un && e->vr == DCM_VR_SQ)
+        implicit_inside = true;
     if (sequence && !fragments && e->vr != DCM_VR_SQ) {
         /* PS3.5 §6.2.2 note 5: what has no VR of its own is implicit VR little endian inside. */
         if (e->vr != DCM_VR_UN)
@@ -109,6 +121,11 @@ static bool on_element(DcmScan *scan, const DcmHeader *h, Err *err)
         e.creator = scan_creator(scan, e.tag);
     if (!top->explicit_vr)
         e.vr = vr_of_implicit(scan, e.tag, e.creator);
+    else if (scan->resolve_un && e.vr == DCM_VR_UN && !h->unknown_vr && !e.big_endian &&
+             e.length != DCM_UNDEFINED_LENGTH) {
+        e.vr = vr_of_unknown(scan, &e);
+        e.was_un = e.vr != DCM_VR_UN;
+    }
     if (h->unknown_vr)
         scan->defects |= DCM_DEFECT_UNKNOWN_VR;
     if (!top->fresh && e.tag <= top->last)
@@ -155,9 +172,11 @@ static bool leave(DcmScan *scan, bool *again, Err *err)
 }
 
 /* What fills a sequence of known length is no item: text, say, under a tag whose VR was changed to SQ. It is no loss to jump over it. */
-static bool pass_over_contents(DcmScan *scan)
+static bool pass_over_contents(DcmScan *scan, Err *err)
 {
     const ScanFrame *top = scan_top(scan);
+    if (top->element.was_un)
+        return scan_fail(scan, err, ERR_FORMAT, top->element.tag, "no items in what should be a sequence");
     scan->left = top->end - scan->at;
     scan->element = top->element;
     scan->state = scan->left ? SCAN_PASS : SCAN_HEADER;
@@ -175,7 +194,7 @@ static bool on_sequence(DcmScan *scan, const DcmHeader *h, bool *again, Err *err
     case DCM_ItemDelimitationItem:
         return stray(scan);
     default:
-        return undefined ? leave(scan, again, err) : pass_over_contents(scan);
+        return undefined ? leave(scan, again, err) : pass_over_contents(scan, err);
     }
 }
 

@@ -50,6 +50,7 @@ typedef enum ScanState {
 struct DcmScan {
     DcmScanHandler handler;
     DcmScanLimits limits;
+    bool resolve_un;
     ScanFrame *frames;
     size_t frame_count, frame_capacity;
     ScanState state;

@@ -10,13 +10,14 @@ import io
 import logging
 import math
 import struct
+import types
 import warnings
 import xml.etree.ElementTree as tree
 import zipfile
 
 import pydicom
 import pytest
-from make_dicom import make_image, uid
+from make_dicom import make, make_image, uid
 from part10 import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, parse, read
 from programs import run
 from pydicom.encaps import generate_pixel_data_frame
@@ -262,7 +263,6 @@ class Judge:
 
     * (0008,0005) says ISO_IR 192, because JSON is UTF-8 (PS3.18 F.2): all text is compared as it is decoded.
     * Group lengths are left out: they are of an encoding that JSON has not.
-    * What the file calls UN is UN and its bytes; pydicom looks in the dictionary, also in its own one of private elements.
     * FL has the shortest digits that mean the float of 32 bits; pydicom prints it as one of 64.
     * An empty value among others is null (F.2.5); pydicom writes "".
     * A name loses delimiters that nothing follows; of "^^^^" nothing is left.
@@ -286,6 +286,7 @@ class Judge:
     def element(self, mine, theirs, raw, tag, where):
         found = raw.get_item(tag)
         if mine["vr"] == "UN":
+            assert theirs["vr"] == "UN", (self.one, where, mine, theirs)
             assert not found.value or getattr(found, "VR", None) in (None, "UN"), (self.one, where, mine, found)
             assert self.content(mine, where) == (found.value or b""), (self.one, where)
         elif mine["vr"] == "SQ":
@@ -337,6 +338,55 @@ def test_metadata_is_that_of_pydicom(data_web):
         judge.compare(ours, open_file(one.path).to_json_dict(), open_file(one.path))
         compared, bulk = compared + 1, bulk + judge.bulk
     assert compared > 300 and bulk > 100, (compared, bulk)
+
+
+def implicit(tag, value):
+    value += b" " * (len(value) % 2)
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
+
+
+def stored_with(archive, tmp_path, extra):
+    """An object with these elements, as what `Judge` asks for."""
+    given = make(tmp_path / "one.dcm", extra, SpecificCharacterSet="ISO_IR 100")
+    web = Web(archive)
+    archive.start()
+    store_all(web, [(tmp_path / "one.dcm").read_bytes()])
+    series = f"/dicom-web/studies/{given['StudyInstanceUID']}/series/{given['SeriesInstanceUID']}"
+    return web, types.SimpleNamespace(path=tmp_path / "one.dcm", instance=given["SOPInstanceUID"], series_url=series, syntax=EXPLICIT,
+                                      url=f"{series}/instances/{given['SOPInstanceUID']}")
+
+
+def test_what_says_un_is_what_the_dictionary_says(stopped_archive, tmp_path):
+    """PS3.5 6.2.2, CP-246, as pydicom reads it: also private, nested, and in another character set; not what is too long for its VR, or no value of it."""
+    item = b"".join([implicit(0x00080005, b"ISO_IR 192"), implicit(0x0009_0010, b"SOMEBODY"), implicit(0x0009_1010, bytes(range(250)) * 12),
+                     implicit(0x0040_0007, "Schädel".encode()), implicit(0x0040_0008, struct.pack("<HHI", 0xFFFE, 0xE000, 16) + implicit(0x0008_0100, b"CODE 123")),
+                     implicit(0x0040_1001, b"R1\\R2")])
+    items = struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item + struct.pack("<HHI", 0xFFFE, 0xE000, 0)
+    web, one = stored_with(stopped_archive, tmp_path, {
+        0x00081030: ("UN", "Schädel".encode("latin-1")), 0x00081115: ("UN", b""), 0x0009_0010: ("UN", b"GEMS_IDEN_01"), 0x0009_1027: ("UN", struct.pack("<i", -5)),
+        0x0010_1030: ("UN", b"70.5"), 0x0010_2160: ("UN", b"x" * 65534), 0x0010_21B0: ("UN", b"y" * 65536), 0x0010_9431: ("UN", struct.pack("<f", 0.5)),
+        0x0018_9999: ("UN", b"unknown."), 0x0028_0106: ("UN", struct.pack("<H", 65535)), 0x0040_0275: ("UN", items)})
+    ours, = web.get(one.url + "/metadata").json()
+    judge = Judge(web, one)
+    judge.compare(ours, open_file(one.path).to_json_dict(), open_file(one.path))
+    assert judge.bulk == 2
+    assert ours["00081030"] == {"vr": "LO", "Value": ["Schädel"]} and ours["00091027"] == {"vr": "SL", "Value": [-5]}
+    assert len(ours["00102160"]["Value"][0]) == 65534 and ours["001021B0"]["vr"] == ours["00189999"]["vr"] == "UN"
+    first, second = ours["00400275"]["Value"]
+    assert first["00400007"]["Value"] == ["Schädel"] and first["00401001"]["Value"] == ["R1", "R2"] and second == {}
+    assert first["00400008"]["Value"][0]["00080100"]["Value"] == ["CODE 123"]
+    part, = web.get(one.url + "/metadata", Accept='multipart/related; type="application/dicom+xml"').parts("application/dicom+xml")
+    assert tree.fromstring(part.body).find("./*[@tag='00400275']/*[@number='1']/*[@tag='00400007']/").text == "Schädel"
+
+
+@pytest.mark.parametrize("value", [b"no items", struct.pack("<HHI", 0xFFFE, 0xE000, 100), struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) * 2,
+                                   struct.pack("<HHI", 0xFFFE, 0xE000, 8) + struct.pack("<HHI", 0x0010, 0x0020, 100)])
+def test_what_says_un_and_is_no_sequence_is_bytes(value, stopped_archive, tmp_path):
+    web, one = stored_with(stopped_archive, tmp_path, {0x00081030: ("UN", b"Brain "), 0x0040_0275: ("UN", value)})
+    ours, = web.get(one.url + "/metadata").json()
+    assert ours["00100020"]["Value"] == ["TEST"]
+    found = ours["00400275"]
+    assert found == {"vr": "UN", "InlineBinary": base64.b64encode(value).decode()} or (found["vr"] == "SQ" and not any(found["Value"]))
 
 
 @pytest.mark.parametrize("level", ["study_url", "series_url"])

@@ -57,6 +57,45 @@ static void values_are_views(void **state)
     assert_false(e->skipped);
 }
 
+#define UN "UN\0\0"
+
+/* PS3.5 §6.2.2, CP-246: what somebody did not know on the way. */
+static void unknown_vr_is_looked_up(void **state)
+{
+    static const DcmReadOptions options = {.resolve_un = true};
+    Span bytes = SPAN(SEQUENCE UN "\x14\0\0\0" ITEM "\x0C\0\0\0" INSTANCE "\4\0\0\0"
+                                  "1.23" PATIENT_ID UN "\4\0\0\0"
+                                  "ABC "
+                                  "\x28\0\x03\1US\2\0\1\0"
+                                  "\x28\0\x06\1" UN "\2\0\0\0\xFF\xFF"
+                                  "\x28\0\x10\0" UN "\3\0\0\0\1\2\3"
+                                  "\x29\0\x10\0" UN "\x12\0\0\0SIEMENS CSA HEADER"
+                                  "\x29\0\x08\x10" UN "\2\0\0\0"
+                                  "A "
+                                  "\x29\0\x08\x11" UN "\2\0\0\0"
+                                  "B ");
+    static const struct {
+        DcmTag tag;
+        DcmVr vr;
+    } rows[] = {{DCM_ReferencedImageSequence, DCM_VR_SQ}, {DCM_PatientID, DCM_VR_LO},
+                {DCM_SmallestImagePixelValue, DCM_VR_SS}, {DCM_Rows, DCM_VR_UN},
+                {DCM_TAG(0x0029, 0x0010), DCM_VR_LO},     {DCM_TAG(0x0029, 0x1008), DCM_VR_CS},
+                {DCM_TAG(0x0029, 0x1108), DCM_VR_UN}};
+    DcmDataset *ds = parse(bytes, &options), *as_is = parse(bytes, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(dcm_find(ds, rows[i].tag)->vr, rows[i].vr);
+        assert_int_equal(dcm_find(as_is, rows[i].tag)->vr, DCM_VR_UN);
+    }
+    char uid[65];
+    assert_true(dcm_uid(dcm_item(ds, DCM_ReferencedImageSequence, 0), DCM_ReferencedSOPInstanceUID, uid));
+    assert_string_equal(uid, "1.23");
+    Err err = {0};
+    Span no_items = SPAN(SEQUENCE UN "\x08\0\0\0NO ITEMS");
+    assert_null(dcm_dataset_parse(arena, no_items, NULL, &options, &err));
+    assert_int_equal(err.code, ERR_FORMAT);
+    assert_int_equal(dcm_find(parse(no_items, NULL), DCM_ReferencedImageSequence)->value.n, 8);
+}
+
 static void nested_items(void **state)
 {
     DcmDataset *ds = parse(SPAN("\x08\0\5\0CS\x0A\0ISO_IR 192" SEQUENCE "SQ\0\0" UNDEFINED ITEM
@@ -302,6 +341,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(values_are_views),
+        TEST(unknown_vr_is_looked_up),
         TEST(nested_items),
         TEST(many_items_and_fragments),
         TEST(out_of_order_and_twice),
