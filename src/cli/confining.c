@@ -158,10 +158,15 @@ static TextList reads_of(Arena *arena, const Settings *s)
     if (!s->confine_read.count)
         return (TextList){0};
     /* Their folders, because files that are replaced are read again, and the new one is another file. */
-    const char *const files[] = {s->tls_certificate, s->tls_key,
-                                 s->tls_ca,          s->api_tls_certificate,
-                                 s->api_tls_key,     s->api_auth_jwt_keys_file,
-                                 s->audit_syslog_ca, s->audit_syslog_certificate,
+    const char *const files[] = {s->tls_certificate,
+                                 s->tls_key,
+                                 s->tls_ca,
+                                 s->tls_crl,
+                                 s->api_tls_certificate,
+                                 s->api_tls_key,
+                                 s->api_auth_jwt_keys_file,
+                                 s->audit_syslog_ca,
+                                 s->audit_syslog_certificate,
                                  s->audit_syslog_key};
     add(&paths, s->folder);
     add(&paths, s->path_white_list);

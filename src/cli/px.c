@@ -40,9 +40,13 @@ ScuPeer px_peer(const PxPeerArgs *peer)
 static const struct {
     const char *name;
     size_t at;
-} secure_texts[] = {{"ca", offsetof(SecureArgs, ca)},       {"cert", offsetof(SecureArgs, cert)},
-                    {"key", offsetof(SecureArgs, key)},     {"cert-of", offsetof(SecureArgs, cert_of)},
-                    {"user", offsetof(SecureArgs, user)},   {"user-password", offsetof(SecureArgs, password)},
+} secure_texts[] = {{"ca", offsetof(SecureArgs, ca)},
+                    {"cert", offsetof(SecureArgs, cert)},
+                    {"crl", offsetof(SecureArgs, crl)},
+                    {"key", offsetof(SecureArgs, key)},
+                    {"cert-of", offsetof(SecureArgs, cert_of)},
+                    {"user", offsetof(SecureArgs, user)},
+                    {"user-password", offsetof(SecureArgs, password)},
                     {"user-jwt", offsetof(SecureArgs, jwt)}};
 enum { SECURE_TEXTS = sizeof secure_texts / sizeof *secure_texts };
 

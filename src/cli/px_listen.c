@@ -28,7 +28,7 @@ typedef struct Args {
     PxAsk ask;
     const char *temp, *log, *data, *executable, *aet, *address, *white_list;
     int64_t port, service_port, associations, pdu;
-    const char *layout, *confine, *cert, *key, *ca, *clients;
+    const char *layout, *confine, *cert, *key, *ca, *crl, *clients;
     bool tree, debug, tls;
     PxTemplateArgs templates;
 } Args;
@@ -79,6 +79,8 @@ static const Option options[] = {
      .at = offsetof(Args, key)},
     {OPT_TEXT, .name = "ca", .value = "FILE", .help = "PEM of the authorities that peers are trusted by",
      .at = offsetof(Args, ca)},
+    {OPT_TEXT, .name = "crl", .value = "FILE", .help = "PEM of these authorities' revocation lists",
+     .at = offsetof(Args, crl)},
     {OPT_TEXT, .name = "clients", .value = "HOW", .choices = "none verify require",
      .help = "certificates of those who call: none, nobody is asked; verify, who shows one needs a trusted "
              "one; require, everybody does",
@@ -183,8 +185,10 @@ static ScpSettings server_settings(const Args *a, PxReceived *received)
 static bool tls_of_args(const Args *a, ScpTls *out, Err *err)
 {
     *out = (ScpTls){.serve = a->tls, .only = a->tls};
-    out->server = (NetTlsSettings){.certificate = a->cert, .key = a->key, .ca = a->ca, .server = true};
-    out->client = (NetTlsSettings){.certificate = a->cert, .key = a->key, .ca = a->ca, .verify_peer = true};
+    out->server =
+        (NetTlsSettings){.certificate = a->cert, .key = a->key, .ca = a->ca, .crl = a->crl, .server = true};
+    out->client = (NetTlsSettings){
+        .certificate = a->cert, .key = a->key, .ca = a->ca, .crl = a->crl, .verify_peer = true};
     return !a->tls || tls_clients(a->clients, "--clients", &out->server, err);
 }
 

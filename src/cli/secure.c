@@ -16,8 +16,8 @@ static const char *given(const char *argument, const char *setting)
 
 static bool check(const SecureArgs *a, Err *err)
 {
-    if (!a->tls && (a->ca || a->cert || a->key || a->cert_of))
-        return err_set(err, ERR_USAGE, "--ca, --cert, its key and --cert-of go with --tls");
+    if (!a->tls && (a->ca || a->crl || a->cert || a->key || a->cert_of))
+        return err_set(err, ERR_USAGE, "--ca, --crl, --cert, its key and --cert-of go with --tls");
     if (a->key && !a->cert)
         return err_set(err, ERR_USAGE, "the key of a certificate needs --cert");
     if (a->password && !a->user)
@@ -37,6 +37,7 @@ static bool secure_by_tls(Cli *cli, const SecureArgs *a, Err *err)
     NetTlsSettings settings = {.certificate = given(a->cert, s ? s->tls_certificate : NULL),
                                .key = given(a->key, s && !a->cert ? s->tls_key : NULL),
                                .ca = given(a->ca, s ? s->tls_ca : NULL),
+                               .crl = given(a->crl, s ? s->tls_crl : NULL),
                                .verify_peer = !any};
     NetTls *tls = net_tls_new(&settings, err);
     if (!tls)

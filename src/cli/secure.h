@@ -7,7 +7,7 @@
 
 typedef struct SecureArgs {
     bool tls;
-    const char *ca, *cert, *key, *cert_of;
+    const char *ca, *crl, *cert, *key, *cert_of;
     const char *user, *password, *jwt;
 } SecureArgs;
 
@@ -17,6 +17,8 @@ typedef struct SecureArgs {
         {OPT_TEXT, .name = "ca", .value = "FILE",                                                            \
          .help = "PEM of the authorities that the peer's certificate is trusted by",                         \
          .at = offsetof(Args, member.ca)},                                                                   \
+        {OPT_TEXT, .name = "crl", .value = "FILE", .help = "PEM of these authorities' revocation lists",     \
+         .at = offsetof(Args, member.crl)},                                                                  \
         {OPT_TEXT, .name = "cert", .value = "FILE",                                                          \
          .help = "PEM of our certificate, for peers that want one", .at = offsetof(Args, member.cert)},      \
         {OPT_TEXT, .name = (key_name), .value = "FILE", .help = "PEM of its key, if not in the same file",   \

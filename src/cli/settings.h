@@ -45,7 +45,7 @@ typedef struct Settings {
     const char *context;
     int64_t tls_port; /* 0 = none */
     const char *user_identity;
-    const char *tls_certificate, *tls_key, *tls_ca, *tls_clients;
+    const char *tls_certificate, *tls_key, *tls_ca, *tls_crl, *tls_clients;
 
     TextList scp_services;
     bool search_in_file, send_extended_db_of_find, pending_responses_move;

@@ -66,6 +66,7 @@ const SettingsKey settings_keys[] = {
      AT(tls_certificate)},
     {"tls.key", .recent = true, .type = SET_PATH, .fallback = "", .env = "DICOM_TLS_KEY", AT(tls_key)},
     {"tls.ca", .recent = true, .type = SET_PATH, .fallback = "", .env = "DICOM_TLS_CA", AT(tls_ca)},
+    {"tls.crl", .recent = true, .type = SET_PATH, .fallback = "", .env = "DICOM_TLS_CRL", AT(tls_crl)},
     {"tls.clients", .recent = true, .type = SET_CHOICE, .fallback = "none", .env = "DICOM_TLS_CLIENTS",
      .choices = "none verify require", AT(tls_clients)},
 

@@ -29,10 +29,12 @@ bool tls_of_settings(const Settings *s, ScpTls *out, Err *err)
     out->server = (NetTlsSettings){.certificate = or_none(s->tls_certificate),
                                    .key = or_none(s->tls_key),
                                    .ca = or_none(s->tls_ca),
+                                   .crl = or_none(s->tls_crl),
                                    .server = true};
     out->client = (NetTlsSettings){.certificate = out->server.certificate,
                                    .key = out->server.key,
                                    .ca = out->server.ca,
+                                   .crl = out->server.crl,
                                    .verify_peer = true};
     if (out->serve && !out->server.certificate)
         return err_set(err, ERR_USAGE, "tls.port is set, but tls.certificate is not");
@@ -44,7 +46,7 @@ bool tls_check(const Settings *s, Err *err)
     ScpTls wish;
     if (!tls_of_settings(s, &wish, err))
         return false;
-    NetTls *tls = wish.serve || wish.client.certificate || wish.client.ca
+    NetTls *tls = wish.serve || wish.client.certificate || wish.client.ca || wish.client.crl
                       ? net_tls_new(wish.serve ? &wish.server : &wish.client, err)
                       : NULL;
     net_tls_free(tls);

@@ -15,8 +15,10 @@ typedef struct NetTlsSettings {
     const char *certificate; /* PEM chain; required for a server; what a client shows when it is asked */
     const char *key;         /* PEM, not encrypted, not for all to read; NULL = it is in `certificate` */
     const char *ca;          /* PEM of trusted authorities; NULL = the system's (client), none (server) */
-    bool verify_peer;        /* server: a client certificate is required; client: the server's is checked */
-    bool optional;           /* server, with verify_peer: a client may show none */
+    const char *
+        crl; /* PEM of revocation lists, one for each authority that vouches for somebody; NULL = they are not looked at */
+    bool verify_peer; /* server: a client certificate is required; client: the server's is checked */
+    bool optional;    /* server, with verify_peer: a client may show none */
     bool server;
     bool any_name; /* client: the certificate need not name the host that was called, only be trusted */
 } NetTlsSettings;

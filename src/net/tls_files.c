@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FILES = 3, AGAIN_MS = 10000, DAY = 86400, WARN_DAYS = 30 };
+enum { FILES = 4, AGAIN_MS = 10000, DAY = 86400, WARN_DAYS = 30 };
 
 struct NetTlsFiles {
     NetTlsSettings settings;
@@ -23,12 +23,13 @@ struct NetTlsFiles {
     NetTls *current;
     struct stat seen[FILES];
     Deadline again;  /* when files that could not be used are looked at again although nothing has changed */
-    Deadline remind; /* when it is told again that a certificate ends soon */
+    Deadline remind; /* when it is told again that a certificate ends soon, … */
+    Deadline remind_lists; /* … or a revocation list */
 };
 
 static void look(const NetTlsSettings *s, struct stat out[FILES])
 {
-    const char *paths[FILES] = {s->certificate, s->key, s->ca};
+    const char *paths[FILES] = {s->certificate, s->key, s->ca, s->crl};
     for (size_t i = 0; i < FILES; i++)
         if (!paths[i] || stat(paths[i], &out[i]) != 0)
             memset(&out[i], 0, sizeof out[i]);
@@ -68,6 +69,24 @@ static void tell_of_end(NetTlsFiles *f)
     tell(f, true, line);
 }
 
+/* They live for days, and who renews them does so before the last one. */
+static void tell_of_lists(NetTlsFiles *f)
+{
+    char line[400], day[16];
+    if (f->current->lists_end == INT64_MAX || f->current->lists_end - clock_wall_us() / 1000000 > DAY ||
+        !deadline_passed(f->remind_lists))
+        return;
+    bool ended = f->current->lists_end < clock_wall_us() / 1000000;
+    f->remind_lists = deadline_in((int64_t)DAY * 1000);
+    tls_day(f->current->lists_end, day);
+    snprintf(line, sizeof line,
+             "the revocation list of %s %s on %s%s; put its next one into %.150s: it is read again when it "
+             "changes",
+             f->current->lists_issuer, ended ? "ended" : "ends", day,
+             ended ? ", nobody it vouches for is trusted" : "", f->settings.crl);
+    tell(f, true, line);
+}
+
 /* With the lock held. */
 static void refresh(NetTlsFiles *f)
 {
@@ -83,7 +102,7 @@ static void refresh(NetTlsFiles *f)
     if (next) {
         net_tls_free(f->current);
         f->current = next;
-        f->remind = 0;
+        f->remind = f->remind_lists = 0;
         tell(f, false, "the certificates were read again");
         return;
     }
@@ -112,6 +131,7 @@ NetTlsFiles *net_tls_files_open(const NetTlsSettings *settings, NetTlsTell tell_
     memcpy(f->seen, seen, sizeof seen);
     pthread_mutex_init(&f->lock, NULL);
     tell_of_end(f);
+    tell_of_lists(f);
     return f;
 }
 
@@ -120,6 +140,7 @@ NetTls *net_tls_files_now(NetTlsFiles *f)
     pthread_mutex_lock(&f->lock);
     refresh(f);
     tell_of_end(f);
+    tell_of_lists(f);
     NetTls *now = net_tls_for(f->current, NULL);
     pthread_mutex_unlock(&f->lock);
     return now;

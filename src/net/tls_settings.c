@@ -84,8 +84,9 @@ static int note_asked(SSL *ssl, X509 **certificate, EVP_PKEY **key)
     return 0;
 }
 
-static bool load_authorities(SSL_CTX *context, const NetTlsSettings *settings, Err *err)
+static bool load_authorities(NetTls *tls, const NetTlsSettings *settings, Err *err)
 {
+    SSL_CTX *context = tls->context;
     if (settings->ca) {
         if (SSL_CTX_load_verify_locations(context, settings->ca, NULL) != 1)
             return refuse(err, "authorities", settings->ca);
@@ -97,6 +98,8 @@ static bool load_authorities(SSL_CTX *context, const NetTlsSettings *settings, E
         SSL_CTX_set_default_verify_paths(context);
     }
     ERR_clear_error();
+    if (settings->crl && !tls_load_lists(tls, settings->crl, err))
+        return false;
     int mode = SSL_VERIFY_PEER | (settings->optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
     SSL_CTX_set_verify(context, settings->verify_peer ? mode : SSL_VERIFY_NONE, tls_note_distrust);
     return true;
@@ -125,9 +128,13 @@ NetTls *net_tls_new(const NetTlsSettings *settings, Err *err)
     NetTls *tls = calloc(1, sizeof *tls);
     if (!context || !tls)
         abort();
-    *tls = (NetTls){context, settings->server, settings->verify_peer, settings->any_name, NULL, 0};
+    *tls = (NetTls){.context = context,
+                    .server = settings->server,
+                    .verify = settings->verify_peer,
+                    .any_name = settings->any_name,
+                    .lists_end = INT64_MAX};
     choose_profile(context);
-    if (load_identity(tls, settings, err) && load_authorities(context, settings, err))
+    if (load_identity(tls, settings, err) && load_authorities(tls, settings, err))
         return tls;
     net_tls_free(tls);
     return NULL;

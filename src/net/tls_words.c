@@ -36,12 +36,11 @@ static void day_of(const ASN1_TIME *time, char out[16])
     tls_day(tls_seconds_of(time), out);
 }
 
-/* The names of a distinguished name, as far as they are printable. */
-static void issuer_of(const X509 *certificate, char out[100])
+void tls_name(const X509_NAME *name, char out[TLS_NAME])
 {
-    int n = X509_NAME_get_text_by_NID(X509_get_issuer_name(certificate), NID_commonName, out, 100);
+    int n = X509_NAME_get_text_by_NID(name, NID_commonName, out, TLS_NAME);
     if (n <= 0)
-        X509_NAME_oneline(X509_get_issuer_name(certificate), out, 100);
+        X509_NAME_oneline(name, out, TLS_NAME);
     for (char *p = out; *p; p++)
         if (*p < ' ' || *p > '~')
             *p = '?';
@@ -49,7 +48,7 @@ static void issuer_of(const X509 *certificate, char out[100])
 
 static void explain_validity(TlsSession *s, const X509 *at, int depth, int error)
 {
-    char day[16], issuer[100] = "";
+    char day[16], issuer[TLS_NAME] = "";
     const char *whose = depth ? "the authority of the certificate of " : "the certificate of ";
     if (error == X509_V_ERR_CERT_HAS_EXPIRED) {
         day_of(X509_get0_notAfter(at), day);
@@ -59,7 +58,7 @@ static void explain_validity(TlsSession *s, const X509 *at, int depth, int error
         snprintf(s->distrust, sizeof s->distrust,
                  "%s%.120s is not valid before %s; is the clock of this machine right?", whose, s->peer, day);
     } else {
-        issuer_of(at, issuer);
+        tls_name(X509_get_issuer_name(at), issuer);
         snprintf(s->distrust, sizeof s->distrust,
                  "the certificate of %.120s was issued by %s, which is not trusted here; if it should be, "
                  "name a file with its certificate (--ca, tls.ca)",
@@ -103,7 +102,11 @@ int tls_note_distrust(int trusted, X509_STORE_CTX *chain)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
     TlsSession *s = ssl ? SSL_get_app_data(ssl) : NULL;
-    if (!trusted && s && !*s->distrust)
+    if (!trusted && tls_needs_no_list(chain)) {
+        X509_STORE_CTX_set_error(chain, X509_V_OK);
+        return 1;
+    }
+    if (!trusted && s && !*s->distrust && !tls_explain_list(s, chain))
         explain_distrust(s, X509_STORE_CTX_get_current_cert(chain), X509_STORE_CTX_get_error_depth(chain),
                          X509_STORE_CTX_get_error(chain));
     return trusted;

@@ -221,6 +221,109 @@ def test_verify_lets_clients_without_certificate_in(stopped_archive, authority):
     assert run(echo, *at, "--cert", authority.stranger.pem, "--key", authority.stranger.key, check=False).returncode == 1
 
 
+# -- certificates that are revoked --
+
+def logged(archive, text):
+    """A server may write the reason when its peer knows already that it was refused."""
+    wait_until(lambda: text in log_of(archive), 5, text)
+
+
+def test_revoked_certificates(stopped_archive, authority, tmp_path):
+    revoked = authority.revoke(tmp_path / "revoked.pem", authority.elsewhere)
+    archive = with_tls(stopped_archive, authority, crl=revoked).start()
+    own, other = dcmtk(authority.client, authority), dcmtk(authority.elsewhere, authority)
+    assert echoscu(archive, *own)
+    assert not echoscu(archive, *other)
+    logged(archive, "connection refused: TLS with 127.0.0.1: the certificate of the peer was revoked by Test Authority")
+    # The file is replaced, and the server goes on.
+    authority.revoke(revoked, authority.client)
+    assert not echoscu(archive, *own)
+    assert echoscu(archive, *other)
+    assert "127.0.0.1 says that our certificate was revoked" in failure(archive, *ours(authority.client, authority))
+    # One that cannot be understood: that of before counts.
+    revoked.write_text("no list")
+    assert not echoscu(archive, *own)
+    logged(archive, f"the certificates are those of before: TLS: there is no revocation list in {revoked}")
+    revoked.unlink()
+    assert not echoscu(archive, *own)
+    authority.revoke(revoked)
+    assert echoscu(archive, *own)
+
+
+def test_a_revocation_list_that_ended(stopped_archive, authority, tmp_path):
+    revoked = authority.revoke(tmp_path / "revoked.pem", days=(-9, -2))
+    archive = with_tls(stopped_archive, authority, crl=revoked).start()
+    logged(archive, "TLS: the revocation list of Test Authority ended on 20")
+    assert not echoscu(archive, *dcmtk(authority.client, authority))
+    says = "the revocation list of Test Authority ended on 20"
+    logged(archive, f"connection refused: TLS with 127.0.0.1: {says}")
+    logged(archive, "put its next one into the file (--crl, tls.crl), which is read again when it changes")
+    authority.revoke(revoked, days=(-9, -2))
+    authority.revoke(revoked, days=(-1, 7), add=True)
+    assert echoscu(archive, *dcmtk(authority.client, authority)), "the newer one counts, whatever lies beside it"
+    authority.revoke(revoked, days=(2, 7))
+    assert not echoscu(archive, *dcmtk(authority.client, authority))
+    logged(archive, "the revocation list of Test Authority is not valid before 20")
+    authority.other.revoke(revoked)
+    assert not echoscu(archive, *dcmtk(authority.client, authority))
+    logged(archive, "was issued by Test Authority, whose revocation list is missing; put it beside the others")
+
+
+def test_servers_that_are_revoked(stopped_archive, authority, few, tmp_path):
+    """Whom we call: by a command, and by C-MOVE."""
+    revoked = authority.revoke(tmp_path / "revoked.pem", authority.client)
+    archive = with_tls(stopped_archive, authority, crl=revoked).start()
+    sink = Storescp(tmp_path, "SINK", *dcmtk(authority.client, authority))
+    try:
+        archive.manage("store", "127.0.0.1", archive.port, "-aec", "GANTRY", "-sp", "fs", "-pd", few, "-v", "0")
+        (archive.folder / "app/white_list/sink.yml").write_text(f"SINK: {{ip: 127.0.0.1, port: {sink.port}, certificate: CT1.example.org}}\n")
+        move = ["movescu", "-v", "-aec", "GANTRY", "-aem", "SINK", "-P", "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=FEW", "127.0.0.1", archive.port]
+        run(*move, check=False)
+        assert not list(sink.folder.iterdir())
+        logged(archive, "the certificate of 127.0.0.1 was revoked by Test Authority")
+        at = ["echo", "127.0.0.1", sink.port, "-aec", "SINK", "-v", "0", "--cert-of", "ct1.example.org", *ours(authority.server, authority)]
+        assert "was revoked by Test Authority" in archive.manage(*at, check=False).stderr
+        assert archive.manage(*at, "--crl", authority.revoke(tmp_path / "nobody.pem")).returncode == 0
+        assert "cannot be understood" in archive.manage(*at, "--crl", broken(revoked, tmp_path), check=False).stderr
+        authority.revoke(revoked)
+        run(*move)
+        assert len(list(sink.folder.iterdir())) == 4
+    finally:
+        sink.kill()
+
+
+def broken(source, folder):
+    lines = source.read_text().splitlines(keepends=True)
+    (folder / "broken.pem").write_text("".join(lines[:2] + lines[3:]))
+    return folder / "broken.pem"
+
+
+def test_intermediate_authorities_and_their_lists(stopped_archive, authority, tmp_path):
+    """The list of each issuer is wanted, and an authority may be revoked itself; what is trusted without one needs no list."""
+    between = Authority(tmp_path / "between", "Between", authority)
+    leaf = between.issue("leaf")
+    chain, revoked = tmp_path / "chain.pem", tmp_path / "revoked.pem"
+    chain.write_text(leaf.pem.read_text() + between.pem.read_text())
+    authority.revoke(revoked)
+    archive = with_tls(stopped_archive, authority, crl=revoked).start()
+    own = ["--tls", "--ca", authority.pem, "--cert", chain, "--cert-key", leaf.key]
+    failure(archive, *own)
+    logged(archive, "was issued by Between, whose revocation list is missing")
+    between.revoke(revoked, add=True)
+    archive.manage("echo", "127.0.0.1", archive.tls_port, "-aec", "GANTRY", "-v", "0", *own)
+    authority.revoke(revoked, between)
+    between.revoke(revoked, add=True)
+    failure(archive, *own)
+    logged(archive, "the authority of the certificate of the peer was revoked by Test Authority")
+    # A single certificate that is trusted itself.
+    alone = tmp_path / "alone.pem"
+    alone.write_text(authority.stranger.pem.read_text() + authority.pem.read_text())
+    archive.set("tls.ca", alone)
+    archive.stop()
+    archive.start()
+    archive.manage("echo", "127.0.0.1", archive.tls_port, "-aec", "GANTRY", "-v", "0", *ours(authority.stranger, authority))
+
+
 # -- certificates and AE titles --
 
 def test_a_title_is_bound_to_a_certificate(stopped_archive, authority):
