@@ -8,6 +8,7 @@
  */
 #include "archive/annotations.h"
 
+#include "archive/annotation_group.h"
 #include "archive/annotation_note.h"
 #include "archive/archive_internal.h"
 #include "dicom/uid.h"
@@ -29,8 +30,9 @@ struct ArcAnnotations {
     Archive *archive;
     char *path, *noted; /* the folder; the index's note for it */
     int dir;
-    pthread_mutex_t lock; /* guards `index`: one writes at a time */
-    Index *index;         /* on connections of its own, beside the committer's; NULL before the first use */
+    AnnotationGroup coming; /* those that have their files and want their rows */
+    pthread_mutex_t lock;   /* guards `index`: one writes at a time */
+    Index *index;           /* on connections of its own, beside the committer's; NULL before the first use */
 };
 
 struct ArcAnnotationPut {
@@ -142,9 +144,12 @@ static void settle_all(const ArcAnnotations *a)
 
 typedef bool (*Change)(Index *index, const void *what, Err *err);
 
-static bool put_row(Index *index, const void *row, Err *err)
+static bool put_rows(Index *index, const void *members, Err *err)
 {
-    return idx_annotation_put(index, row, err);
+    bool ok = true;
+    for (const AnnotationMember *m = members; ok && m; m = m->next)
+        ok = idx_annotation_put(index, m->row, err);
+    return ok;
 }
 
 static bool remove_row(Index *index, const void *uid, Err *err)
@@ -170,6 +175,22 @@ static bool change_rows(ArcAnnotations *a, Change change, const void *what, Err 
         idx_rollback(a->index);
     pthread_mutex_unlock(&a->lock);
     return ok;
+}
+
+/* One sync and one transaction for all. When the index refuses it, each is put again by itself, so that nobody fails for another's sake. */
+static void commit_members(void *ctx, AnnotationMember *members)
+{
+    ArcAnnotations *a = ctx;
+    Err err = {0};
+    bool durable = sync_folder(a, &err);
+    bool ok = durable && change_rows(a, put_rows, members, &err);
+    bool alone = durable && !ok && members->next && !idx_is_away(&err);
+    for (AnnotationMember *m = members; m; m = m->next) {
+        AnnotationMember one = {.row = m->row};
+        m->ok = alone ? change_rows(a, put_rows, &one, &m->err) : ok;
+        if (!ok && !alone)
+            m->err = err;
+    }
 }
 
 /* -- an index that has lost them -- */
@@ -246,6 +267,7 @@ ArcAnnotations *arc_annotations_open(Archive *archive, const char *folder, Err *
     if (asprintf(&a->noted, "annotations:%s", a->path) < 0)
         abort();
     pthread_mutex_init(&a->lock, NULL);
+    annotation_group_init(&a->coming);
     restore_if_lost(a);
     settle_all(a);
     return a;
@@ -257,6 +279,7 @@ void arc_annotations_close(ArcAnnotations *a)
         return;
     idx_close(a->index);
     pthread_mutex_destroy(&a->lock);
+    annotation_group_destroy(&a->coming);
     close(a->dir);
     free(a->path);
     free(a->noted);
@@ -377,7 +400,7 @@ static bool store_note(const ArcAnnotationPut *put, const IdxAnnotation *row, Er
     return ok;
 }
 
-/* Under its final name, with what it is beside it. Durable on return. */
+/* Under its final name, with what it is beside it. Durable when the folder has been synced. */
 static bool publish(const ArcAnnotationPut *put, const IdxAnnotation *row, Err *err)
 {
     const ArcAnnotations *a = put->annotations;
@@ -386,7 +409,7 @@ static bool publish(const ArcAnnotationPut *put, const IdxAnnotation *row, Err *
     if (linkat(a->dir, put->temp, a->dir, put->uid, 0) != 0)
         return errno == EEXIST ? taken(put->uid, err)
                                : err_errno(err, errno, "cannot publish the file in %s", a->path);
-    return store_note(put, row, err) && sync_folder(a, err);
+    return store_note(put, row, err);
 }
 
 static const char *text_in(Arena *arena, const char *text)
@@ -415,7 +438,7 @@ bool arc_annotation_commit(ArcAnnotationPut *put, Arena *arena, const IdxAnnotat
         put_free(put);
         return false;
     }
-    bool ok = change_rows(a, put_row, &row, err);
+    bool ok = annotation_group_commit(&a->coming, &row, commit_members, a, err);
     ok = (ok && unlinkat(a->dir, put->temp, 0) == 0) || settle(a, put->uid, put->fd, put->begin_us);
     put_free(put);
     if (ok && out)
