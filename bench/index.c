@@ -3,7 +3,7 @@
  * `./dev bench index`: fills an index with a made-up archive (catalogue.h), on SQLite and on a PostgreSQL of its own, and prints what ingest and
  * queries cost at three sizes, for each of which it is filled anew (bulk.h).
  *
- * Ingest is measured in three ways (ingest.h): objects of 11 KB that eight senders store; their rows alone, in groups of eight; and
+ * Ingest is measured in four ways (ingest.h): objects of 11 KB that eight senders store; CT of 527 KB likewise; their rows alone, in groups of eight; and
  * in groups of 64.
  */
 #include "bulk.h"
@@ -25,7 +25,7 @@ enum {
 
 typedef struct Size {
     uint64_t objects;
-    Ingest objects_stored, senders, files;
+    Ingest objects_stored, ct_stored, senders, files;
     Latency queries[QUERIES_MAX];
     uint64_t bytes;
 } Size;
@@ -116,11 +116,22 @@ static pid_t server_pid(const Run *run)
     return run->server ? run->server->pid : 0;
 }
 
-static bool objects_stored(const Run *run, Filling *filled, Filling *fresh, Ingest *out, Err *err)
+static bool store_objects(const Run *run, const IngestKind *kind, Filling *filled, Filling *fresh,
+                          Ingest *out, Err *err)
 {
     IdxSettings of_filled = settings_of(run, run->path, "bench"),
                 of_fresh = settings_of(run, run->fresh_path, "fresh");
-    return ingest_objects(server_pid(run), run->folder, &of_filled, &of_fresh, filled, fresh, out, err);
+    return ingest_objects(server_pid(run), kind, run->folder, &of_filled, &of_fresh, filled, fresh, out, err);
+}
+
+static bool objects_stored(const Run *run, Filling *filled, Filling *fresh, Ingest *out, Err *err)
+{
+    return store_objects(run, &ingest_small, filled, fresh, out, err);
+}
+
+static bool ct_stored(const Run *run, Filling *filled, Filling *fresh, Ingest *out, Err *err)
+{
+    return store_objects(run, &ingest_ct, filled, fresh, out, err);
 }
 
 static bool rows_of_senders(const Run *run, Filling *filled, Filling *fresh, Ingest *out, Err *err)
@@ -150,6 +161,7 @@ static void measure_size(Run *run, Filling *filled)
     size->objects = filled->objects;
     fprintf(stderr, "  %s at %llu objects: ingest", run->engine, (unsigned long long)filled->objects);
     measure_ingest(run, filled, objects_stored, &size->objects_stored);
+    measure_ingest(run, filled, ct_stored, &size->ct_stored);
     measure_ingest(run, filled, rows_of_senders, &size->senders);
     measure_ingest(run, filled, rows_of_files, &size->files);
     fputs(", queries", stderr);
@@ -291,6 +303,7 @@ static void print_runs(const Run *runs, size_t count)
         "ratio |\n|---|---|---|---|---|---|---|---|");
     for (size_t r = 0; r < count; r++) {
         print_ingest(&runs[r], "objects stored", offsetof(Size, objects_stored));
+        print_ingest(&runs[r], "CT of 527 KB stored", offsetof(Size, ct_stored));
         print_ingest(&runs[r], "rows alone, groups of 8", offsetof(Size, senders));
         print_ingest(&runs[r], "rows alone, groups of 64", offsetof(Size, files));
     }
@@ -329,6 +342,7 @@ static void json_size(JsonWriter *w, const Size *size)
     json_member_int(w, "objects", (int64_t)size->objects);
     json_member_int(w, "bytes", (int64_t)size->bytes);
     json_ingest(w, "objectsStored", &size->objects_stored);
+    json_ingest(w, "ctStored", &size->ct_stored);
     json_ingest(w, "senders", &size->senders);
     json_ingest(w, "files", &size->files);
     json_key(w, "queries");

@@ -20,10 +20,8 @@
 
 enum {
     ROUNDS = 7,
-    ROUND_OBJECTS = 1200,
     ROUND_ROWS = 3200, /* in groups of eight SQLite works its log in twice */
     ROUND_ROWS_SERVER = 1200,
-    PIXELS = 100, /* a side */
     GROUP_MAX = 512,
     FOLDERS_OPEN = 16,
 };
@@ -196,6 +194,9 @@ bool ingest_rows(pid_t server, Filling *filled, Filling *fresh, unsigned group, 
 
 /* -- objects -- */
 
+const IngestKind ingest_small = {.side = 100, .bits = 8, .round = 1200},
+                 ingest_ct = {.side = 512, .bits = 16, .round = 120};
+
 typedef struct Object {
     IdxFile file;
     Span data;
@@ -203,6 +204,7 @@ typedef struct Object {
 
 typedef struct Objects {
     pid_t server;
+    const IngestKind *kind;
     Filling *of[2];
     Archive *archive[2];
 } Objects;
@@ -211,26 +213,32 @@ typedef struct Objects {
 typedef struct Sender {
     Archive *archive;
     const Object *objects;
+    unsigned count;
     bool ok;
     Err err;
     pthread_t thread;
 } Sender;
 
-static bool encode(DcmDataset *ds, Arena *arena, uint8_t seed, Span *out, Err *err)
+static void put_number(DcmDataset *ds, DcmTag tag, unsigned value)
 {
-    static const uint8_t side[] = {PIXELS, 0}, eight[] = {8, 0}, seven[] = {7, 0}, one[] = {1, 0}, zero[2];
-    size_t pixels = (size_t)PIXELS * PIXELS;
+    const uint8_t bytes[] = {(uint8_t)value, (uint8_t)(value >> 8)};
+    dcm_put(ds, tag, DCM_VR_US, span_of(bytes, sizeof bytes));
+}
+
+static bool encode(DcmDataset *ds, Arena *arena, const IngestKind *kind, uint8_t seed, Span *out, Err *err)
+{
+    size_t pixels = (size_t)kind->side * kind->side * (kind->bits / 8);
     uint8_t *noise = arena_alloc(arena, pixels);
     for (size_t i = 0; i < pixels; i++)
         noise[i] = (uint8_t)(i * 31 + (i >> 3) + seed);
-    dcm_put(ds, DCM_SamplesPerPixel, DCM_VR_US, span_of(one, 2));
-    dcm_put(ds, DCM_Rows, DCM_VR_US, span_of(side, 2));
-    dcm_put(ds, DCM_Columns, DCM_VR_US, span_of(side, 2));
-    dcm_put(ds, DCM_BitsAllocated, DCM_VR_US, span_of(eight, 2));
-    dcm_put(ds, DCM_BitsStored, DCM_VR_US, span_of(eight, 2));
-    dcm_put(ds, DCM_HighBit, DCM_VR_US, span_of(seven, 2));
-    dcm_put(ds, DCM_PixelRepresentation, DCM_VR_US, span_of(zero, 2));
-    dcm_put(ds, DCM_PixelData, DCM_VR_OB, span_of(noise, pixels));
+    put_number(ds, DCM_SamplesPerPixel, 1);
+    put_number(ds, DCM_Rows, kind->side);
+    put_number(ds, DCM_Columns, kind->side);
+    put_number(ds, DCM_BitsAllocated, kind->bits);
+    put_number(ds, DCM_BitsStored, kind->bits);
+    put_number(ds, DCM_HighBit, kind->bits - 1);
+    put_number(ds, DCM_PixelRepresentation, 0);
+    dcm_put(ds, DCM_PixelData, kind->bits == 8 ? DCM_VR_OB : DCM_VR_OW, span_of(noise, pixels));
     Buf bytes;
     buf_init(&bytes, 0);
     bool ok = dcm_write(&bytes, ds, dcm_transfer_syntax(SPAN("1.2.840.10008.1.2.1")), err);
@@ -243,7 +251,7 @@ static void *send_objects(void *ctx)
 {
     Sender *s = ctx;
     s->ok = true;
-    for (unsigned i = 0; s->ok && i < ROUND_OBJECTS; i += INGEST_SENDERS) {
+    for (unsigned i = 0; s->ok && i < s->count; i += INGEST_SENDERS) {
         const IdxFile *file = &s->objects[i].file;
         ArcIncoming incoming = {.transfer_syntax = file->transfer_syntax,
                                 .sop_class = file->sop_class,
@@ -262,14 +270,14 @@ static void *send_objects(void *ctx)
     return NULL;
 }
 
-static bool send_all(Archive *archive, const Object *objects, Err *err)
+static bool send_all(Archive *archive, const Object *objects, unsigned count, Err *err)
 {
     Sender senders[INGEST_SENDERS];
     int started = 0;
     bool ok = true;
     for (; ok && started < INGEST_SENDERS; started += ok) {
         Sender *s = &senders[started];
-        *s = (Sender){.archive = archive, .objects = objects + started};
+        *s = (Sender){.archive = archive, .objects = objects + started, .count = count};
         int code = pthread_create(&s->thread, NULL, send_objects, s);
         ok = code == 0 || err_errno(err, code, "a thread to send");
     }
@@ -287,19 +295,20 @@ static bool round_of_objects(void *ctx, int which, Cost *cost, Err *err)
 {
     const Objects *o = ctx;
     Arena *arena = arena_new(0);
-    Object *objects = arena_alloc(arena, ROUND_OBJECTS * sizeof *objects);
+    unsigned count = o->kind->round;
+    Object *objects = arena_alloc(arena, count * sizeof *objects);
     bool ok = true;
-    for (unsigned i = 0; ok && i < ROUND_OBJECTS; i++) {
+    for (unsigned i = 0; ok && i < count; i++) {
         DcmDataset *ds = next_object(o->of[which], arena, &objects[i].file);
-        ok = encode(ds, arena, (uint8_t)i, &objects[i].data, err);
+        ok = encode(ds, arena, o->kind, (uint8_t)i, &objects[i].data, err);
     }
     double cpu = -server_cpu(o->server) - own_cpu();
     int64_t start = clock_ns();
-    ok = ok && send_all(o->archive[which], objects, err);
+    ok = ok && send_all(o->archive[which], objects, count, err);
     double seconds = (double)(clock_ns() - start) / 1e9;
     cpu += server_cpu(o->server) + own_cpu();
     arena_free(arena);
-    *cost = (Cost){seconds / ROUND_OBJECTS, cpu / ROUND_OBJECTS};
+    *cost = (Cost){seconds / count, cpu / count};
     return ok;
 }
 
@@ -327,11 +336,11 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
     return remove(path);
 }
 
-bool ingest_objects(pid_t server, const char *folder, const IdxSettings *of_filled,
+bool ingest_objects(pid_t server, const IngestKind *kind, const char *folder, const IdxSettings *of_filled,
                     const IdxSettings *of_fresh, Filling *filled, Filling *fresh, Ingest *out, Err *err)
 {
     const IdxSettings *settings[2] = {of_filled, of_fresh};
-    Objects o = {.server = server, .of = {filled, fresh}};
+    Objects o = {.server = server, .kind = kind, .of = {filled, fresh}};
     char stores[2][160] = {"", ""};
     bool ok = true;
     for (int i = 0; ok && i < 2; i++) {

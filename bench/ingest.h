@@ -31,8 +31,14 @@ Filling filling_from(Index *index, uint32_t first, uint32_t studies, uint64_t ob
 
 /* Rows alone, in groups of this many. `server` is PostgreSQL's process, whose processor time is counted with ours; 0 = none. */
 bool ingest_rows(pid_t server, Filling *filled, Filling *fresh, unsigned group, Ingest *out, Err *err);
-/* Objects of 11 KB through an archive. The indexes of both are opened once more by these settings; the stores are in `folder`, and go again. */
-bool ingest_objects(pid_t server, const char *folder, const IdxSettings *of_filled,
+/* Square objects that eight senders store, so many in a round: of 11 KB, and CT of 527 KB. */
+typedef struct IngestKind {
+    unsigned side, bits, round;
+} IngestKind;
+extern const IngestKind ingest_small, ingest_ct;
+
+/* Objects of a kind through an archive. The indexes of both are opened once more by these settings; the stores are in `folder`, and go again. */
+bool ingest_objects(pid_t server, const IngestKind *kind, const char *folder, const IdxSettings *of_filled,
                     const IdxSettings *of_fresh, Filling *filled, Filling *fresh, Ingest *out, Err *err);
 
 #endif

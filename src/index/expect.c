@@ -190,7 +190,7 @@ static bool read_parents(IdxExpected *expected, Db *db, const Wanted *wanted, Er
 {
     static const char *const above[] = {"0", "s.patient_id", "e.study_id"};
     const IdxTable *table = &idx_tables[wanted->level];
-    int columns = idx_sql_column_count(db_attributes(db), wanted->level);
+    int columns = idx_sql_column_count(db_attributes(db), wanted->level, NULL);
     bool row = true;
     IdxSql sql;
     idx_sql_init(&sql, db_dialect(db), expected->arena);

@@ -19,7 +19,7 @@ typedef struct IdxPlan {
     DcmMatchOptions match;
     const DcmDataset *keys;         /* the query's, in UTF-8 */
     const IdxAttribute **attribute; /* of each of them: who decides about it, NULL = nobody */
-    const bool *wanted; /* by row of the attribute table: what answers and matching need; NULL = all */
+    const DcmVr *wanted; /* by row of the attribute table: what answers and matching need; NULL = all */
     IdxKeyList decide
         [DCM_LEVEL_COUNT]; /* keys with a value, by the level whose row decides; those below `level` by a child */
     DcmLevel deepest;      /* the lowest level that has keys to decide; `level` when there are none below */

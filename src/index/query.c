@@ -8,6 +8,7 @@
 #include "index/plan.h"
 #include "index/schema.h"
 
+#include "dicom/dict.h"
 #include "dicom/tags.h"
 
 static void add_key(IdxPlan *plan, DcmLevel level, const DcmElement *key)
@@ -57,10 +58,10 @@ static bool is_entangled(const IdxAttribute *a)
     return a->parents || a->has_nested || DCM_TAG_IS_PRIVATE(a->tag);
 }
 
-static bool want(const IdxPlan *plan, bool *wanted, const IdxAttribute *a)
+static bool want(const IdxPlan *plan, DcmVr *wanted, const IdxAttribute *a)
 {
     if (a)
-        wanted[a - plan->attributes->rows] = true;
+        wanted[a - plan->attributes->rows] = a->vr ? a->vr : dcm_dict_vr(a->tag, (Span){NULL, 0});
     return !a || !is_entangled(a);
 }
 
@@ -71,7 +72,8 @@ static void choose_wanted(IdxPlan *plan)
     const IdxAttributes *set = plan->attributes;
     if (plan->all_attributes || plan->extended_attributes)
         return;
-    bool *wanted = arena_alloc(plan->arena, set->count * sizeof *wanted), plain = true;
+    DcmVr *wanted = arena_alloc(plan->arena, set->count * sizeof *wanted);
+    bool plain = true;
     for (size_t i = 0; i < plan->keys->count; i++)
         plain = want(plan, wanted, plan->attribute[i]) && plain;
     for (int level = 0; level < DCM_LEVEL_COUNT; level++) {
@@ -89,7 +91,7 @@ static void place_columns(IdxPlan *plan)
         if (level == (int)plan->level + 1)
             column = 0;
         plan->column[level] = column;
-        column += idx_sql_column_count(plan->attributes, (DcmLevel)level);
+        column += idx_sql_column_count(plan->attributes, (DcmLevel)level, plan->wanted);
     }
 }
 

@@ -29,7 +29,7 @@ bool idx_row_bind(DbStatement *statement, Arena *arena, const DcmDataset *row, D
 /* The data set of a row that idx_sql_columns selected, its first column at `first`. `counts` = with lists and counts, and with nested
    attributes at the top as well, where keys look for them. `wanted` as it was given to idx_sql_columns: the data set has at least those. */
 DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLevel level, bool counts,
-                         const bool *wanted, Err *err);
+                         const DcmVr *wanted, Err *err);
 
 /* The same by id; NULL and err when there is no such row. Without lists and counts. */
 DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *err);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Rows to data sets (row.h). A query says which attributes it wants: the columns of others come as NULL, and what `attributes` has of them is passed over.
+ * Rows to data sets (row.h). A query says which attributes it wants: the columns of others are not read, and what `attributes` has of them is passed over.
  */
 #include "index/row.h"
 
@@ -50,7 +50,7 @@ static void put_users_column(DcmDataset *row, const IdxAttribute *a, Span text)
         dcm_put(out, a->tag, a->vr, text);
 }
 
-static void put_column(DcmDataset *out, DbStatement *statement, int column, const IdxAttribute *a)
+static void put_column(DcmDataset *out, DbStatement *statement, int column, const IdxAttribute *a, DcmVr vr)
 {
     if (db_is_null(statement, column) && !idx_is_kept_by_ingest(a))
         return;
@@ -65,7 +65,7 @@ static void put_column(DcmDataset *out, DbStatement *statement, int column, cons
     }
     if (a->kind == IDX_MODALITY && span_eq_cstr(text, IDX_UNKNOWN))
         return;
-    dcm_put(out, a->tag, DCM_VR_NONE, text);
+    dcm_put(out, a->tag, vr, text);
 }
 
 static bool is_there(const DcmDataset *out, const IdxAttribute *a)
@@ -88,7 +88,8 @@ static void show_nested(DcmDataset *out, const IdxAttribute *a, size_t n)
 /* -- attributes without a column -- */
 
 /* The row of the attribute table that a tag has at a level, if it is wanted. */
-static const IdxAttribute *wanted_at(const IdxAttributes *set, const bool *wanted, DcmLevel level, DcmTag tag)
+static const IdxAttribute *wanted_at(const IdxAttributes *set, const DcmVr *wanted, DcmLevel level,
+                                     DcmTag tag)
 {
     const IdxAttribute *a = idx_attribute_at(set, tag, level);
     return a && wanted[a - set->rows] ? a : NULL;
@@ -110,7 +111,7 @@ static bool read_header(Cursor *c, DcmTag *tag, DcmVr *vr, uint32_t *length)
 }
 
 /* Puts those that are wanted, passing over the others; false where that is not simple, and nothing is to be relied on. */
-static bool put_wanted(DcmDataset *out, Span rest, const IdxAttributes *set, const bool *wanted,
+static bool put_wanted(DcmDataset *out, Span rest, const IdxAttributes *set, const DcmVr *wanted,
                        DcmLevel level)
 {
     Cursor c = cur_of(rest, false);
@@ -138,7 +139,7 @@ static DcmDataset *empty_row(Arena *arena)
     return row;
 }
 
-static DcmDataset *without_columns(Arena *arena, Span rest, const IdxAttributes *set, const bool *wanted,
+static DcmDataset *without_columns(Arena *arena, Span rest, const IdxAttributes *set, const DcmVr *wanted,
                                    DcmLevel level, Err *err)
 {
     DcmDataset *row = empty_row(arena);
@@ -153,22 +154,20 @@ static DcmDataset *without_columns(Arena *arena, Span rest, const IdxAttributes 
 /* -- rows -- */
 
 DcmDataset *idx_row_read(DbStatement *statement, int first, Arena *arena, DcmLevel level, bool counts,
-                         const bool *wanted, Err *err)
+                         const DcmVr *wanted, Err *err)
 {
     size_t n;
     const IdxAttributes *set = db_attributes(statement->db);
     const IdxAttribute *a = idx_attributes(set, level, &n);
-    size_t base = (size_t)(a - set->rows);
     DcmDataset *out = without_columns(arena, db_blob(statement, first + 2), set, wanted, level, err);
     if (!out)
         return NULL;
     int column = first + 3;
     for (size_t i = 0; i < n; i++) {
-        if (!a[i].column)
+        if (!idx_sql_has_column(set, &a[i], wanted))
             continue;
-        if ((!wanted || wanted[base + i]) && (counts || !idx_is_kept_by_ingest(&a[i])) &&
-            !is_there(out, &a[i]))
-            put_column(out, statement, column, &a[i]);
+        if ((counts || !idx_is_kept_by_ingest(&a[i])) && !is_there(out, &a[i]))
+            put_column(out, statement, column, &a[i], wanted ? wanted[&a[i] - set->rows] : DCM_VR_NONE);
         column++;
     }
     if (counts && set->extended)

@@ -400,35 +400,25 @@ static bool is_given(const IdxAttribute *a)
     return a->column && a->kind != IDX_LIST && a->kind != IDX_COUNT;
 }
 
-void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level, const bool *wanted)
+void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level, const DcmVr *wanted)
 {
     const IdxTable *table = &idx_tables[level];
     size_t n;
     const IdxAttribute *a = idx_attributes(set, level, &n);
     buf_printf(sql, "%s.%s, %s.specific_character_set, %s.attributes", table->alias, table->id, table->alias,
                table->alias);
-    for (size_t i = 0; i < n; i++) {
-        if (!a[i].column)
-            continue;
-        if (wanted && !wanted[&a[i] - set->rows]) {
-            buf_append_cstr(sql, ", NULL");
-            continue;
-        }
-        buf_append_cstr(sql, ", ");
-        buf_append_cstr(sql, table->alias);
-        buf_append_cstr(sql, ".\"");
-        buf_append_cstr(sql, a[i].column);
-        buf_append_cstr(sql, "\"");
-    }
+    for (size_t i = 0; i < n; i++)
+        if (idx_sql_has_column(set, &a[i], wanted))
+            buf_printf(sql, ", %s.\"%s\"", table->alias, a[i].column);
 }
 
-int idx_sql_column_count(const IdxAttributes *set, DcmLevel level)
+int idx_sql_column_count(const IdxAttributes *set, DcmLevel level, const DcmVr *wanted)
 {
     size_t n;
     const IdxAttribute *a = idx_attributes(set, level, &n);
     int count = 3;
     for (size_t i = 0; i < n; i++)
-        count += a[i].column != NULL;
+        count += idx_sql_has_column(set, &a[i], wanted);
     return count;
 }
 

@@ -43,10 +43,15 @@ bool idx_schema_write_list_terms(Db *db, Err *err);
 bool idx_schema_drop(Db *db, Err *err);
 
 /* The columns of a level's row, for idx_row_read: id, specific_character_set, attributes, then every column of the attribute table in its order.
-   `wanted` (NULL = all) says of each row of the attribute table whether it is; columns that are not come as NULL. */
-void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level, const bool *wanted);
+   `wanted` (NULL = all) says of each row of the attribute table what its VR is, DCM_VR_NONE where it is not wanted. */
+void idx_sql_columns(Buf *sql, const IdxAttributes *set, DcmLevel level, const DcmVr *wanted);
+/* Is the one of this row of the table among them? */
+static inline bool idx_sql_has_column(const IdxAttributes *set, const IdxAttribute *a, const DcmVr *wanted)
+{
+    return a->column && (!wanted || wanted[a - set->rows]);
+}
 /* How many idx_sql_columns lists. */
-int idx_sql_column_count(const IdxAttributes *set, DcmLevel level);
+int idx_sql_column_count(const IdxAttributes *set, DcmLevel level, const DcmVr *wanted);
 /* Is this the name, in any case, of a column of the level's table that no attribute has? */
 bool idx_sql_is_bookkeeping(DcmLevel level, const char *column);
 
