@@ -32,7 +32,8 @@ enum {
     DURABLE_MS = 5000, /* … and, when the audit is required, for its record to be durable */
     LOCK_MS = 5000,    /* for the lock on the files */
     CLOSE_MS = 5000,
-    SEEN = 512, /* keys that are counted */
+    SEEN = 512,       /* keys that are counted */
+    PARTS_MAX = 1024, /* of a key, that are told apart */
     WINDOW_MS = 60000,
 };
 
@@ -48,7 +49,9 @@ typedef struct Seen {
     Deadline until;
     uint64_t again; /* since */
     int64_t last_us;
-    Record *record; /* a copy of the first one */
+    Record *record;  /* a copy of the first one */
+    uint64_t *parts; /* hashes of different ones; as many as were doubled to */
+    size_t part_count;
 } Seen;
 
 struct Audit {
@@ -192,6 +195,30 @@ uint64_t audit_key(AuditKind kind, const char *const *texts, size_t count)
     return key ? key : 1;
 }
 
+static void note_part(Seen *seen, const char *part)
+{
+    if (!part || seen->part_count == PARTS_MAX)
+        return;
+    uint64_t hash = XXH3_64bits(part, strlen(part));
+    for (size_t i = 0; i < seen->part_count; i++)
+        if (seen->parts[i] == hash)
+            return;
+    size_t n = seen->part_count;
+    if ((n & (n - 1)) == 0) {
+        uint64_t *bigger = realloc(seen->parts, (n ? 2 * n : 1) * sizeof *bigger);
+        if (!bigger)
+            abort();
+        seen->parts = bigger;
+    }
+    seen->parts[seen->part_count++] = hash;
+}
+
+static void seen_free(Seen *seen)
+{
+    free(seen->record);
+    free(seen->parts);
+}
+
 /* With the lock. NULL when it is not there. */
 static Seen *find_seen(Audit *a, uint64_t key)
 {
@@ -215,6 +242,8 @@ static void add_again(Audit *a, const Seen *seen)
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &at);
     buf_append(&body, seen->record->body, seen->record->n);
     buf_printf(&body, ",\"Repeated\":%" PRIu64 ",\"RepeatedUntil\":\"%s\"", seen->again, when);
+    if (seen->part_count)
+        buf_printf(&body, ",\"RepeatedInstances\":%zu", seen->part_count);
     if (!body.failed)
         put(a, record_new(buf_span(&body)));
     buf_free(&body);
@@ -234,7 +263,7 @@ static void sweep(Audit *a, bool all)
         } else {
             if (seen->again)
                 add_again(a, seen);
-            free(seen->record);
+            seen_free(seen);
         }
     }
     memset(a->seen, 0, sizeof a->seen);
@@ -248,7 +277,7 @@ static void sweep(Audit *a, bool all)
 }
 
 /* With the lock. */
-static void remember(Audit *a, uint64_t key, const Record *record)
+static void remember(Audit *a, uint64_t key, const char *part, const Record *record)
 {
     enum { FULL = SEEN * 3 / 4 };
     if (a->seen_count >= FULL)
@@ -260,26 +289,28 @@ static void remember(Audit *a, uint64_t key, const Record *record)
         at = (at + 1) % SEEN;
     a->seen[at] = (Seen){
         .key = key, .until = deadline_in(WINDOW_MS), .record = record_new(span_of(record->body, record->n))};
+    note_part(&a->seen[at], part);
     a->seen_count++;
 }
 
 /* With the lock. */
-static bool count_again(Audit *a, uint64_t key)
+static bool count_again(Audit *a, uint64_t key, const char *part)
 {
     Seen *seen = find_seen(a, key);
     if (!seen || deadline_passed(seen->until))
         return false;
     seen->again++;
+    note_part(seen, part);
     seen->last_us = clock_wall_us();
     return true;
 }
 
-bool audit_again(Audit *a, uint64_t key)
+bool audit_again(Audit *a, uint64_t key, const char *part)
 {
     if (!a)
         return true;
     pthread_mutex_lock(&a->lock);
-    bool again = !(a->failing && a->set.required) && count_again(a, key);
+    bool again = !(a->failing && a->set.required) && count_again(a, key, part);
     pthread_mutex_unlock(&a->lock);
     return again;
 }
@@ -287,17 +318,18 @@ bool audit_again(Audit *a, uint64_t key)
 /* -- recording -- */
 
 /* With the lock. */
-static bool take(Audit *a, uint64_t key, Record *record, Err *err)
+static bool take(Audit *a, const AuditEvent *event, Record *record, Err *err)
 {
+    uint64_t key = event->key;
     bool refusing = a->failing && a->set.required;
-    if (key && !refusing && count_again(a, key)) {
+    if (key && !refusing && count_again(a, key, event->part)) {
         free(record);
         return true;
     }
     if (key && find_seen(a, key))
         sweep(a, false);
     if (key && !find_seen(a, key))
-        remember(a, key, record);
+        remember(a, key, event->part, record);
     return enqueue(a, record, err);
 }
 
@@ -313,7 +345,7 @@ bool audit_record(Audit *a, const AuditEvent *event, Err *err)
     pthread_mutex_lock(&a->lock);
     bool ok = true;
     if (record) {
-        ok = take(a, event->key, record, err);
+        ok = take(a, event, record, err);
     } else {
         a->lost++;
         metric_add(lost_total(), 1);
@@ -485,7 +517,7 @@ static void drop(Audit *a)
         free(r);
     }
     for (size_t i = 0; i < SEEN; i++)
-        free(a->seen[i].record);
+        seen_free(&a->seen[i]);
     audit_chain_close(a->chain);
     audit_key_free(a->key);
     pthread_cond_destroy(&a->work);

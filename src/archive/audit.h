@@ -100,6 +100,8 @@ typedef struct AuditEvent {
     size_t what_count;
     /* Not 0: further events of this key within a minute are only counted, and told together when the minute is over (audit_again). */
     uint64_t key;
+    /* Which of the things that the key stands for: an instance of a series. How many different ones there were is told with the count. NULL = all, or none. */
+    const char *part;
 } AuditEvent;
 
 typedef struct AuditSettings {
@@ -124,8 +126,8 @@ void audit_close(Audit *audit);
  * False, and err, only when the audit is required and the record is not durable: the service is to be refused. Otherwise it is written a little later.
  */
 bool audit_record(Audit *audit, const AuditEvent *event, Err *err);
-/* Is an event of this key counted already? Spares making it. */
-bool audit_again(Audit *audit, uint64_t key);
+/* Is an event of this key counted already? Spares making it. `part` as in the event. */
+bool audit_again(Audit *audit, uint64_t key, const char *part);
 /* A key of texts; NULL counts as "". Never 0. */
 uint64_t audit_key(AuditKind kind, const char *const *texts, size_t count);
 /* Somebody may not: `who` are the one who tried and the one who refused, `what` is what for. Alike ones within a minute are one record and a count. */

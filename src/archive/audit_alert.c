@@ -6,7 +6,7 @@ void audit_alert(Audit *audit, AuditKind kind, const AuditWho who[2], AuditWhat 
 {
     const char *texts[] = {who[0].user, who[0].title, who[0].address, what.id, why};
     uint64_t key = audit_key(kind, texts, sizeof texts / sizeof *texts);
-    if (audit_again(audit, key))
+    if (audit_again(audit, key, NULL))
         return;
     audit_record(audit,
                  &(AuditEvent){.kind = kind,
@@ -25,7 +25,7 @@ void audit_login(Audit *audit, AuditWho who, const char *why)
     who.user = who.user ? who.user : "(unknown)";
     const char *texts[] = {who.user, who.title, who.address, why};
     uint64_t key = audit_key(AUDIT_LOGIN, texts, sizeof texts / sizeof *texts);
-    if (audit_again(audit, key))
+    if (audit_again(audit, key, NULL))
         return;
     audit_record(audit,
                  &(AuditEvent){.kind = AUDIT_LOGIN,

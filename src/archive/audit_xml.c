@@ -113,10 +113,14 @@ static void add_repeated(json_t *record)
     json_t *event = json_object_get(record, "EventIdentification");
     const char *why = json_string_value(json_object_get(event, "EventOutcomeDescription"));
     const char *until = json_string_value(json_object_get(record, "RepeatedUntil"));
+    json_int_t instances = json_integer_value(json_object_get(record, "RepeatedInstances"));
+    char of[48] = "";
+    if (instances)
+        snprintf(of, sizeof of, ", %" JSON_INTEGER_FORMAT " instances in all", instances);
     if (again)
         json_object_set_new(event, "EventOutcomeDescription",
-                            json_sprintf("%s%s%" JSON_INTEGER_FORMAT " more times until %s", why ? why : "",
-                                         why ? "; " : "", again, until ? until : ""));
+                            json_sprintf("%s%s%" JSON_INTEGER_FORMAT " more times until %s%s", why ? why : "",
+                                         why ? "; " : "", again, until ? until : "", of));
 }
 
 bool audit_xml_write(Buf *out, Span line)

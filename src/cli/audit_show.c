@@ -250,8 +250,13 @@ static void write_record(const json_t *record, Buf *out)
     write_things(record, &line);
     if (*why)
         buf_printf(&line, "  (%s)", why);
+    json_int_t instances = json_integer_value(json_object_get(record, "RepeatedInstances"));
     if (again)
-        buf_printf(&line, "  [%" JSON_INTEGER_FORMAT " more times within a minute]", again);
+        buf_printf(&line, "  [%" JSON_INTEGER_FORMAT " more times within a minute", again);
+    if (again && instances)
+        buf_printf(&line, ", %" JSON_INTEGER_FORMAT " instances in all", instances);
+    if (again)
+        buf_append_cstr(&line, "]");
     char *text = (char *)(uintptr_t)buf_cstr(&line);
     log_make_printable(text);
     buf_append_cstr(out, text);

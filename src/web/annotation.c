@@ -12,6 +12,7 @@
 #include "base/outgoing.h"
 #include "index/tables.h"
 #include "web/annotation_uid.h"
+#include "web/audit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -147,6 +148,7 @@ bool web_annotation_commit(HttpExchange *x, ArcAnnotationPut *put, const IdxAnno
     row.author = http_user(x);
     if (!arc_annotation_commit(put, http_arena(x), &row, out, err))
         return false;
+    web_audit_annotation(x, out->uid, out->level, out->source);
     log_info(LOGGER, "stored annotation=%s of %s %s bytes=%" PRIu64 " client=%s user=%s request=%lu",
              out->uid, idx_annotation_level_name(out->level), out->source, out->size, http_client(x),
              *http_user(x) ? http_user(x) : "-", http_number(x));
@@ -198,11 +200,15 @@ static bool find(HttpExchange *x, WebAnnotations *a, IdxAnnotation *out)
 {
     Err err = {0};
     const char *uid = http_part(x, "annotation");
-    if (!dcm_uid_valid(span_cstr(uid), false))
+    if (!dcm_uid_valid(span_cstr(uid), false)) {
         http_refuse(x, 400, "the path: \"%.64s\" is no annotation UID", uid);
-    else if (idx_annotation(arc_index(a->archive), http_arena(x), uid, out, &err))
+        return false;
+    }
+    bool found = idx_annotation(arc_index(a->archive), http_arena(x), uid, out, &err);
+    web_audit_annotation(x, uid, found ? out->level : DCM_LEVEL_PATIENT, found ? out->source : NULL);
+    if (found)
         return true;
-    else if (err.code == ERR_NOT_FOUND)
+    if (err.code == ERR_NOT_FOUND)
         http_refuse(x, 404, "annotation %s is not in this archive", uid);
     else
         web_annotation_problem(x, &err);
@@ -312,6 +318,7 @@ static void get_list(HttpExchange *x, void *ctx)
     if (!level_parameter(x, &ask.level) || !number_parameter(x, "limit", 1, LIST_LONGEST, &ask.limit) ||
         !number_parameter(x, "offset", 0, INT32_MAX, &ask.offset))
         return;
+    web_audit_annotation(x, NULL, ask.level, ask.source);
     uint64_t limit = ask.limit++;
     if (!idx_annotations(arc_index(store->archive), http_arena(x), &ask, &found, &count, &err)) {
         web_annotation_problem(x, &err);

@@ -15,6 +15,8 @@ struct Stow;
 bool web_audit_may_serve(const WebSettings *settings, HttpExchange *x);
 /* A request is over: a search or a retrieval, or one that was not allowed. */
 void web_audit_finished(const WebContext *web, const HttpExchange *x, unsigned status);
+/* The request is about this annotation; copied. What is not known yet (its UID, or what it belongs to) may be NULL. */
+void web_audit_annotation(HttpExchange *x, const char *uid, DcmLevel level, const char *source);
 /* Once for each request that stores, when its objects have their results. False, and err, as audit_record. */
 bool web_audit_stored(struct Stow *stow, Err *err);
 /* Before anything is deleted. */

@@ -62,6 +62,9 @@ uint64_t http_received(const HttpExchange *x);
 /* The handler's own state for the exchange; `release` (may be NULL) is called when the exchange ends, however it ends. */
 void http_set_state(HttpExchange *x, void *state, void (*release)(void *state));
 void *http_state(const HttpExchange *x);
+/* What the request turned out to be about, for whoever is told that it is over; lives as long as the arena. NULL when nothing was said. */
+void http_set_subject(HttpExchange *x, const void *subject);
+const void *http_subject(const HttpExchange *x);
 /* True when the client has gone away: long work should stop. */
 bool http_gone(HttpExchange *x);
 

@@ -382,6 +382,16 @@ void *http_state(const HttpExchange *x)
     return x->state;
 }
 
+void http_set_subject(HttpExchange *x, const void *subject)
+{
+    x->subject = subject;
+}
+
+const void *http_subject(const HttpExchange *x)
+{
+    return x->subject;
+}
+
 bool http_gone(HttpExchange *x)
 {
     struct pollfd p = {.fd = x->connection->fd, .events = POLLRDHUP};

@@ -112,6 +112,7 @@ struct HttpExchange {
     const char *user;
     void *state;
     void (*release)(void *state);
+    const void *subject;
     bool begun, head_only, old_version;
     uint64_t received, dropped, sent;
     Answer answer;

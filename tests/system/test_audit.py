@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The audit trail: what is recorded of whom, that changes show, and what happens when it cannot be written."""
 import base64
+import contextlib
 import http.client as http_client
+import itertools
 import json
 import os
 import re
 import socket
+import sqlite3
 import ssl
 import threading
 from xml.etree import ElementTree
@@ -180,6 +183,23 @@ def http(archive, method, path, user="anna:a long password", body=None, **header
     return answer.status
 
 
+def instances_of(archive, series):
+    with contextlib.closing(sqlite3.connect(f"file:{archive.folder}/index.sqlite?mode=ro", uri=True)) as db:
+        rows = db.execute("select i.instance_uid from file_storage_metadata_dicom i join series e on e.series_id = i.series_id where e.series_uid = ?", [series])
+        return sorted(uid.decode() if isinstance(uid, bytes) else uid for uid, in rows)
+
+
+def post(archive, path, body):
+    """Status and body, as anna."""
+    port = re.search(r"\napi:.*?\n  port: *(\d+)", archive.settings.read_text(), re.DOTALL)[1]
+    connection = http_client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+    connection.request("POST", path, body=body, headers={"Content-Type": "text/plain", "Authorization": "Basic " + base64.b64encode(b"anna:a long password").decode()})
+    answer = connection.getresponse()
+    out = answer.status, answer.read()
+    connection.close()
+    return out
+
+
 def test_searches_and_retrievals_over_http(web_archive):
     trail = Trail(web_archive)
     assert http(web_archive, "GET", f"/dicom-web/studies?PatientID={PATIENT}&PatientName=Few*") == 200
@@ -246,13 +266,61 @@ def test_logins_over_http(web_archive):
     assert b"wrong field" not in b"".join(trail.lines())
 
 
-def test_annotations(web_archive):
+def test_what_was_accessed_over_http(web_archive):
+    """Each series is a record, with the instance or how many there are; not each frame: how many different instances there were is told with the count."""
     trail = Trail(web_archive)
-    http(web_archive, "GET", f"/annotations?StudyInstanceUID={STUDY}")
+    series = f"/dicom-web/studies/{STUDY}/series/{STUDY}.1"
+    instances = instances_of(web_archive, f"{STUDY}.1")
+    for _ in range(3):
+        for instance in instances:
+            assert http(web_archive, "GET", f"{series}/instances/{instance}/rendered") == 200
+    for path in (f"{series}/metadata", f"/dicom-web/studies/{STUDY}/metadata"):
+        assert http(web_archive, "GET", path) == 200
+    query = f"requestType=WADO&studyUID={STUDY}&seriesUID={STUDY}.1&objectUID={instances[0]}"
+    assert http(web_archive, "GET", f"/wado?{query}") == 200
+    records = trail.wait("DICOM Instances Accessed", count=3)
+    first, of_series, of_study = (next(r for r in records if r.detail("Route").endswith(end)) for end in ("/rendered", "{series}/metadata", "{study}/metadata"))
+    assert (first.studies, first.detail("Series")) == ([STUDY], f"{STUDY}.1") and first.detail("Instance") in instances
+    assert (of_series.detail("Series"), of_series.detail("Instance"), of_series.detail("Instances")) == (f"{STUDY}.1", None, str(len(instances)))
+    assert (of_study.detail("Series"), of_study.detail("Instances")) == (None, "4")
+    uri, = [r for r in trail.wait("DICOM Instances Transferred", count=2) if r.action == "R"]
+    assert (uri.studies, uri.detail("Series"), uri.detail("Instance")) == ([STUDY], f"{STUDY}.1", instances[0])
+    web_archive.stop()
+    repeated, = [r for r in trail.records("DICOM Instances Accessed") if r.again]
+    assert (repeated.again, repeated.content["RepeatedInstances"]) == (3 * len(instances) - 1, len(instances))
+    shown = web_archive.manage("audit", "show").stdout
+    assert f"{3 * len(instances) - 1} more times within a minute, {len(instances)} instances in all" in shown
+
+
+def test_annotations(web_archive):
+    """What an annotation belongs to, and each one that is stored or deleted."""
+    trail = Trail(web_archive)
+    instance = instances_of(web_archive, f"{STUDY}.1")[0]
+    stored = []
+    for level, source in (("instance", instance), ("series", f"{STUDY}.1"), ("study", STUDY)):
+        for _ in range(2):
+            status, body = post(web_archive, f"/annotations?uid={source}&level={level}", b"text")
+            assert status == 201
+            stored.append((level, source, json.loads(body)["annotation"]))
+    for _, _, uid in stored:
+        for _ in range(2):
+            assert http(web_archive, "GET", f"/annotations/{uid}") == 200
+    for _, _, uid in stored:
+        assert http(web_archive, "DELETE", f"/annotations/{uid}") == 204
+    records = trail.wait("DICOM Instances Accessed", count=3 * len(stored))
+    told = {(r.action, r.detail("Annotation")): r for r in records}
+    assert set(told) == {(action, uid) for action in "CRD" for _, _, uid in stored} and len(told) == len(records)
+    for action, (level, source, uid) in itertools.product("CRD", stored):
+        record = told[action, uid]
+        assert (record.studies, record.patients) == ([STUDY], [PATIENT]), level
+        assert source in {"instance": [record.detail("Instance")], "series": [record.detail("Series")], "study": record.studies}[level]
+        assert record.detail("Series") == (None if level == "study" else f"{STUDY}.1")
+    http(web_archive, "GET", f"/annotations?uid={STUDY}.1&level=series")
     http(web_archive, "DELETE", "/annotations/1.2.3")
-    asked, deleted = trail.wait("DICOM Instances Accessed", count=2)
-    assert (asked.who, asked.action, asked.studies, asked.detail("Route")) == ("anna@127.0.0.1", "R", [STUDY], "/annotations")
-    assert (deleted.action, deleted.outcome, deleted.detail("Route")) == ("D", 4, "/annotations/{annotation}")
+    rest = trail.wait("DICOM Instances Accessed", count=3 * len(stored) + 2)[-2:]
+    listed, missing = sorted(rest, key=lambda r: r.outcome)
+    assert (listed.action, listed.studies, listed.detail("Series"), listed.detail("Route")) == ("R", [STUDY], f"{STUDY}.1", "/annotations")
+    assert (missing.action, missing.outcome, missing.detail("Annotation"), missing.studies) == ("D", 4, "1.2.3", [])
 
 
 def test_user_identities_of_associations(stopped_archive):

@@ -201,18 +201,19 @@ static void test_what_comes_again_is_counted(void **state)
     uint64_t key = audit_key(AUDIT_ACCESSED, (const char *[]){"anna", "1.2.3"}, 2);
     uint64_t other = audit_key(AUDIT_ACCESSED, (const char *[]){"anna", "1.2.4"}, 2);
     assert_true(key != other);
-    assert_false(audit_again(audit, key));
+    assert_false(audit_again(audit, key, NULL));
     record(audit, AUDIT_ACCESSED, "P1", key);
     for (int i = 0; i < 7; i++)
-        assert_true(audit_again(audit, key));
+        assert_true(audit_again(audit, key, i % 3 ? (i % 3 == 1 ? "1.2.3.1" : "1.2.3.2") : NULL));
     record(audit, AUDIT_ACCESSED, "P1", key);
-    assert_false(audit_again(audit, other));
+    assert_false(audit_again(audit, other, NULL));
     record(audit, AUDIT_ACCESSED, "P2", other);
     audit_close(audit);
     json_t *all = records();
     assert_int_equal(json_array_size(all), 3);
     assert_null(json_object_get(json_array_get(all, 0), "Repeated"));
     assert_int_equal(json_integer_value(json_object_get(json_array_get(all, 2), "Repeated")), 8);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(all, 2), "RepeatedInstances")), 2);
     json_decref(all);
 }
 
@@ -291,7 +292,7 @@ static void test_required(void **state)
     assert_int_equal(err.dimse, 0xA700);
     assert_int_equal(err.http, 503);
     assert_false(audit_may_serve(audit, &err));
-    assert_false(audit_again(audit, 7));
+    assert_false(audit_again(audit, 7, NULL));
     limit_files(RLIM_INFINITY);
     Deadline deadline = deadline_in(20000);
     while (!audit_may_serve(audit, NULL) && !deadline_passed(deadline))
@@ -317,7 +318,7 @@ static void *record_many(void *audit)
 {
     for (int i = 0; i < 300; i++) {
         record(audit, AUDIT_QUERY, "P", 0);
-        audit_again(audit, 5);
+        audit_again(audit, 5, NULL);
     }
     return NULL;
 }
@@ -340,7 +341,7 @@ static void test_many_threads(void **state)
 static void test_no_audit(void **state)
 {
     assert_true(record(NULL, AUDIT_QUERY, "P", 0));
-    assert_true(audit_again(NULL, 1));
+    assert_true(audit_again(NULL, 1, NULL));
     assert_true(audit_may_serve(NULL, &err));
     assert_true(audit_flush(NULL, deadline_in(0)));
     audit_close(NULL);
