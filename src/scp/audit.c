@@ -49,6 +49,12 @@ void scp_audit_refused(const Connection *c, const char *why)
     audit_alert(s->audit, AUDIT_NODE_REFUSED, who, (AuditWhat){.thing = AUDIT_NODE, .id = c->called}, why);
 }
 
+void scp_audit_refused_too(const Connection *c)
+{
+    Connection any = {.server = c->server, .calling = "(several)", .called = "(several)", .from = c->from};
+    scp_audit_refused(&any, "more than are told each, for whatever reason");
+}
+
 void scp_audit_login(const Connection *c, const char *why)
 {
     audit_login(c->server->settings.audit,

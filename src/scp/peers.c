@@ -444,7 +444,7 @@ bool peers_rules(Peers *peers, const PeerCaller *caller, PeerRules *rules, char 
         return false;
     }
     if (!address_parse(host, &address)) {
-        snprintf(why, PEER_WHY, "its address %s cannot be understood", host);
+        snprintf(why, PEER_WHY, "nobody knows its address (%s), so that no entry can be for it", host);
         return false;
     }
     const Candidate *chosen = choose(peers, candidates, n, &address);

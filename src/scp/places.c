@@ -6,7 +6,7 @@
  *                  is for peers that have none: whoever sends on many associations leaves others a way in. When there is no place left at
  *                  all, such a peer gets the place of the association that has been idle longest, if that is long enough.
  *   connections    that have not said who they are: they hold no place. Where there are MAX_WAITING, the oldest one of the address that
- *                  has most of them makes room.
+ *                  has most of them makes room; where there are twice as many, only who has none yet is let in.
  *
  * "Peer" is an AE title at an address. Everything here is counted anew when somebody asks: the list of connections is the only truth.
  */
@@ -62,12 +62,13 @@ static bool within_own_limits(const Connection *c, const Held *held, char why[20
     return false;
 }
 
+/* Of several alike, the oldest. */
 static Connection *longest_idle(const ScpServer *server, long long *since)
 {
     Connection *found = NULL;
     for (Connection *c = server->connections; c; c = c->next) {
         long long idle = c->counted ? atomic_load(&c->idle_since) : 0;
-        if (idle > 0 && (!found || idle < *since)) {
+        if (idle > 0 && (!found || idle <= *since)) {
             found = c;
             *since = idle;
         }
@@ -155,54 +156,70 @@ bool scp_has_place(const ScpAssociation *a)
 
 /* -- connections that have said nothing yet -- */
 
-typedef struct Silent {
-    Connection *of[2 * MAX_WAITING];
-    unsigned count;
-} Silent;
+/* How many each address has. Whoever floods pays for no more than one look at each connection. */
+typedef struct Tally {
+    struct {
+        const char *host;
+        unsigned n;
+    } of[4 * MAX_WAITING]; /* more than there can be: see places_for_silent */
+} Tally;
 
-static unsigned count_of_address(const Silent *silent, const Connection *like)
+static unsigned *tally_of(Tally *tally, const char *host)
 {
-    unsigned n = 0;
-    for (unsigned i = 0; i < silent->count; i++)
-        n += !strcmp(silent->of[i]->from.host, like->from.host);
-    return n;
+    enum { SLOTS = sizeof tally->of / sizeof *tally->of };
+    uint32_t hash = 2166136261;
+    for (const char *p = host; *p; p++)
+        hash = (hash ^ (uint8_t)*p) * 16777619;
+    size_t i = hash % SLOTS;
+    while (tally->of[i].host && strcmp(tally->of[i].host, host) != 0)
+        i = (i + 1) % SLOTS;
+    tally->of[i].host = host;
+    return &tally->of[i].n;
 }
 
-/* The list has the newest first. */
-static void gather(const ScpServer *server, Silent *out)
+static bool is_silent(const Connection *c)
 {
-    for (Connection *c = server->connections; c && out->count < 2 * MAX_WAITING; c = c->next)
-        if (!c->counted && !c->cut)
-            out->of[out->count++] = c;
+    return !c->counted && !c->cut;
 }
 
-static void cut_greediest(const Silent *silent)
+static void cut_greediest(const ScpServer *server)
 {
+    Tally tally = {0};
     Connection *victim = NULL;
-    unsigned most = 0;
-    for (unsigned i = 0; i < silent->count; i++) {
-        unsigned n = count_of_address(silent, silent->of[i]);
-        if (n >= most) {
-            most = n;
-            victim = silent->of[i];
+    unsigned most = 0, silent = 0;
+    for (Connection *c = server->connections; c; c = c->next)
+        if (is_silent(c)) {
+            ++*tally_of(&tally, c->from.host);
+            silent++;
         }
-    }
-    if (!victim)
+    /* The list has the newest first. */
+    for (Connection *c = server->connections; c; c = c->next)
+        if (is_silent(c) && *tally_of(&tally, c->from.host) >= most) {
+            most = *tally_of(&tally, c->from.host);
+            victim = c;
+        }
+    if (silent < MAX_WAITING)
         return;
     victim->cut = true;
     shutdown(victim->fd, SHUT_RDWR);
 }
 
-bool places_for_silent(ScpServer *server)
+static bool has_one(const ScpServer *server, const NetAddress *from)
+{
+    for (const Connection *c = server->connections; c; c = c->next)
+        if (!c->counted && !strcmp(c->from.host, from->host))
+            return true;
+    return false;
+}
+
+/* Those that were cut take a moment to go. Who has none yet does not have to wait for that. */
+bool places_for_silent(ScpServer *server, const NetAddress *from)
 {
     unsigned not_counted = server->connection_count - scp_associations(server);
     if (not_counted < MAX_WAITING)
         return true;
-    if (not_counted >= 2 * MAX_WAITING)
+    if (not_counted >= 3 * MAX_WAITING || (not_counted >= 2 * MAX_WAITING && has_one(server, from)))
         return false;
-    Silent silent = {.count = 0};
-    gather(server, &silent);
-    if (silent.count >= MAX_WAITING)
-        cut_greediest(&silent);
+    cut_greediest(server);
     return true;
 }

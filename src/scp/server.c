@@ -85,13 +85,32 @@ static void count_association(const char *labels)
     metric_add(metric_counter("gantry_associations_total", "Associations that peers asked for.", labels), 1);
 }
 
+/* Whether the log says who it was this time. */
+static bool is_told(Connection *c)
+{
+    char note[REFUSALS_NOTE];
+    bool told = refusals_tell(&c->server->refusals, &c->from, note);
+    if (*note)
+        log_warning(SCP_LOG_ACCESS, "%s", note);
+    return told;
+}
+
+static void note_refused(Connection *c, const char *why)
+{
+    if (is_told(c)) {
+        log_warning(SCP_LOG_ACCESS, "association refused: %s at %s calling %s: %s", c->calling, c->from.host,
+                    c->called, why);
+        scp_audit_refused(c, why);
+    } else {
+        scp_audit_refused_too(c);
+    }
+    count_association("result=\"rejected\"");
+}
+
 static bool reject(Connection *c, NetReject reason, const char *why, NetReject *out)
 {
     *out = reason;
-    log_warning(SCP_LOG_ACCESS, "association refused: %s at %s calling %s: %s", c->calling, c->from.host,
-                c->called, why);
-    scp_audit_refused(c, why);
-    count_association("result=\"rejected\"");
+    note_refused(c, why);
     return false;
 }
 
@@ -184,10 +203,14 @@ static bool open_stream(Connection *c, Deadline deadline, Err *err)
     c->stream = net_stream_accept_lent(c->fd, &c->from, tls, deadline, err);
     net_tls_free(tls);
     if (!c->stream && c->tls && err->code != ERR_CLOSED) {
-        log_warning(SCP_LOG_ACCESS, "connection refused: %s", err->text);
         snprintf(c->calling, sizeof c->calling, "?"); /* it has not come to saying who it is */
         snprintf(c->called, sizeof c->called, "%s", c->server->settings.ae_title);
-        scp_audit_refused(c, err->text);
+        if (is_told(c)) {
+            log_warning(SCP_LOG_ACCESS, "connection refused: %s", err->text);
+            scp_audit_refused(c, err->text);
+        } else {
+            scp_audit_refused_too(c);
+        }
         count_association("result=\"rejected\"");
         err->code = ERR_REFUSED;
     }
@@ -305,7 +328,7 @@ static void work(void *item)
         serve(c, net);
     else if (err.code == ERR_CLOSED)
         log_debug(SCP_LOG_NETWORK, "connection without association: %s", err.text);
-    else if (err.code != ERR_REFUSED)
+    else if (err.code != ERR_REFUSED && is_told(c))
         log_warning(scp_logger(&err, SCP_LOG_NETWORK), "no association with %s: %s", c->from.host, err.text);
     net_association_free(net);
     leave(c);
@@ -333,7 +356,7 @@ static Connection *take_connection(ScpServer *server, int fd, bool tls, NetAddre
     *c = (Connection){.server = server, .fd = fd, .tls = tls, .from = from};
     pthread_mutex_lock(&server->lock);
     c->number = ++server->last_number;
-    bool room = places_for_silent(server);
+    bool room = places_for_silent(server, &from);
     unsigned told = room ? 0 : turned_away(server);
     if (room)
         list(c);
@@ -350,18 +373,30 @@ static Connection *take_connection(ScpServer *server, int fd, bool tls, NetAddre
     return NULL;
 }
 
+/* Waits for others to give some back. */
+static void out_of_files(ScpServer *server)
+{
+    enum { WAIT_MS = 100, QUIET_MS = 10000 };
+    Err err = {0};
+    err_errno(&err, errno, "cannot accept a connection (the limit of open files is ulimit -n)");
+    pthread_mutex_lock(&server->lock);
+    bool told = deadline_passed(server->files_quiet);
+    if (told)
+        server->files_quiet = deadline_in(QUIET_MS);
+    pthread_mutex_unlock(&server->lock);
+    if (told)
+        log_error(SCP_LOG_ACCESS, "%s", err.text);
+    clock_sleep_ms(WAIT_MS);
+}
+
 static Connection *accept_one(ScpServer *server, int which)
 {
     NetAddress from;
     int fd = net_accept_one(server->listeners[which], &from);
     if (fd >= 0)
         return take_connection(server, fd, which == OVER_TLS, from);
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        Err err = {0};
-        err_errno(&err, errno, "cannot accept a connection (the limit of open files is ulimit -n)");
-        log_error(SCP_LOG_ACCESS, "%s", err.text);
-        clock_sleep_ms(100);
-    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        out_of_files(server);
     return NULL;
 }
 
@@ -397,8 +432,9 @@ static void wake(void *ctx)
 static void no_thread(void *item)
 {
     Connection *c = item;
-    log_error(SCP_LOG_FAULT, "a connection of %s was closed: no thread could be started for it",
-              c->from.host);
+    if (is_told(c))
+        log_error(SCP_LOG_FAULT, "a connection of %s was closed: no thread could be started for it",
+                  c->from.host);
     leave(c);
 }
 
@@ -466,6 +502,7 @@ static void server_free(ScpServer *server)
         close(server->ready);
     peers_close(server->peers);
     pthread_cond_destroy(&server->emptied);
+    refusals_end(&server->refusals);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }
@@ -510,6 +547,7 @@ ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
     fill_defaults(&server->settings);
     pthread_mutex_init(&server->lock, NULL);
     cond_init(&server->emptied);
+    refusals_init(&server->refusals, REFUSALS_WINDOW_MS);
     if (settings->peers_path)
         server->peers = peers_open(settings->peers_path, report_peers, NULL, err);
     if (settings->peers_path && !server->peers)

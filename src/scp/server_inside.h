@@ -5,6 +5,7 @@
 
 #include "base/threads.h"
 #include "scp/association.h"
+#include "scp/refusals.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,13 +52,15 @@ struct ScpServer {
     pthread_cond_t emptied; /* the last connection is gone */
     Deadline quiet;         /* until then connections that are turned away are only counted */
     unsigned turned_away;
+    Deadline files_quiet; /* until then it is not told again that files are missing */
+    Refusals refusals;
 };
 
 /* A place among the associations; otherwise `why` says which limit, and the setting. */
 bool places_take(Connection *c, char why[200]);
 /* With the lock held: gives the place back, if there is one. */
 void places_leave(Connection *c);
-/* With the lock held: may one more connection be served that is no association yet? Cuts another one where that makes room. */
-bool places_for_silent(ScpServer *server);
+/* With the lock held: may one more connection of that address be served that is no association yet? Cuts another one where that makes room. */
+bool places_for_silent(ScpServer *server, const NetAddress *from);
 
 #endif

@@ -74,15 +74,22 @@ def test_idle_and_busy_associations_at_once(stopped_archive, many_files, idle, b
         one.abort()
 
 
+def begun(archive, **given):
+    """A connection that has begun to ask for an association; the kernel keeps those that say nothing at all for a second before the server has to know."""
+    sock = connect(archive.port, **given)
+    sock.sendall(b"\x01")
+    return sock
+
+
 def test_a_flood_of_silent_connections_takes_nothing_from_others(archive, many_files):
     """They hold no place, and the oldest of the address with most of them go when there are too many."""
     archive.allow("VISITOR", ip=OTHER_PLACE)
     flood = []
     for round_number in range(5):
-        flood += [connect(archive.port) for _ in range(100)]
+        flood += [connect(archive.port) for _ in range(20)] + [begun(archive) for _ in range(80)]
         assert works(archive, "VISITOR", source=OTHER_PLACE), round_number
     quiet = connect(archive.port, source=OTHER_PLACE)
-    flood += [connect(archive.port) for _ in range(200)]
+    flood += [begun(archive) for _ in range(200)]
     quiet.sendall(associate_rq("GANTRY", "VISITOR", CONTEXTS))
     assert quiet.recv(1) == b"\x02", "one that was silent for a while, from an address that floods nothing, is still there"
     for sock in [*flood, quiet]:
@@ -91,10 +98,49 @@ def test_a_flood_of_silent_connections_takes_nothing_from_others(archive, many_f
 
 
 def test_an_association_gets_in_past_its_own_address_flood(archive, many_files):
-    flood = [connect(archive.port) for _ in range(400)]
+    flood = [begun(archive) for _ in range(400)]
     assert works(archive)
     for sock in flood:
         sock.close()
+
+
+def test_a_flood_of_refusals_fills_neither_log_nor_audit_trail(archive):
+    """Of each address the first are told, whatever titles they take."""
+    archive.allow("VISITOR", ip=OTHER_PLACE)
+    for number in range(100):
+        assert not works(archive, f"STRANGER{number}")
+    for _ in range(30):
+        with connect(archive.port, source="127.0.0.3") as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while sock.recv(100):
+                pass
+    assert not works(archive, "NOBODY", source=OTHER_PLACE)
+    log = log_of(archive)
+    assert log.count("association refused: STRANGER") == 20
+    assert "20 connections of 127.0.0.1 were turned away within 60 s; more are only counted until these are over" in log
+    assert f"association refused: NOBODY at {OTHER_PLACE}" in log, "others are still told"
+    wait_until(lambda: "of 127.0.0.3 were turned away" in log_of(archive), 5, "the line")
+    assert sum(path.read_text().count("that is no DICOM PDU") for path in (archive.folder / "log").glob("*.log")) == 20
+    trail = archive.folder / "log/audit/audit.jsonl"
+    wait_until(lambda: "(several)" in trail.read_text() and "NOBODY" in trail.read_text(), 10, "the records")
+    assert trail.read_text().count("no entry for it in the white list") <= 21
+    assert works(archive, "VISITOR", source=OTHER_PLACE) and works(archive)
+
+
+def test_peers_that_reset_at_once(archive):
+    """Whether they have asked for an association or not: it is told as what it is."""
+    request = associate_rq("GANTRY", "RAW", CONTEXTS)
+    for sent in (b"", request[:20], request):
+        for _ in range(20):
+            sock = connect(archive.port)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(sent)
+            sock.close()
+    assert works(archive)
+    log = log_of(archive)
+    assert "refused" not in log and " local" not in log
+    for line in log.splitlines():
+        assert "broke off" not in line or "the peer closed the connection" in line, line
 
 
 # -- shares --
@@ -164,7 +210,7 @@ def test_the_longest_idle_makes_room_for_a_peer_that_has_none(stopped_archive):
         except Rejected:
             return False
         return True
-    assert held[1].echo() == 0 and held[2].echo() == 0
+    assert all(one.echo() == 0 for one in held)
     wait_until(enters, 20, "room for who has none")
     assert "makes room" in log_of(archive)
     with pytest.raises((Aborted, OSError)):
