@@ -7,7 +7,7 @@ import pytest
 from dimse import VERIFICATION, Association, Rejected, item
 from make_dicom import SECONDARY_CAPTURE, attributes, data_set
 from peers import Storescp
-from programs import run
+from programs import run, wait_until
 from query import STUDY_ROOT
 from test_web_auth import PASSWORD, SECRET, add, claims_for, hs256
 
@@ -69,12 +69,12 @@ def test_what_is_done_with_each_kind(stopped_archive, how):
     log = log_of(stopped_archive)
     assert PASSWORD not in log and "guess" not in log
     if judged:
-        assert re.search(r"association of RAW .* user writer$", log, re.M)
+        wait_until(lambda: re.search(r"association of RAW .* user writer$", log_of(stopped_archive), re.M), 5, "the line")
         assert "reader of RAW at 127.0.0.1 may not store here: the role of that user is read" in log
         assert "a wrong password client=127.0.0.1 user=writer by a user identity" in log
         assert "association refused: RAW at 127.0.0.1 calling GANTRY: the name or the password is wrong" in log
     if how == "accept":
-        assert "user writer (unproven)" in log
+        wait_until(lambda: "user writer (unproven)" in log_of(stopped_archive), 5, "the line")
     if required:
         assert "it gave no user identity; user_identity: require wants a name with a passcode, or a token" in log
         assert "answers on port" in stopped_archive.manage("alive").stdout
@@ -97,7 +97,7 @@ def test_odd_identities(stopped_archive):
         assert one.ask(*given) in (NOT_ACCEPTED, NOT_NOW), given[:1]
     assert one.ask(9, "what") == (ALL, False)
     assert one.ask(NAME, "Ada\nLovelace \x1b[31m") == (ALL, False)
-    assert "user Ada?Lovelace??[31m (unproven)" in log_of(one.archive)
+    wait_until(lambda: "user Ada?Lovelace??[31m (unproven)" in log_of(one.archive), 5, "the line")
 
 
 def test_who_guesses_waits_here_too(stopped_archive):

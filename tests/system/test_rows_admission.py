@@ -106,7 +106,7 @@ def test_a_dual_stack_listener_sees_ipv4_peers_as_what_they_are(stopped_archive)
     archive = stopped_archive.start()
     white_list(archive, "v.yml", "VISITOR: {ip: 127.0.0.1}\n")
     assert admitted(archive)
-    assert "VISITOR at 127.0.0.1 " in log_of(archive)
+    wait_until(lambda: "VISITOR at 127.0.0.1 " in log_of(archive), 5, "the line")
     if os.path.exists("/proc/net/if_inet6"):
         assert admitted(archive, host="::1")
 
