@@ -51,6 +51,31 @@ Deadline deadline_min(Deadline a, Deadline b)
     return a < b ? a : b;
 }
 
+static char *digits(char *out, unsigned value, int count)
+{
+    for (int i = count; i-- > 0; value /= 10)
+        out[i] = (char)('0' + value % 10);
+    return out + count;
+}
+
+/* strftime and printf take ten times as long. */
+static void format_usual(const struct tm *tm, unsigned us, char out[32])
+{
+    char *end = digits(out, (unsigned)tm->tm_year + 1900, 4);
+    *end++ = '-';
+    end = digits(end, (unsigned)tm->tm_mon + 1, 2);
+    *end++ = '-';
+    end = digits(end, (unsigned)tm->tm_mday, 2);
+    *end++ = ' ';
+    end = digits(end, (unsigned)tm->tm_hour, 2);
+    *end++ = ':';
+    end = digits(end, (unsigned)tm->tm_min, 2);
+    *end++ = ':';
+    end = digits(end, (unsigned)tm->tm_sec, 2);
+    *end++ = '.';
+    *digits(end, us, 6) = 0;
+}
+
 void clock_format(int64_t wall_us, bool utc, char out[32])
 {
     time_t seconds = (time_t)(wall_us / 1000000);
@@ -59,6 +84,10 @@ void clock_format(int64_t wall_us, bool utc, char out[32])
         gmtime_r(&seconds, &tm);
     else
         localtime_r(&seconds, &tm);
+    if (wall_us >= 0 && tm.tm_year <= 9999 - 1900) {
+        format_usual(&tm, (unsigned)(wall_us % 1000000), out);
+        return;
+    }
     size_t n = strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm);
     snprintf(out + n, 32 - n, ".%06d", (int)(wall_us % 1000000));
 }

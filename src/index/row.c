@@ -75,8 +75,18 @@ static Span text_of(Arena *arena, Span s)
     return out;
 }
 
+static bool is_short_ascii(Span s)
+{
+    uint8_t odd = 0;
+    for (size_t i = 0; i < s.n && s.n <= KEY_CHARS; i++)
+        odd |= (uint8_t)(s.p[i] - 1) >= 0x7F;
+    return s.n <= KEY_CHARS && !odd;
+}
+
 Span idx_key(Arena *arena, Span utf8)
 {
+    if (is_short_ascii(utf8))
+        return utf8;
     bool good = idx_is_text(utf8);
     if (good && idx_cut(utf8, KEY_CHARS).n == utf8.n)
         return utf8;
@@ -133,6 +143,14 @@ static const DcmElement *trimmed(Arena *arena, const IdxAttributes *set, const D
     return e;
 }
 
+/* The element of a tag, `tag` rising from one call to the next: for many in order this is faster than looking for each. */
+static const DcmElement *next_element(const DcmDataset *ds, size_t *at, DcmTag tag)
+{
+    while (*at < ds->count && ds->elements[*at].tag < tag)
+        ++*at;
+    return *at < ds->count && ds->elements[*at].tag == tag ? &ds->elements[*at] : NULL;
+}
+
 /* A private element that came without its VR has that of its definition. */
 static DcmElement as_defined(const DcmElement *e, const IdxAttribute *a)
 {
@@ -150,10 +168,11 @@ DcmDataset *idx_row_of_object(Arena *arena, const IdxAttributes *set, const DcmD
     DcmDataset *row = dcm_dataset_new(arena);
     dcm_put(row, DCM_SpecificCharacterSet, DCM_VR_CS, SPAN("ISO_IR 192"));
     uint64_t sum = 0;
+    size_t at = 0;
     for (size_t i = 0; i < n; i++) {
         if (idx_is_kept_by_ingest(&a[i]) || a[i].parents)
             continue;
-        const DcmElement *e = dcm_find(object, a[i].tag);
+        const DcmElement *e = next_element(object, &at, a[i].tag);
         DcmDataset *piece = NULL;
         if (e && e->items && (a[i].trimmed || (a[i].has_nested && !is_indexable(e))))
             e = trimmed(arena, set, object, &a[i], &piece);
@@ -171,9 +190,8 @@ DcmDataset *idx_row_of_object(Arena *arena, const IdxAttributes *set, const DcmD
 
 static void add_bytes(const DcmElement *e, int depth, Buf *out)
 {
-    buf_u32le(out, e->tag);
-    buf_u32le(out, (uint32_t)e->vr);
-    buf_u64le(out, e->items ? e->item_count : e->value.n);
+    const uint64_t head[] = {(uint64_t)e->tag << 32 | (uint32_t)e->vr, e->items ? e->item_count : e->value.n};
+    buf_append(out, head, sizeof head);
     buf_append_span(out, e->value);
     for (uint32_t i = 0; e->items && i < e->item_count && depth <= NESTING_MAX; i++) {
         buf_u64le(out, e->items[i]->count);
@@ -184,15 +202,17 @@ static void add_bytes(const DcmElement *e, int depth, Buf *out)
 
 void idx_row_bytes(const IdxAttributes *set, const DcmDataset *object, DcmLevel level, Buf *out)
 {
-    size_t n;
+    enum { USUAL = 2048 };
+    size_t n, at = 0;
     const IdxAttribute *a = idx_attributes(set, level, &n);
     const DcmElement *charset = dcm_find(object, DCM_SpecificCharacterSet);
+    buf_reserve(out, USUAL);
     buf_u8(out, object->big_endian);
     if (charset)
         add_bytes(charset, 0, out);
     for (size_t i = 0; i < n; i++) {
         const DcmElement *e =
-            idx_is_kept_by_ingest(&a[i]) || a[i].parents ? NULL : dcm_find(object, a[i].tag);
+            idx_is_kept_by_ingest(&a[i]) || a[i].parents ? NULL : next_element(object, &at, a[i].tag);
         if (e && (a[i].has_nested || is_indexable(e)))
             add_bytes(e, 0, out);
     }

@@ -42,6 +42,10 @@ static void wall_time_as_text(void **state)
     assert_string_equal(text, "2020-07-30 11:57:04.832535");
     clock_format(0, true, text);
     assert_string_equal(text, "1970-01-01 00:00:00.000000");
+    clock_format(INT64_C(253402300799999999), true, text);
+    assert_string_equal(text, "9999-12-31 23:59:59.999999");
+    clock_format(INT64_C(253402300800000000), true, text);
+    assert_string_equal(text, "10000-01-01 00:00:00.000000");
 }
 
 int main(void)
