@@ -10,7 +10,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("GANTRY_BIN") or ROOT / "build/bin/gantry").resolve()
-SANITIZED = bool(re.search("[at]san", str(BINARY)))
+SANITIZED = bool(re.search("[at]san|coverage", str(BINARY)))  # or it counts lines: slower, larger, and not to be confined
 PATIENCE = 3 if SANITIZED else 1  # how much slower everything may be
 # DCMTK leaves Nagle's algorithm on, which costs 40 ms an object; this variable turns it off.
 ENVIRONMENT = dict(os.environ, TCP_NODELAY="1", LC_ALL="C.UTF-8", ASAN_OPTIONS="detect_leaks=1",

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 
+import hardened
 import pytest
 from archive import as_program
 from programs import BINARY, ROOT, Server, free_port, run
@@ -63,6 +64,12 @@ def test_the_program_of_the_package_works(unpacked, tmp_path):
     assert "not found" not in run("ldd", unpacked / "usr/bin/gantry").stdout
     run(unpacked / "usr/bin/sphere-admin", tmp_path / "pacs")
     assert "no problem found" in run(tmp_path / "pacs/manage", "settings", "check").stdout
+
+
+@needs["dh"]
+def test_the_program_of_the_package_is_hardened(unpacked):
+    hardened.linked(unpacked / "usr/bin/gantry")
+    hardened.compiled(unpacked / "usr/bin/gantry")
 
 
 @needs["dh"]

@@ -3,6 +3,7 @@
 #include "base/confine.h"
 
 #include "base/file.h"
+#include "counted.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,15 +68,22 @@ static int drop_top(void **state)
         }                                                                                                    \
     } while (0)
 
+/* A build that counts lines writes its counts where it was built: the folder in which the tests run. That it may, so that it can be confined here. */
+#ifdef GANTRY_COVERAGE
+static const char *const counts = ".";
+#else
+static const char *const counts = "/missing";
+#endif
+
 static void confine_child(bool reads)
 {
-    const char *const writes[] = {at("own"), at("missing")}, *const readable[] = {"/usr", "/lib"};
+    const char *const writes[] = {at("own"), at("missing"), counts}, *const readable[] = {"/usr", "/lib"};
     static const uint16_t ports[] = {1};
     Buf lacking;
     Err err = {0};
     buf_init(&lacking, 0);
     bool ok = confine(&(Confine){.writes = writes,
-                                 .write_count = 2,
+                                 .write_count = 3,
                                  .reads = reads ? readable : NULL,
                                  .read_count = 2,
                                  .ports = ports,
@@ -86,11 +94,12 @@ static void confine_child(bool reads)
         _exit(lacking.n ? 77 : 1);
     }
     buf_free(&lacking);
+    counted();
 }
 
 static void run(void (*child)(void))
 {
-    if (confine_obstacle())
+    if (confine_obstacle() && strcmp(counts, ".") != 0)
         skip();
     fflush(NULL);
     pid_t pid = fork();
@@ -210,6 +219,7 @@ static void becoming(void)
         _exit(77);
     EXPECT(!confine_become("no-such-user", false, &err) && err.code == ERR_NOT_FOUND);
     EXPECT(confine_become("root", false, &err));
+    counted();
     EXPECT(confine_become("nobody", true, &err));
     EXPECT(geteuid() != 0 && getuid() == geteuid() && getgid() == getegid());
     EXPECT(fails(setuid(0), EPERM));
