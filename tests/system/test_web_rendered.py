@@ -2,6 +2,7 @@
 """Rendered images and thumbnails: DCMTK's dcm2pnm is the judge of the gray values and colours, with the same window."""
 import concurrent.futures
 import io
+import shutil
 import subprocess
 import urllib.parse
 
@@ -10,6 +11,7 @@ import pytest
 from make_dicom import make, make_image, uid
 from PIL import Image, ImageChops, ImageStat
 from part10 import EXPLICIT
+from programs import ROOT, run
 from pydicom.encaps import generate_pixel_data_frame
 from pydicom.pixel_data_handlers.util import apply_color_lut
 from web import Web
@@ -128,6 +130,28 @@ def test_a_segmented_palette(data_web):
     wide = apply_color_lut(ds.pixel_array, ds)
     reference = Image.frombytes("RGB", (ds.Columns, ds.Rows), (wide // 257).astype("uint8").tobytes())
     assert difference(image_of(data_web.get(one.url + "/rendered", Accept="image/png")), reference) <= 1
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "SC_rgb_small_odd.dcm"])
+def test_every_predictor_of_lossless_jpeg(name, stopped_archive, tmp_path):
+    """T.81 H.1.2.1 has seven; DCMTK writes each. What is shown is what is shown of the object as it was."""
+    source, images = next(ROOT.glob(f"tests/data/**/{name}")), tmp_path / "images"
+    images.mkdir()
+    shutil.copy(source, images / "0.dcm")
+    for predictor in range(1, 8):
+        run("dcmcjpeg", "+el", "+sv", predictor, "+ua", source, images / f"{predictor}.dcm")
+    web = Web(stopped_archive)
+    stopped_archive.manage("data", "index", "-d", images)
+    stopped_archive.start()
+    shown = []
+    for path in sorted(images.iterdir()):
+        ds = pydicom.dcmread(path, stop_before_pixels=True)
+        url = f"/dicom-web/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}"
+        shown.append(image_of(web.get(url + "/rendered", Accept="image/png")))
+        if shown[1:]:
+            assert ds.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.57"
+            assert difference(shown[-1], shown[0]) == 0, path.name
+    assert len(shown) == 8
 
 
 @pytest.mark.parametrize("window, options", [
