@@ -193,18 +193,26 @@ static bool write_reason(const char *path, const QuarantineCase *object, uint64_
     return ok;
 }
 
-/* "PATH/20261121T130509-000001", free for both files. */
-static void new_name(Quarantine *quarantine, char *out, size_t size)
+/* "PATH/20261121T130509-000001": both files are whose NAME.json it is; another process may look for a name at the same time. */
+static bool claim_name(Quarantine *quarantine, char *out, size_t size, Err *err)
 {
     time_t now = (time_t)(clock_wall_us() / 1000000);
     struct tm utc;
-    char when[32], object[4096 + 8];
+    char when[32], path[4096 + 8];
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y%m%dT%H%M%S", &utc);
-    do {
+    for (;;) {
         snprintf(out, size, "%s/%s-%06u", quarantine->path, when, ++quarantine->number);
-        snprintf(object, sizeof object, "%s.dcm", out);
-    } while (access(object, F_OK) == 0);
+        snprintf(path, sizeof path, "%s.dcm", out);
+        if (access(path, F_OK) == 0)
+            continue;
+        snprintf(path, sizeof path, "%s.json", out);
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+        if (fd >= 0)
+            return close(fd) == 0 || err_errno(err, errno, "cannot write %s", path);
+        if (errno != EEXIST)
+            return err_errno(err, errno, "cannot write %s", path);
+    }
 }
 
 static bool has_room(const Quarantine *quarantine, uint64_t size)
@@ -235,14 +243,16 @@ static bool take(Quarantine *quarantine, const QuarantineCase *object, Err *err)
     if (!make_room(quarantine, size, err))
         return false;
     char name[4096 - 16], data[4096], reason[4096];
-    new_name(quarantine, name, sizeof name);
+    if (!claim_name(quarantine, name, sizeof name, err))
+        return false;
     snprintf(data, sizeof data, "%s.dcm", name);
     snprintf(reason, sizeof reason, "%s.json", name);
-    if (!write_reason(reason, object, size, err))
-        return false;
-    if (object->leave
-            ? !keep_file(object->path, data, object->leave, err) || !sync_folder(quarantine->path, err)
-            : !move_file(object->path, data, err)) {
+    bool ok = write_reason(reason, object, size, err);
+    if (ok && object->leave)
+        ok = keep_file(object->path, data, object->leave, err) && sync_folder(quarantine->path, err);
+    else if (ok)
+        ok = move_file(object->path, data, err);
+    if (!ok) {
         unlink(reason);
         return false;
     }

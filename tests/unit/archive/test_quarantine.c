@@ -98,6 +98,69 @@ static void test_names(void **state)
     assert_int_equal(count_files("quarantine"), 80);
 }
 
+/* Another process that takes an object in the same second. */
+static void test_a_name_of_somebody_else(void **state)
+{
+    enum { SECONDS = 5 };
+    Err err = {0}, why;
+    err_set(&why, ERR_FORMAT, "bad");
+    assert_true(file_make_dirs(at("quarantine"), &err));
+    for (int i = 0; i < SECONDS; i++) {
+        time_t second = (time_t)(clock_wall_us() / 1000000) + i;
+        struct tm utc;
+        char name[80];
+        gmtime_r(&second, &utc);
+        strftime(name, sizeof name, "quarantine/%Y%m%dT%H%M%S-000001.json", &utc);
+        assert_true(file_replace(at(name), SPAN("theirs"), 0640, &err));
+    }
+    Quarantine *quarantine = quarantine_new(at("quarantine"));
+    assert_true(file_replace(at("object"), SPAN("x"), 0640, &err));
+    QuarantineCase object = {.path = at("object"), .why = &why};
+    assert_true(quarantine_take(quarantine, &object, &err));
+    assert_true(span_ends(span_cstr(only(at("quarantine"), ".dcm")), SPAN("-000002.dcm")));
+    assert_int_equal(count_files("quarantine"), SECONDS + 2);
+    quarantine_free(quarantine);
+}
+
+static void check_left(const char *folder)
+{
+    char kept[PATH_MAX];
+    Err err = {0}, why;
+    struct stat st, other;
+    Quarantine *quarantine = quarantine_new(folder);
+    err_set(&why, ERR_MISMATCH, "other bytes");
+    assert_true(file_replace(at("object"), SPAN("1234567"), 0640, &err));
+    assert_true(file_replace(at("other"), SPAN("7654321"), 0640, &err));
+    assert_int_equal(stat(at("object"), &st), 0);
+    assert_int_equal(stat(at("other"), &other), 0);
+    QuarantineCase object = {.path = at("object"), .why = &why, .leave = &st, .kept = kept};
+    if (!quarantine_take(quarantine, &object, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(access(at("object"), F_OK), 0);
+    Buf text;
+    buf_init(&text, 0);
+    assert_true(file_read_all(only(folder, ".dcm"), 100, &text, &err));
+    assert_string_equal(buf_cstr(&text), "1234567");
+    buf_free(&text);
+    quarantine_give_back(quarantine, kept);
+    object.leave = &other; /* it is not the file that was looked at */
+    assert_false(quarantine_take(quarantine, &object, &err));
+    assert_int_equal(err.code, ERR_MISMATCH);
+    assert_int_equal(access(at("object"), F_OK), 0);
+    assert_int_equal(rmdir(folder), 0); /* nothing of it is left */
+    quarantine_free(quarantine);
+}
+
+/* What is taken keeps its name, by a second one or, on another file system, by a copy. */
+static void test_left_where_it_is(void **state)
+{
+    char shm[] = "/dev/shm/gantry-test-quarantine-XXXXXX", here[100];
+    snprintf(here, sizeof here, "%s", at("quarantine"));
+    check_left(here);
+    if (mkdtemp(shm))
+        check_left(shm);
+}
+
 static void test_failures(void **state)
 {
     Err err = {0}, why;
@@ -164,7 +227,12 @@ static void test_full_of_bytes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_take), TEST(test_names), TEST(test_failures),
-                                       TEST(test_full), TEST(test_full_of_bytes)};
+    const struct CMUnitTest tests[] = {TEST(test_take),
+                                       TEST(test_names),
+                                       TEST(test_a_name_of_somebody_else),
+                                       TEST(test_left_where_it_is),
+                                       TEST(test_failures),
+                                       TEST(test_full),
+                                       TEST(test_full_of_bytes)};
     return cmocka_run_group_tests_name("quarantine", tests, NULL, NULL);
 }
