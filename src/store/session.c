@@ -253,10 +253,13 @@ bool store_is_accounted(Store *store, Err *err)
     const Session *session = &store->session;
     int base_lock = -1;
     bool ok = lock_base(session->base, &base_lock, err);
-    DIR *entries = ok ? fdopendir(openat(session->base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) : NULL;
+    int folder = ok ? openat(session->base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    DIR *entries = folder >= 0 ? fdopendir(folder) : NULL;
     const struct dirent *entry;
     if (ok && !entries)
         ok = err_errno(err, errno, "cannot read the folder for temporary files");
+    if (!entries && folder >= 0)
+        close(folder);
     while (ok && (entry = readdir(entries)))
         if (is_number(entry->d_name) && is_dead(session, entry->d_name))
             ok = err_set(
