@@ -82,11 +82,16 @@ def main(tool, build, *wanted):
         jobs = [pool.submit(look, tool, build, *one) for one in commands(build, wanted)]
         for job in concurrent.futures.as_completed(jobs):
             for key, places in job.result().items():
-                found.setdefault(key, []).extend(places)
+                for place in dict.fromkeys(places):
+                    if place not in found.setdefault(key, []):
+                        found[key].append(place)
+                        if key not in answers(tool):
+                            print(place, flush=True)
     answered = answers(tool)
-    bad = [place for key, places in sorted(found.items()) if key not in answered for place in dict.fromkeys(places)]
+    bad = [place for key, places in found.items() if key not in answered for place in places]
     gone = [f"{ANSWERS.relative_to(ROOT)}: nothing asks for this any more: {' '.join(key)}" for key in answered if key not in found and not wanted]
-    print("\n".join(bad + gone))
+    for line in gone:
+        print(line)
     print(f"{tool}: {len(jobs)} sources, {len(bad)} findings without an answer, {len(set(found) & set(answered))} answered")
     return 1 if bad or gone else 0
 
