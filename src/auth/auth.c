@@ -128,6 +128,13 @@ static AuthVerdict own_token(Auth *auth, const AuthClient *client, const Users *
     return auth_judge(auth, client, users, span_of(digest, sizeof digest), look_for_token, out);
 }
 
+AuthVerdict auth_wrong_token(Auth *auth, const AuthClient *client, AuthAnswer *out)
+{
+    Err why = out->err;
+    out->wait_ms = auth_backoff_wait(auth->backoff, client->address, clock_ms());
+    return out->wait_ms > 0 ? AUTH_MUST_WAIT : auth_wrong(auth, client, "token", NULL, out, why.text);
+}
+
 AuthVerdict auth_token(Auth *auth, const AuthClient *client, const Users *users, Span token, AuthAnswer *out)
 {
     if (token.n > 0 && token.n <= JWT_TOKEN_MAX) {
@@ -136,10 +143,10 @@ AuthVerdict auth_token(Auth *auth, const AuthClient *client, const Users *users,
         if (auth->settings.validator_url)
             return auth_by_validator(auth, token, out);
         if (auth->keys)
-            return auth_by_jwt(auth, token, out);
+            return auth_by_jwt(auth, client, token, out);
         err_set(&out->err, ERR_REFUSED, "this token is not known, or not any more");
-    } else {
-        err_set(&out->err, ERR_REFUSED, "there is no token, or one of more than 16 KiB");
+        return auth_wrong_token(auth, client, out);
     }
+    err_set(&out->err, ERR_REFUSED, "there is no token, or one of more than 16 KiB");
     return AUTH_WRONG;
 }

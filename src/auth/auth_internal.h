@@ -21,7 +21,7 @@ struct Auth {
 };
 
 AuthVerdict auth_by_validator(Auth *auth, Span token, AuthAnswer *out);
-AuthVerdict auth_by_jwt(Auth *auth, Span token, AuthAnswer *out);
+AuthVerdict auth_by_jwt(Auth *auth, const AuthClient *client, Span token, AuthAnswer *out);
 
 /*
  * A credential that is known from the last minutes is granted at once; another one is judged by `look`, unless too many wrong ones came from the address. `look`
@@ -34,6 +34,8 @@ AuthVerdict auth_judge(Auth *auth, const AuthClient *client, const Users *users,
 /* Counts against the address. `user` NULL = unknown. AUTH_WRONG. */
 AuthVerdict auth_wrong(Auth *auth, const AuthClient *client, const char *what, const char *user,
                        AuthAnswer *out, const char *why);
+/* A token that was looked at, for out->err, and that nobody gave out: counts as well, unless too many did before. A good one from the same address is not kept waiting. */
+AuthVerdict auth_wrong_token(Auth *auth, const AuthClient *client, AuthAnswer *out);
 /* AUTH_GRANTED. */
 AuthVerdict auth_grant(const User *user, AuthAnswer *out);
 

@@ -74,12 +74,14 @@ static json_t *verify(Auth *auth, Span token, Err *err)
     return claims;
 }
 
-AuthVerdict auth_by_jwt(Auth *auth, Span token, AuthAnswer *out)
+AuthVerdict auth_by_jwt(Auth *auth, const AuthClient *client, Span token, AuthAnswer *out)
 {
     const AuthJwt *jwt = &auth->settings.jwt;
     json_t *claims = verify(auth, token, &out->err);
     if (!claims)
-        return out->err.http == 503 ? AUTH_AWAY : AUTH_WRONG;
+        return out->err.http == 503            ? AUTH_AWAY
+               : out->err.code == ERR_MISMATCH ? AUTH_WRONG
+                                               : auth_wrong_token(auth, client, out);
     Arena *arena = arena_new(0);
     out->grant.role = role_of(jwt, find_claim(arena, claims, jwt->role_claim));
     take_name(find_claim(arena, claims, jwt->user_claim), out->grant.user);

@@ -201,21 +201,30 @@ static bool has_audience(const json_t *aud, const char *wanted)
     return false;
 }
 
+/* Whoever made it could sign it. */
+static bool not_accepted(Err *err, const char *text)
+{
+    err_set(err, ERR_MISMATCH, "%s", text);
+    if (err)
+        err->http = 401;
+    return false;
+}
+
 static bool check_claims(const json_t *claims, const JwtPolicy *policy, Err *err)
 {
     const json_t *expires = json_object_get(claims, "exp"), *from = json_object_get(claims, "nbf");
     const char *issuer = json_string_value(json_object_get(claims, "iss"));
     double now = (double)policy->now, leeway = (double)policy->leeway;
     if (!issuer || strcmp(issuer, policy->issuer) != 0)
-        return refuse(err, "the token is of another issuer");
+        return not_accepted(err, "the token is of another issuer");
     if (!has_audience(json_object_get(claims, "aud"), policy->audience))
-        return refuse(err, "the token is for another audience");
+        return not_accepted(err, "the token is for another audience");
     if (!json_is_number(expires))
-        return refuse(err, "the token does not say when it expires");
+        return not_accepted(err, "the token does not say when it expires");
     if (now >= json_number_value(expires) + leeway)
-        return refuse(err, "the token has expired");
+        return not_accepted(err, "the token has expired");
     if (from && (!json_is_number(from) || now + leeway < json_number_value(from)))
-        return refuse(err, "the token is not valid yet");
+        return not_accepted(err, "the token is not valid yet");
     return true;
 }
 

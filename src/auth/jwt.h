@@ -36,7 +36,8 @@ typedef struct JwtPolicy {
 } JwtPolicy;
 
 /*
- * The claims of a token that is good now, for json_decref. NULL and err otherwise; err says nothing of what is in the token. *no_key (may be NULL): none of the
+ * The claims of a token that is good now, for json_decref. NULL and err otherwise; err says nothing of what is in the token; ERR_MISMATCH is that of one
+ * whose signature is right: it has expired, say. *no_key (may be NULL): none of the
  * keys is the one it was signed with; newer keys may be.
  */
 json_t *jwt_verify(const JwtKeys *keys, Span token, const JwtPolicy *policy, bool *no_key, Err *err);
