@@ -98,3 +98,25 @@ def test_two_servers_with_one_port(archive, tmp_path):
     assert done.returncode == 1
     assert f"{archive.port}" in done.stderr and "in use" in done.stderr
     run("echoscu", "-aec", archive.aet, "127.0.0.1", archive.port)
+
+
+ECHO = ("echo", "127.0.0.1", "1", "-aec", "X")
+
+
+@pytest.mark.parametrize("name, command, text", [
+    ("logging_config.yml", ECHO, None), ("contexts.yml", ECHO, None), ("associations.yml", ("assoc", "myself", "studies"), None), ("settings.yml", ECHO, None),
+    ("white_list/shapes.yml", ("peers",), "SHAPES:\n  ip: 127.0.0.1\n  port: 104\n"), ("tags.yml", ("database", "migrate"), "patient:\n  - '00101020'\n")])
+def test_no_shape_of_a_file_ends_a_program(name, command, text, stopped_archive):
+    """A list, a map or a text where each of the others belongs."""
+    path = stopped_archive.folder / "app" / name
+    lines = [line for line in (text or path.read_text()).splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    shapes = ["[a, b]\n", "a\n", "", "[[a]]\n"]
+    for i, line in enumerate(lines):
+        key = re.match(r"(\s*)([^\s:][^:]*):", line)
+        if key and (len(key[1]) == 0 or name != "settings.yml"):
+            end = next((j for j in range(i + 1, len(lines)) if len(lines[j]) - len(lines[j].lstrip()) <= len(key[1])), len(lines))
+            shapes += ["\n".join(lines[:i] + [f"{key[1]}{key[2]}: {value}"] + lines[end:]) + "\n" for value in ("[a, b]", "{a: [b]}", "x", "[{a: b}]")]
+    for shape in shapes:
+        path.write_text(shape)
+        done = stopped_archive.manage(*command, check=False)
+        assert done.returncode >= 0, f"signal {-done.returncode}:\n{shape}"
