@@ -246,12 +246,14 @@ static bool list_studies_of_modality(Ask *ask)
 
 /* -- the rest -- */
 
+/* A run on an index that was filled before leaves out some numbers of studies. */
 static bool look_up(Ask *ask)
 {
     IdxFile file;
-    ask->answers++;
-    return idx_instance(ask->index, ask->arena, catalogue_instance_uid(ask->arena, ask->study, 0, 0), &file,
-                        ask->err);
+    bool there = idx_instance(ask->index, ask->arena, catalogue_instance_uid(ask->arena, ask->study, 0, 0),
+                              &file, ask->err);
+    ask->answers += there;
+    return there || ask->err->code == ERR_NOT_FOUND;
 }
 
 static bool select_patient(Ask *ask)
