@@ -98,18 +98,17 @@ static bool give_up_direct(StorePut *put)
     return set_direct(put, false);
 }
 
-static bool write_out(StorePut *put, size_t n, Err *err)
+static bool write_out(StorePut *put, size_t from, size_t to, Err *err)
 {
-    size_t at = 0;
-    while (at < n) {
-        ssize_t done = write(put->fd, put->block + at, n - at);
+    while (from < to) {
+        ssize_t done = write(put->fd, put->block + from, to - from);
         if (done < 0 && (errno == EINTR || (errno == EINVAL && put->direct && give_up_direct(put))))
             continue;
         if (done <= 0)
             return write_failed(put, done ? errno : ENOSPC, err);
-        at += (size_t)done;
+        from += (size_t)done;
+        put->written += (size_t)done;
     }
-    put->written += n;
     return true;
 }
 
@@ -140,22 +139,22 @@ static bool start_writing(StorePut *put, uint64_t from, uint64_t to, Err *err)
     return true;
 }
 
-/* Writes what is held. Past the cache only whole blocks of the disk can be written: what pads the last one is cut off at the end. */
+/* Writes what is held. Past the cache only whole blocks of the disk can be written: what is left at an object's end goes through it. (To pad it, and then to cut
+   the file, has the file system read that block again.) */
 static bool write_block(StorePut *put, Err *err)
 {
     uint64_t from = put->written;
-    size_t n = put->held;
+    size_t n = put->held, whole = n - n % DISK_BLOCK;
     if (n >= DIRECT_FROM && !put->direct && put->store->direct && !set_direct(put, true))
         put->store->direct = false;
-    if (put->direct) {
-        size_t whole = (n + DISK_BLOCK - 1) / DISK_BLOCK * DISK_BLOCK;
-        memset(put->block + n, 0, whole - n);
-        n = whole;
-    }
-    if (!write_out(put, n, err) || (n == BLOCK && !put->direct && !start_writing(put, from, from + n, err)))
-        return false;
+    size_t direct = put->direct ? whole : 0;
+    bool ok = write_out(put, 0, direct, err);
+    if (put->direct && direct < n)
+        set_direct(put, false);
+    ok = ok && write_out(put, direct, n, err) &&
+         (n < BLOCK || put->direct || start_writing(put, from, from + n, err));
     put->held = 0;
-    return true;
+    return ok;
 }
 
 bool store_put_write(StorePut *put, Span bytes, Err *err)
@@ -175,20 +174,6 @@ bool store_put_write(StorePut *put, Span bytes, Err *err)
     return true;
 }
 
-/* Writes the rest, and leaves the file as long as the object is. */
-static bool write_end(StorePut *put, Err *err)
-{
-    if (put->held && !write_block(put, err))
-        return false;
-    while (put->written > put->size) {
-        if (ftruncate(put->fd, (off_t)put->size) == 0)
-            put->written = put->size;
-        else if (errno != EINTR)
-            return write_failed(put, errno, err);
-    }
-    return true;
-}
-
 void store_put_mark_content(StorePut *put)
 {
     XXH3_128bits_reset(put->content);
@@ -199,7 +184,7 @@ bool store_put_end(StorePut *put, StoreDigest *out, Err *err)
 {
     if (put->ended || put->failed)
         return err_set(err, ERR_IO, "%s cannot be ended", put->path);
-    if (!write_end(put, err))
+    if (put->held && !write_block(put, err))
         return false;
     block_give(put->store, put->block);
     put->block = NULL;

@@ -62,7 +62,7 @@ struct StorePut {
     char *path;
     uint8_t *block; /* `held` bytes wait in it */
     size_t held;
-    uint64_t size, written; /* bytes given; bytes in the file, with what pads the last disk block */
+    uint64_t size, written; /* bytes given; bytes in the file */
     uint64_t content_from;  /* where the content digest begins */
     EVP_MD_CTX *sha;
     XXH3_state_t *content;
