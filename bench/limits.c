@@ -2,7 +2,7 @@
 /*
  * What this machine allows a program that receives objects and keeps them, step by step:
  *
- *   files     each object is written to a new file, and the file is synced
+ *   files     each object is written to a new file (a large one past the cache, as the archive does it), and the file is synced
  *   names     then the file is renamed into a folder, and the folder is synced
  *   log       then a record is appended to one log and synced, one sync for all who wait, as a database commits
  *   received  and the bytes come over TCP on the loopback device and go through SHA-256
@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 enum { FILES, NAMES, LOGGED, RECEIVED, STEPS };
-enum { RECORD = 2 * 4096, MAX_WORKERS = 8, PIECE = 128 << 10 };
+enum { RECORD = 2 * 4096, MAX_WORKERS = 8, PIECE = 128 << 10, DISK_BLOCK = 4096, DIRECT_FROM = 128 << 10 };
 
 typedef struct Log {
     int fd;
@@ -51,6 +51,7 @@ typedef struct Worker {
     Run *run;
     int number, count;
     int temp, folder, peer;
+    uint8_t *object;
     pthread_t thread, sender;
 } Worker;
 
@@ -91,20 +92,31 @@ static void append(Log *log)
 
 /* -- one object -- */
 
-static void receive(const Worker *w, int file, EVP_MD_CTX *sha, uint8_t *piece)
+static void receive(const Worker *w, EVP_MD_CTX *sha)
 {
     EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
-    for (size_t left = w->run->size; left;) {
-        size_t want = left < PIECE ? left : PIECE;
-        ssize_t n = recv(w->peer, piece, want, MSG_WAITALL);
+    for (size_t at = 0; at < w->run->size;) {
+        size_t left = w->run->size - at, want = left < PIECE ? left : PIECE;
+        ssize_t n = recv(w->peer, w->object + at, want, MSG_WAITALL);
         must(n == (ssize_t)want, "cannot receive");
-        must(write(file, piece, want) == (ssize_t)want, "cannot write");
-        EVP_DigestUpdate(sha, piece, want);
-        left -= want;
+        EVP_DigestUpdate(sha, w->object + at, want);
+        at += want;
     }
 }
 
-static void store(const Worker *w, int i, EVP_MD_CTX *sha, uint8_t *piece)
+static void write_object(const Worker *w, int file)
+{
+    size_t size = w->run->size, direct = size < DIRECT_FROM ? 0 : size - size % DISK_BLOCK;
+    if (direct && fcntl(file, F_SETFL, O_WRONLY | O_DIRECT) == 0) {
+        must(write(file, w->object, direct) == (ssize_t)direct, "cannot write");
+        must(fcntl(file, F_SETFL, O_WRONLY) == 0, "cannot go on through the cache");
+    } else {
+        direct = 0;
+    }
+    must(write(file, w->object + direct, size - direct) == (ssize_t)(size - direct), "cannot write");
+}
+
+static void store(const Worker *w, int i, EVP_MD_CTX *sha)
 {
     const Run *run = w->run;
     char name[32];
@@ -112,9 +124,8 @@ static void store(const Worker *w, int i, EVP_MD_CTX *sha, uint8_t *piece)
     int file = openat(w->temp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     must(file >= 0, "cannot make a file");
     if (run->step == RECEIVED)
-        receive(w, file, sha, piece);
-    else
-        must(write(file, run->object, run->size) == (ssize_t)run->size, "cannot write");
+        receive(w, sha);
+    write_object(w, file);
     must(fdatasync(file) == 0, "cannot sync a file");
     close(file);
     if (run->step >= NAMES)
@@ -129,12 +140,14 @@ static void *worker_main(void *ctx)
 {
     Worker *w = ctx;
     EVP_MD_CTX *sha = EVP_MD_CTX_new();
-    uint8_t *piece = malloc(PIECE);
-    must(sha && piece, "no memory");
+    void *object = NULL;
+    must(sha && posix_memalign(&object, DISK_BLOCK, w->run->size) == 0, "no memory");
+    w->object = object;
+    memcpy(object, w->run->object, w->run->size);
     for (int i = 0; i < w->count; i++)
-        store(w, i, sha, piece);
+        store(w, i, sha);
     EVP_MD_CTX_free(sha);
-    free(piece);
+    free(object);
     return NULL;
 }
 
