@@ -2,7 +2,8 @@
 /*
  * The end of an association, PS3.8 §7.2 to 7.4: release, with the collision of two release requests played through Sta9 to Sta12, and
  * abort. Whoever answers last leaves it to the other side to close, for NET_CLOSE_WAIT_MS at most: closing over unread bytes
- * would reset the connection and could destroy our last PDU on its way.
+ * would reset the connection and could destroy our last PDU on its way. Who asked for release sends nothing more, so that nobody has to wait
+ * for him (an ARTIM of no time): our answer and the end of the stream reach him in this order.
  */
 #include "net/association_inside.h"
 
@@ -108,7 +109,8 @@ void net_association_free(NetAssociation *a)
         return;
     if (net_is_open(a))
         net_abort(a, (NetAbort){NET_ABORT_BY_USER, NET_ABORT_NO_REASON});
-    net_await_close(a); /* after a release that the peer asked for, who closes meanwhile */
+    if (net_stream_readable(a->stream)) /* he has closed, or said something all the same */
+        net_await_close(a);
     net_stream_close(a->stream);
     arena_free(a->arena);
     arena_free(a->message);
