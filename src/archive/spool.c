@@ -276,7 +276,8 @@ static void item_settled(Job *job)
     item_free(item);
 }
 
-static void hand_over(Batch *batch, const char *name)
+/* NULL when it cannot be read: that is settled then. */
+static Item *read_item(Batch *batch, const char *name)
 {
     Spool *spool = batch->spool;
     size_t n = strlen(name) + 1;
@@ -288,22 +289,31 @@ static void hand_over(Batch *batch, const char *name)
     item->batch = batch;
     job_init(&item->job, JOB_WAITED);
     item->job.release = item_settled;
-    if (adoption_read(spool->archive, item->name, &item->job, &item->inspector, &spool->stop, &err)) {
-        pthread_mutex_lock(&batch->lock);
-        batch->under_way++;
-        pthread_mutex_unlock(&batch->lock);
-        committer_submit(spool->archive->committer, &item->job);
-        return;
-    }
-    pthread_mutex_lock(&batch->lock);
+    if (adoption_read(spool->archive, item->name, &item->job, &item->inspector, &spool->stop, &err))
+        return item;
     if (err.code == ERR_CANCELLED)
         batch->again = true;
     else
         batch->failed++;
-    pthread_mutex_unlock(&batch->lock);
     if (err.code != ERR_CANCELLED)
         report_failed(spool, name, &err);
     item_free(item);
+    return NULL;
+}
+
+/* All of them are read before the first is handed over, so that they share transactions. */
+static void hand_over(Batch *batch)
+{
+    Spool *spool = batch->spool;
+    Item *items[BATCH];
+    char name[PATH_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < BATCH && !atomic_load(&spool->stop) && next_name(spool, name); i++)
+        if ((items[n] = read_item(batch, name)))
+            n++;
+    batch->under_way = n;
+    for (size_t i = 0; i < n; i++)
+        committer_submit(spool->archive->committer, &items[i]->job);
 }
 
 static bool wait_settled(Batch *batch)
@@ -322,14 +332,12 @@ static bool wait_settled(Batch *batch)
 static bool run_batch(Spool *spool, bool *again)
 {
     Batch *batch = calloc(1, sizeof *batch);
-    char name[PATH_MAX];
     if (!batch)
         abort();
     batch->spool = spool;
     pthread_mutex_init(&batch->lock, NULL);
     cond_init(&batch->settled);
-    for (size_t i = 0; i < BATCH && !atomic_load(&spool->stop) && next_name(spool, name); i++)
-        hand_over(batch, name);
+    hand_over(batch);
     if (!wait_settled(batch))
         return false;
     *again = batch->again;

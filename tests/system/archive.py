@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """An archive of the product under test: a folder made by sphere-admin, a server started by its `manage runserver`."""
+import os
 import pathlib
 import re
 import signal
@@ -83,7 +84,9 @@ class Archive:
         return self.folder / "data"
 
     def files(self):
-        return [p for p in self.data.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(self.data).parts)]
+        """Of objects; folders may go meanwhile."""
+        there = [pathlib.Path(folder, name) for folder, _, names in os.walk(self.data) for name in names]
+        return [p for p in there if p.is_file() and not any(part.startswith(".") for part in p.relative_to(self.data).parts)]
 
     def unfinished(self):
         """Temporary files of objects: there are none while nobody sends."""

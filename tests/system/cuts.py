@@ -4,6 +4,8 @@ import contextlib
 import copy
 import hashlib
 import json
+import os
+import pathlib
 import random
 import sqlite3
 import threading
@@ -180,7 +182,7 @@ class Recorded:
         try:
             self.archive.start()
             try:
-                problem = self.await_right(said)
+                problem = self.await_right(said) or self.judge_more(said)
             finally:
                 self.archive.stop()
             return problem or self.judge_stopped()
@@ -203,6 +205,11 @@ class Recorded:
         done = self.archive.manage("data", "verify", "--json", check=False)
         found = json.loads(done.stdout or "{}").get("findings", ["no answer"])
         return f"data verify: {found[:3]}" if found else None
+
+    def judge_more(self, said):
+        """What else the load has left."""
+        more = getattr(self.load, "judge", None)
+        return more(self, said) if more else None
 
     def is_repaired(self):
         folders = [path for path in (self.archive.folder / ".tmp_data").iterdir() if path.is_dir()]
@@ -232,12 +239,13 @@ class Recorded:
             return dict(db.execute(f"{columns} file_storage_metadata_dicom"))
 
     def files(self, folder):
-        """{path: (SOP Instance UID, key)} of the objects in a folder."""
+        """{path: (SOP Instance UID, key)} of the objects in a folder, without those that go meanwhile."""
         out = {}
-        for path in folder.rglob("*"):
+        for path in (pathlib.Path(inner, name) for inner, _, names in os.walk(folder) for name in names):
             if path.is_file() and not path.name.startswith(".") and path.suffix != ".json" and path.name != "manifest.jsonl":
-                one = read(path)
-                out[str(path)] = (one.instance if 0x00020003 in one.meta else path.name, key(one.data))
+                with contextlib.suppress(FileNotFoundError):
+                    one = read(path)
+                    out[str(path)] = (one.instance if 0x00020003 in one.meta else path.name, key(one.data))
         return out
 
     def compare(self, said):
@@ -277,7 +285,11 @@ class Said:
     def __init__(self, said):
         self.may, self.ever, self.acknowledged, self.kept, self.beside = {}, defaultdict(set), set(), {}, defaultdict(set)
         self.second = defaultdict(set)  # contents that may lie beside the first
+        self.backups = []  # that have ended well
         for one in said:
+            if "backup" in one:
+                self.backups.append(one["backup"])
+                continue
             instance = one["uid"]
             self.may.setdefault(instance, {None})
             if "keep" in one:
@@ -459,6 +471,52 @@ def database_away(run):
     over.set()
     for sender in senders:
         sender.join(60 * PATIENCE)
+
+
+def backed_up(run):
+    """`manage backup`, three times, beside four senders."""
+    over = threading.Event()
+    senders = [threading.Thread(target=sending, args=(run, f"backed up {n}", over)) for n in range(4)]
+    for sender in senders:
+        sender.start()
+    for _ in range(3):
+        done = json.loads(run.archive.manage("backup", run.archive.folder / "backups", "--json", timeout=120).stdout)
+        run.mark("", backup=done["backup"])
+    over.set()
+    for sender in senders:
+        sender.join(60 * PATIENCE)
+
+
+def is_whole(backup):
+    """Every file is there as the manifest says, and no other."""
+    lines = [json.loads(line) for line in (backup / "manifest.json").read_text().splitlines()]
+    if not lines[-1].get("end") or lines[-1]["files"] != len(lines) - 2:
+        return False
+    there = {path.relative_to(backup).as_posix(): path for path in backup.rglob("*") if path.is_file()}
+    return set(there) == {"manifest.json"} | {line["path"] for line in lines[1:-1]} and all(
+        hashlib.sha256(there[line["path"]].read_bytes()).hexdigest() == line["sha256"] for line in lines[1:-1])
+
+
+def judge_backups(run, said):
+    """What has the name of a backup is one; the next goes on where the cut came, and has all that was acknowledged."""
+    backups = run.archive.folder / "backups"
+    for turn in range(2):
+        names = {path.name for path in backups.iterdir() if not path.name.startswith(".")} if backups.exists() else set()
+        if not set(said.backups) <= names:
+            return f"backups that had ended well are gone: {set(said.backups) - names}"
+        for name in names:
+            if not is_whole(backups / name):
+                return f"the backup {name} is not whole, {'after' if turn else 'before'} the next one"
+        if turn == 0:
+            run.archive.manage("backup", backups, timeout=120)
+    back = run.archive.folder / "back"
+    run.archive.manage("restore", backups, back, timeout=120)
+    stored = set(run.files(back / "data").values())
+    lost = [instance for instance in said.acknowledged if not any((instance, content) in stored for content in said.may[instance])]
+    return f"acknowledged, and not in the next backup: {lost[:3]}" if lost else None
+
+
+backed_up.judge = judge_backups
 
 
 def everything(run):

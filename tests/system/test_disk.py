@@ -138,6 +138,56 @@ def test_a_fault_is_told_and_passes(place, fault):
     assert place.judge() == set()
 
 
+class Again:
+    """One object that comes again and again: of one patient, or of another, so that it moves."""
+
+    def __init__(self, place):
+        self.place, self.instance = place, uid(6, 1)
+        self.given = {"StudyInstanceUID": uid(6), "SeriesInstanceUID": uid(6, 0), "SOPInstanceUID": self.instance}
+
+    def send(self, patient, fill):
+        data = data_set({**attributes(PatientID=patient, **self.given), 0x7FE00010: ("OB", bytes([fill]) * 20000)})
+        association = Association(self.place.archive.port, timeout=60)
+        status = association.store(SECONDARY_CAPTURE, self.instance, data)
+        association.release()
+        if status == 0:
+            self.place.kept[self.instance] = data
+        return status
+
+    def is_one(self):
+        files = self.place.archive.files()
+        return len(files) == 1 and read(files[0]).data == self.place.kept[self.instance]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_replacement_that_fails_leaves_what_was(place, fault):
+    ops, number, path, dimse, _ = FAULTS[fault]
+    one = Again(place)
+    assert one.send("A", 1) == 0
+    place.layer.rule(0, ops, number, path=path)
+    for patient in ("A", "B"):
+        assert one.send(patient, 2) == dimse and one.is_one()
+    place.heal()
+    assert one.is_one()
+    for patient in ("A", "B"):
+        assert one.send(patient, 3) == 0 and one.is_one()
+    assert place.judge() == set() and one.is_one()
+
+
+def test_what_was_replaced_cannot_be_removed(place):
+    """The old file stays, nobody finds it, and the next start removes it."""
+    one = Again(place)
+    assert one.send("A", 1) == 0
+    place.layer.rule(0, "name", errno.EIO, path="/data/A/")
+    assert one.send("B", 2) == 0
+    assert len(place.archive.files()) == 2 and place.studies() == 1
+    place.heal()
+    place.archive.stop()
+    place.archive.start()
+    wait_until(one.is_one, 30, "the old file goes")
+    assert place.judge() == set()
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
 @pytest.mark.parametrize("ops", ["write", "sync"])
 def test_an_index_that_cannot_be_written(place, ops, number):
@@ -176,7 +226,12 @@ def test_what_is_kept_free(stopped_archive, tmp_path, key, value):
         association = Association(archive.port, timeout=60)
         assert association.store(SECONDARY_CAPTURE, *made(30 << 20)) == NO_ROOM, "one that does not fit is refused in the middle"
         wait_until(lambda: free() > limit, 10, "nothing is left of it")
-        kept = []
+        first = made(1 << 20)
+        kept = [first[0]]
+        assert association.store(SECONDARY_CAPTURE, *first) == 0
+        assert association.store(SECONDARY_CAPTURE, first[0], made(30 << 20, SOPInstanceUID=first[0])[1]) == NO_ROOM, "nor one that replaces another"
+        assert [read(path).data for path in (disk / "data").rglob("*") if path.name == first[0]] == [first[1]]
+        wait_until(lambda: free() > limit, 10, "nothing is left of it")
         while (status := association.store(SECONDARY_CAPTURE, *(one := made(1 << 20)))) == 0:
             kept.append(one[0])
             assert len(kept) < 30
@@ -189,7 +244,7 @@ def test_what_is_kept_free(stopped_archive, tmp_path, key, value):
         assert association.store(SECONDARY_CAPTURE, *made(1 << 20)) == 0
         association.release()
         log = (archive.folder / "log/pacs.log").read_text()
-        assert log.count("objects are refused until there is room") == 2 and log.count("there is room again") == 2
+        assert log.count("objects are refused until there is room") == 3 and log.count("there is room again") == 3
         archive.stop()
 
 

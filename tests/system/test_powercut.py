@@ -25,6 +25,7 @@ LOADS = {
     "deleted": (cuts.removals, {}),
     "folders": (cuts.folders_taken_in, {}),
     "killed": (cuts.killed, {}),
+    "backed up": (cuts.backed_up, {}),
     "tags": (cuts.new_objects, {"tags": True}),
 }
 

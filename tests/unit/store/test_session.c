@@ -128,6 +128,7 @@ static void test_foreign_files(void **state)
     assert_true(file_replace(at("temp/1.2.840.1"), SPAN("x"), 0640, &err));
     assert_int_equal(mkdir(at("temp/12"), 0750), 0);
     assert_true(file_replace(at("temp/12/77"), SPAN("x"), 0640, &err));
+    assert_true(file_replace(at("temp/12/dead"), SPAN(""), 0640, &err)); /* without its lock: a power cut */
     Store *other = open_store();
     store_close(other);
     assert_true(file_exists("temp/1.2.840.1"));
