@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data"
 FROM_DATA = {"dataset", "part10", "transcode"}  # these take DICOM files as they are
@@ -42,7 +43,8 @@ def seeds(name, source, build):
 
 
 def run_and_count(command, env, limit):
-    """Runs a command to its end, or kills it after `limit` seconds: its exit status, the seconds of CPU it used, what it said."""
+    """Runs a command to its end, or kills it after `limit` seconds: its exit status, the seconds it took, by the clock and of CPU, what it said."""
+    began = time.monotonic()
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=env)
         end = threading.Timer(limit, child.kill)
@@ -51,26 +53,26 @@ def run_and_count(command, env, limit):
         end.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
-        return child.returncode, used.ru_utime + used.ru_stime, said.read().decode(errors="replace")
+        return child.returncode, time.monotonic() - began, used.ru_utime + used.ru_stime, said.read().decode(errors="replace")
 
 
 def run(name, source, build, seconds, short):
     crashes = build / "crashes"
     crashes.mkdir(exist_ok=True)
     dictionary = source / "dictionaries" / f"{name}.dict"
-    command = [str(build / f"fuzz_{name}"), f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048",
+    command = [str(build / f"fuzz_{name}"), f"-max_total_time={seconds}", "-timeout=120", "-rss_limit_mb=2048",
                "-max_len=65536", "-print_final_stats=1", f"-artifact_prefix={crashes}/{name}{'-memory' if short else ''}-",
                *(["-detect_leaks=0"] if name in WITH_THREADS else []), *([f"-dict={dictionary}"] if dictionary.exists() else []), *seeds(name, source, build)]
     env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
     if short:
         env["FUZZ_SHORT_MEMORY"] = "1"
-    status, cpu, text = run_and_count(command, env, seconds + 600)
+    status, took, cpu, text = run_and_count(command, env, seconds + 600)
     found = {key: [int(n) for n in re.findall(pattern, text)] for key, pattern in
              (("runs", r"stat::number_of_executed_units:\s*(\d+)"), ("edges", r" cov: (\d+)"), ("kept", r"stat::new_units_added:\s*(\d+)"))}
     figures = {key: values[-1] if values else 0 for key, values in found.items()}
     # A target that hardly ran has looked at nothing.
     figures["failed"] = status != 0 or figures["runs"] < 5
-    return dict(figures, name=name + (SHORT if short else ""), seconds=seconds, cpu=round(cpu), text=text)
+    return dict(figures, name=name + (SHORT if short else ""), seconds=round(took), cpu=round(cpu), text=text)
 
 
 class Ledger:

@@ -45,7 +45,7 @@ bool audit_line_begins(Span line, uint64_t *seq, char prev[AUDIT_HEX])
     line = span_sub(line, strlen(start), SIZE_MAX);
     size_t comma = span_index(line, ',');
     if (comma == SIZE_MAX || comma == 0 || line.p[0] == ' ' || line.p[comma - 1] == ' ' ||
-        !span_to_i64(span_sub(line, 0, comma), 1, INT64_MAX, &number))
+        !span_to_i64(span_sub(line, 0, comma), 1, AUDIT_SEQ_MAX, &number))
         return false;
     line = span_sub(line, comma, SIZE_MAX);
     if (!span_starts(line, span_cstr(middle)) || line.n < strlen(middle) + AUDIT_HEX ||
@@ -66,7 +66,8 @@ bool audit_head_read(int fd, AuditHead *out)
                &head.first) != 4)
         return false;
     *out = head;
-    return strlen(head.hash) == AUDIT_HEX - 1 && span_from_hex(head.hash, digest, sizeof digest);
+    return head.seq < AUDIT_SEQ_MAX && strlen(head.hash) == AUDIT_HEX - 1 &&
+           span_from_hex(head.hash, digest, sizeof digest);
 }
 
 static bool write_head(const AuditChain *chain, const AuditHead *head)
@@ -288,7 +289,7 @@ static bool goes_on(const Tail *tail, const AuditHead *head)
 {
     if (!tail->any)
         return head->seq == 0;
-    return tail->record &&
+    return tail->record && tail->seq < AUDIT_SEQ_MAX &&
            (tail->seq > head->seq || (tail->seq == head->seq && !strcmp(tail->hash, head->hash)));
 }
 

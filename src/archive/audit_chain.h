@@ -55,6 +55,8 @@ bool audit_chain_append(AuditChain *chain, const Span *bodies, size_t count, Dea
 
 /* -- for readers -- */
 void audit_hash(Span line, char out[AUDIT_HEX]);
+/* No trail becomes so long; what says more is no line or head of ours. */
+#define AUDIT_SEQ_MAX INT64_C(1000000000000000)
 /* {"seq":12,"prev":"…",: what each line begins with. False when it does not. */
 bool audit_line_begins(Span line, uint64_t *seq, char prev[AUDIT_HEX]);
 /* False when it is no head. */

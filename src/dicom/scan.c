@@ -132,7 +132,9 @@ static bool gather(DcmScan *scan, Span *in, Err *err)
                          "a value of %u bytes is more than the %u that are kept", length,
                          scan->limits.max_taken_value);
     Span part = take(scan, in, scan->left);
-    buf_append_span(&scan->gathered, part);
+    if (!buf_append_span(&scan->gathered, part))
+        return scan_fail(scan, err, ERR_LIMIT, scan->element.tag, "no memory for a value of %u bytes",
+                         length);
     scan->left -= part.n;
     if (scan->left > 0)
         return true;

@@ -206,6 +206,25 @@ static void test_a_head_that_is_gone(void **state)
     assert_whole(4);
 }
 
+/* One more would not be a number any more. */
+static void test_a_head_with_too_large_a_number(void **state)
+{
+    static const char number[] = "20000000000000000003";
+    Buf head;
+    buf_init(&head, 0);
+    write_some(1, 2);
+    assert_true(file_read_all(at(AUDIT_HEAD), 1000, &head, &err));
+    memcpy(head.p + strlen("gantry audit 1 "), number, strlen(number));
+    int fd = open(at(AUDIT_HEAD), O_WRONLY);
+    assert_true(file_write_all(fd, head.p, head.n, &err));
+    close(fd);
+    assert_found("!audit.head is missing or is none");
+    write_some(3, 1);
+    assert_int_equal(notes_told[AUDIT_CHAIN_NO_HEAD], 1);
+    assert_whole(4);
+    buf_free(&head);
+}
+
 /* What a power cut leaves: the head behind the lines; a line that does not end. */
 static void test_after_a_power_cut(void **state)
 {
@@ -404,6 +423,7 @@ int main(void)
         CASE(test_a_cut_shows_and_stays),
         CASE(test_all_of_it_gone_shows),
         CASE(test_a_head_that_is_gone),
+        CASE(test_a_head_with_too_large_a_number),
         CASE(test_after_a_power_cut),
         CASE(test_a_torn_line_is_part_of_the_chain),
         CASE(test_rotation_keeps_the_chain),
