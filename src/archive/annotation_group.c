@@ -3,7 +3,7 @@
 
 void annotation_group_init(AnnotationGroup *group)
 {
-    *group = (AnnotationGroup){.last = &group->waiting};
+    *group = (AnnotationGroup){.waiting = NULL};
     pthread_mutex_init(&group->lock, NULL);
     pthread_cond_init(&group->changed, NULL);
 }
@@ -19,7 +19,6 @@ static void commit_waiting(AnnotationGroup *group, AnnotationCommit commit, void
 {
     AnnotationMember *members = group->waiting;
     group->waiting = NULL;
-    group->last = &group->waiting;
     group->at_work = true;
     pthread_mutex_unlock(&group->lock);
     commit(ctx, members);
@@ -32,13 +31,20 @@ static void commit_waiting(AnnotationGroup *group, AnnotationCommit commit, void
     pthread_cond_broadcast(&group->changed);
 }
 
+static void join(AnnotationGroup *group, AnnotationMember *member)
+{
+    AnnotationMember **end = &group->waiting;
+    while (*end)
+        end = &(*end)->next;
+    *end = member;
+}
+
 bool annotation_group_commit(AnnotationGroup *group, const IdxAnnotation *row, AnnotationCommit commit,
                              void *ctx, Err *err)
 {
     AnnotationMember own = {.row = row};
     pthread_mutex_lock(&group->lock);
-    *group->last = &own;
-    group->last = &own.next;
+    join(group, &own);
     while (!own.done)
         if (group->at_work)
             pthread_cond_wait(&group->changed, &group->lock); /* as long as the index may take */

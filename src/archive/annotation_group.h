@@ -21,7 +21,7 @@ typedef struct AnnotationMember {
 typedef struct AnnotationGroup {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
-    AnnotationMember *waiting, **last;
+    AnnotationMember *waiting; /* on the stacks of those who wait */
     bool at_work;
 } AnnotationGroup;
 
