@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "store_fixture.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 static void test_group(void **state)
 {
@@ -59,6 +65,55 @@ static void test_replace_and_undo(void **state)
     assert_true(store_publish(store, &undo, 1));
     assert_content("data/p/x", "first");
     store_put_abandon(undo.previous);
+    assert_int_equal(count_files("temp"), 2); /* locks only */
+}
+
+/* In this process a rename can neither refuse to replace nor exchange from now on, as on some file systems of networks. */
+static bool forget_flags_of_rename(void)
+{
+    enum { FLAGS = offsetof(struct seccomp_data, args) + 4 * sizeof(uint64_t) };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat2, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FLAGS),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static int publish_without_flags(void)
+{
+    if (!forget_flags_of_rename())
+        return 77;
+    StorePublish first = {.put = ended("first"), .name = "p/x"};
+    if (!store_publish(store, &first, 1))
+        return 1;
+    StorePublish again = {.put = ended("again"), .name = "p/x"};
+    if (store_publish(store, &again, 1) || again.err.code != ERR_EXISTS)
+        return 2;
+    store_put_abandon(again.put);
+    assert_content("data/p/x", "first");
+    StorePublish over = {.put = ended("over"), .name = "p/x", .replace = true};
+    return store_publish(store, &over, 1) ? 0 : 3;
+}
+
+static void test_file_system_without_flags(void **state)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(publish_without_flags());
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip(); /* a container that lets nobody filter system calls */
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_content("data/p/x", "over");
+    assert_int_equal(count_files("data"), 1);
     assert_int_equal(count_files("temp"), 2); /* locks only */
 }
 
@@ -129,6 +184,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_group, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_mixed, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_replace_and_undo, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_file_system_without_flags, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_link, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_threads, make_store, drop_store),
     };
