@@ -8,7 +8,6 @@
  *
  * It expects one presentation context with the ID 1 in Implicit VR Little Endian, which is what the kit's client and echoscu propose.
  */
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -175,7 +174,7 @@ static int listen_on(uint16_t port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, SOMAXCONN) != 0) {
-        fprintf(stderr, "bench_limits_echo: port %u: %s\n", port, strerror(errno));
+        perror("bench_limits_echo: the port");
         exit(1);
     }
     return fd;

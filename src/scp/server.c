@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The listener and the associations' threads.
+ * The server, and a connection from its first byte to its last.
  *
  * Each connection has a thread for itself, which accepted it: all threads that have nothing to do wait for the next connection, and who gets one
  * serves it (base/threads.h). Who gets a place as an association, and how many may be there that are none (yet), is decided in places.c: who finds no
@@ -20,8 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -285,16 +283,6 @@ static void serve(Connection *c, NetAssociation *net)
 }
 
 /* With the lock held. */
-static void list(Connection *c)
-{
-    ScpServer *server = c->server;
-    c->next = server->connections;
-    if (c->next)
-        c->next->previous = c;
-    server->connections = c;
-    server->connection_count++;
-}
-
 static void unlist(Connection *c)
 {
     ScpServer *server = c->server;
@@ -332,101 +320,6 @@ static void work(void *item)
         log_warning(scp_logger(&err, SCP_LOG_NETWORK), "no association with %s: %s", c->from.host, err.text);
     net_association_free(net);
     leave(c);
-}
-
-/* -- accepting -- */
-
-/* With the lock held. A flood must not fill the log as well: how many are to be told of now. */
-static unsigned turned_away(ScpServer *server)
-{
-    enum { QUIET_MS = 1000 };
-    unsigned n = ++server->turned_away;
-    if (!deadline_passed(server->quiet))
-        return 0;
-    server->turned_away = 0;
-    server->quiet = deadline_in(QUIET_MS);
-    return n;
-}
-
-static Connection *take_connection(ScpServer *server, int fd, bool tls, NetAddress from)
-{
-    Connection *c = calloc(1, sizeof *c);
-    if (!c)
-        abort();
-    *c = (Connection){.server = server, .fd = fd, .tls = tls, .from = from};
-    pthread_mutex_lock(&server->lock);
-    c->number = ++server->last_number;
-    bool room = places_for_silent(server, &from);
-    unsigned told = room ? 0 : turned_away(server);
-    if (room)
-        list(c);
-    pthread_mutex_unlock(&server->lock);
-    if (room)
-        return c;
-    if (told)
-        log_warning(SCP_LOG_ACCESS,
-                    "%u connections were closed at once, the last one of %s: %u are open that ask for no "
-                    "association",
-                    told, from.host, 2 * MAX_WAITING);
-    close(fd);
-    free(c);
-    return NULL;
-}
-
-/* Waits for others to give some back. */
-static void out_of_files(ScpServer *server)
-{
-    enum { WAIT_MS = 100, QUIET_MS = 10000 };
-    Err err = {0};
-    err_errno(&err, errno, "cannot accept a connection (the limit of open files is ulimit -n)");
-    pthread_mutex_lock(&server->lock);
-    bool told = deadline_passed(server->files_quiet);
-    if (told)
-        server->files_quiet = deadline_in(QUIET_MS);
-    pthread_mutex_unlock(&server->lock);
-    if (told)
-        log_error(SCP_LOG_ACCESS, "%s", err.text);
-    clock_sleep_ms(WAIT_MS);
-}
-
-static Connection *accept_one(ScpServer *server, int which)
-{
-    NetAddress from;
-    int fd = net_accept_one(server->listeners[which], &from);
-    if (fd >= 0)
-        return take_connection(server, fd, which == OVER_TLS, from);
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-        out_of_files(server);
-    return NULL;
-}
-
-static bool watch(ScpServer *server, int fd, uint32_t what, int operation)
-{
-    struct epoll_event event = {.events = EPOLLIN | (what < LISTENERS ? EPOLLONESHOT : 0), .data.u32 = what};
-    return epoll_ctl(server->ready, operation, fd, &event) == 0;
-}
-
-/* A connection for the thread that asks. The kernel wakes the one that came here last, whose memory is warm; a listener is looked at by one at a time. */
-static void *take(void *ctx, Deadline deadline)
-{
-    ScpServer *server = ctx;
-    struct epoll_event event;
-    if (scp_stopping(server) || epoll_wait(server->ready, &event, 1, deadline_poll_ms(deadline)) != 1 ||
-        scp_stopping(server))
-        return NULL;
-    int which = (int)event.data.u32;
-    Connection *c = accept_one(server, which);
-    watch(server, server->listeners[which], event.data.u32, EPOLL_CTL_MOD);
-    return c;
-}
-
-static void wake(void *ctx)
-{
-    ScpServer *server = ctx;
-    uint64_t one = 1;
-    atomic_store(&server->stopping, true);
-    ssize_t written = write(server->wake, &one, sizeof one); /* and is never read */
-    (void)written;
 }
 
 static void no_thread(void *item)
@@ -481,25 +374,12 @@ static void fill_defaults(ScpSettings *settings)
         settings->max_associations = DEFAULT_ASSOCIATIONS;
 }
 
-static void stop_listening(ScpServer *server)
-{
-    for (int i = 0; i < LISTENERS; i++) {
-        if (server->listeners[i] >= 0)
-            close(server->listeners[i]);
-        server->listeners[i] = -1;
-    }
-}
-
 static void server_free(ScpServer *server)
 {
     threads_finish(server->threads);
-    stop_listening(server);
+    listeners_close(server);
     net_tls_files_close(server->tls_server);
     net_tls_files_close(server->tls_client);
-    if (server->wake >= 0)
-        close(server->wake);
-    if (server->ready >= 0)
-        close(server->ready);
     peers_close(server->peers);
     pthread_cond_destroy(&server->emptied);
     refusals_end(&server->refusals);
@@ -510,29 +390,13 @@ static void server_free(ScpServer *server)
 static bool start_listening(ScpServer *server, Err *err)
 {
     const ScpSettings *s = &server->settings;
-    if (s->tls.serve) {
-        server->tls_server = net_tls_files_open(&s->tls.server, report_tls, NULL, err);
-        uint16_t port = s->tls.only ? s->port : s->tls.port;
-        if (!server->tls_server || (server->listeners[OVER_TLS] = net_listen(s->address, port, err)) < 0)
-            return false;
-    }
-    if (!s->tls.serve || !s->tls.only)
-        server->listeners[PLAIN] = net_listen(s->address, s->port, err);
-    return server->listeners[PLAIN] >= 0 || s->tls.only;
-}
-
-static bool start_threads(ScpServer *server, Err *err)
-{
-    bool ok = (server->ready = epoll_create1(EPOLL_CLOEXEC)) >= 0 &&
-              (server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) >= 0 &&
-              watch(server, server->wake, LISTENERS, EPOLL_CTL_ADD);
-    for (int i = 0; ok && i < LISTENERS; i++)
-        ok = server->listeners[i] < 0 || (net_listen_for_many(server->listeners[i], NULL) &&
-                                          watch(server, server->listeners[i], (uint32_t)i, EPOLL_CTL_ADD));
-    if (ok)
-        server->threads = threads_new(
-            STACK,
-            &(ThreadsWork){.ctx = server, .take = take, .wake = wake, .work = work, .refuse = no_thread});
+    if (s->tls.serve && !(server->tls_server = net_tls_files_open(&s->tls.server, report_tls, NULL, err)))
+        return false;
+    if (!listeners_open(server, err))
+        return false;
+    ThreadsWork does = {
+        .ctx = server, .take = listeners_take, .wake = listeners_wake, .work = work, .refuse = no_thread};
+    server->threads = threads_new(STACK, &does);
     return server->threads || err_errno(err, errno, "cannot start the DICOM server");
 }
 
@@ -552,7 +416,7 @@ ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
         server->peers = peers_open(settings->peers_path, report_peers, NULL, err);
     if (settings->peers_path && !server->peers)
         goto failed;
-    if (!start_listening(server, err) || !start_threads(server, err))
+    if (!start_listening(server, err))
         goto failed;
     log_info(SCP_LOG_EVENT, "DICOM server %s listens on port %u%s", settings->ae_title, scp_port(server),
              settings->tls.serve && settings->tls.only ? " over TLS" : "");
@@ -598,7 +462,7 @@ void scp_stop(ScpServer *server, int64_t grace_ms)
     if (!server)
         return;
     threads_stop_taking(server->threads);
-    stop_listening(server); /* who comes now is refused at once, and another server may have the port */
+    listeners_close(server); /* who comes now is refused at once, and another server may have the port */
     interrupt_connections(server, false);
     if (!drain(server, deadline_in(grace_ms)))
         log_warning(SCP_LOG_ACCESS, "the server stops: %u associations are interrupted",

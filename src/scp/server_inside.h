@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What server.c and places.c share. */
+/* What server.c, listeners.c and places.c share. */
 #ifndef GANTRY_SCP_SERVER_INSIDE_H
 #define GANTRY_SCP_SERVER_INSIDE_H
 
@@ -55,6 +55,16 @@ struct ScpServer {
     Deadline files_quiet; /* until then it is not told again that files are missing */
     Refusals refusals;
 };
+
+/* -- listeners.c -- */
+
+bool listeners_open(ScpServer *server, Err *err);
+void listeners_close(ScpServer *server); /* nobody may be in listeners_take any more */
+/* For base/threads.h: a Connection, which is listed; and the end of that. */
+void *listeners_take(void *ctx, Deadline deadline);
+void listeners_wake(void *ctx);
+
+/* -- places.c -- */
 
 /* A place among the associations; otherwise `why` says which limit, and the setting. */
 bool places_take(Connection *c, char why[200]);
