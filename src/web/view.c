@@ -157,7 +157,7 @@ unsigned web_view_halvings(const WebView *view, const WebFrame *frame, unsigned 
     unsigned n = 0;
     if (!place(view, frame, &p, NULL))
         return 0;
-    for (double left = 0.5; n < MOST && left >= kept * fmax(p.across, p.down); left /= 2)
+    while (n < MOST && ldexp(0.5, -(int)n) >= kept * fmax(p.across, p.down))
         n++;
     return n;
 }
