@@ -245,23 +245,24 @@ static size_t search_what(const WebContext *web, const HttpExchange *x, Arena *a
     return n;
 }
 
-/* `event` says kind, action, key and part. */
-static void tell_use(const WebContext *web, const HttpExchange *x, AuditEvent *event, unsigned status)
+/* `use` says kind, action, key and part. */
+static void tell_use(const WebContext *web, const HttpExchange *x, const AuditEvent *use, unsigned status)
 {
     Arena *arena = arena_new(0);
-    bool search = event->kind == AUDIT_QUERY;
+    AuditEvent event = *use;
+    bool search = event.kind == AUDIT_QUERY;
     AuditWho who[] = {asking(x, search ? AUDIT_SOURCE : AUDIT_DESTINATION),
                       ourselves(web->settings, search ? AUDIT_DESTINATION : AUDIT_SOURCE)};
     AuditWhat what[3];
     char why[32];
     snprintf(why, sizeof why, "HTTP %u", status);
-    event->outcome = outcome_of(status);
-    event->why = status < 400 ? NULL : why;
-    event->who = who;
-    event->who_count = 2;
-    event->what = what;
-    event->what_count = search ? search_what(web, x, arena, what) : use_what(web, x, arena, what);
-    audit_record(web->settings->audit, event, NULL);
+    event.outcome = outcome_of(status);
+    event.why = status < 400 ? NULL : why;
+    event.who = who;
+    event.who_count = 2;
+    event.what = what;
+    event.what_count = search ? search_what(web, x, arena, what) : use_what(web, x, arena, what);
+    audit_record(web->settings->audit, &event, NULL);
     arena_free(arena);
 }
 
