@@ -382,7 +382,7 @@ static void count_put(Put *p, const IdxExisting *old)
 
 /* After some errors (disk full, input or output) SQLite has undone the whole transaction on its own. Going on would store what follows
    by itself, and a commit would claim what is gone. */
-static bool need_transaction(Index *index, Err *err)
+bool idx_need_transaction(Index *index, Err *err)
 {
     if (!index->in_transaction)
         return err_set(err, ERR_USAGE, "index: writing without idx_begin");
@@ -463,7 +463,7 @@ static bool write_counters(Index *index, Err *err)
 
 bool idx_commit(Index *index, Err *err)
 {
-    if (!need_transaction(index, err))
+    if (!idx_need_transaction(index, err))
         return false;
     if (!db_spoilt(index->writer) && !write_counters(index, err)) {
         idx_rollback(index);
@@ -514,7 +514,7 @@ static bool put_object(Index *index, const IdxFile *file, const DcmDataset *head
 /* Where the transaction is spoilt, by whatever object, idx_commit says why. */
 bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err)
 {
-    if (!need_transaction(index, err) || !check_file(file, err))
+    if (!idx_need_transaction(index, err) || !check_file(file, err))
         return false;
     return db_spoilt(index->writer) || put_object(index, file, head, err) || db_spoilt(index->writer);
 }
@@ -522,7 +522,7 @@ bool idx_put(Index *index, const IdxFile *file, const DcmDataset *head, Err *err
 bool idx_remove(Index *index, const char *sop_instance, Err *err)
 {
     IdxExisting old;
-    if (!need_transaction(index, err))
+    if (!idx_need_transaction(index, err))
         return false;
     arena_reset(index->scratch);
     if (!idx_existing(&index->expected, index->writer, index->scratch,

@@ -62,6 +62,8 @@ int64_t idx_parent_known(const Index *index, DcmLevel level, int64_t above, Span
 
 /* Opens index->writer if it is not. */
 bool idx_writer(Index *index, Err *err);
+/* Is a transaction open, and has the database not undone it? `err` says why it has; it is over then. */
+bool idx_need_transaction(Index *index, Err *err);
 
 typedef enum IdxReading {
     IDX_ONE_LOOK, /* each statement by itself */

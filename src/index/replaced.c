@@ -6,15 +6,9 @@
 
 enum { UID_CHARS = 64 };
 
-static bool is_open(const Index *index, Err *err)
-{
-    return (index->in_transaction && db_in_transaction(index->writer)) ||
-           err_set(err, ERR_USAGE, "index: writing without idx_begin");
-}
-
 bool idx_replaced_note(Index *index, const IdxReplaced *note, Err *err)
 {
-    if (!is_open(index, err))
+    if (!idx_need_transaction(index, err))
         return false;
     DbStatement *s = db_prepare(index->writer,
                                 "INSERT INTO replaced_file (note, d8ins, instance_uid, file_path, filesize, "
@@ -36,7 +30,7 @@ bool idx_replaced_note(Index *index, const IdxReplaced *note, Err *err)
 
 bool idx_replaced_forget(Index *index, const int64_t *numbers, size_t count, Err *err)
 {
-    bool ok = is_open(index, err);
+    bool ok = idx_need_transaction(index, err);
     for (size_t i = 0; ok && i < count; i++) {
         DbStatement *s = db_prepare(index->writer, "DELETE FROM replaced_file WHERE note = ?", err);
         ok = s != NULL;
