@@ -99,6 +99,8 @@ typedef struct Job {
     bool takes_over;   /* JOB_ADOPT: it may have been about to replace one elsewhere */
     bool
         if_gone; /* JOB_REMOVE: only when its file is not there. Outcome ARC_STORED when a row went, else ARC_SAME */
+    /* JOB_REMOVE, may be NULL: the row is out, and nobody else does anything with the object before this returns. */
+    void (*removed)(struct Job *job);
     StorePut *put; /* JOB_INGEST: ended and synced */
 
     ArcOutcome outcome;
@@ -117,7 +119,7 @@ typedef struct Job {
     const char
         *waits; /* name to be noted in the spool: the index cannot be asked, or did not take it in time */
     unsigned rounds, beside; /* how often its name turned out to be another object's */
-    uint64_t hash;           /* of the SOP Instance UID */
+    uint64_t hash;           /* of the SOP Instance UID: claim_of_object */
     bool looked;             /* for what the index has of it, with others of the group: */
     const IdxFile *seen;     /* NULL = nothing */
     int64_t

@@ -40,13 +40,13 @@ static bool index_found(CommitNames *c, const Job *found, Err *err)
 }
 
 /* Who verifies or tidies up has it for a moment; *news = it is ours now and was not before. */
-static bool claim(Archive *archive, Job *job, uint64_t key, bool *news)
+static bool claim(const CommitNames *c, Job *job, uint64_t key, bool *news)
 {
     Err err;
     for (unsigned i = 0; i < job->claim_count; i++)
         if (job->claims[i] == key)
             return true;
-    if (!store_claim(archive->claims, key, deadline_in(CLAIM_WAIT_MS), &err)) {
+    if (!store_claim(c->archive->claims, key, c->claim_until, &err)) {
         job_fail(job, &err);
         return false;
     }
@@ -95,7 +95,7 @@ static void meet_orphan(CommitNames *c, Job *job)
     Inspector inspector;
     Err err;
     bool news;
-    if (!claim(archive, job, claim_of_object(job->file.sop_instance), &news))
+    if (!claim(c, job, claim_of_object(job->file.sop_instance), &news))
         return;
     job_init(&orphan, JOB_ADOPT);
     bool good = adoption_read(archive, job->name, &orphan, &inspector, NULL, &err) &&
@@ -199,17 +199,31 @@ static void look_up_all(CommitNames *c, Job **group, size_t n)
     }
 }
 
-/* What there is of an object changes under a claim. What was decided before that is decided again. */
+static bool wants_claim(const Job *job)
+{
+    return job->plan != PLAN_NONE && job->plan != PLAN_VARIANT && (job->known || job->over != OVER_NOTHING);
+}
+
+static int by_claim(const void *a, const void *b)
+{
+    uint64_t x = (*(Job *const *)a)->hash, y = (*(Job *const *)b)->hash;
+    return (x > y) - (x < y);
+}
+
+/* What there is of an object changes under a claim. What was decided before that is decided again. All processes claim in the same order: two that want the
+   same objects would otherwise wait for each other. */
 static void claim_all(CommitNames *c, Job **group, size_t n)
 {
-    size_t claimed = 0;
-    for (size_t i = 0; i < n; i++) {
-        Job *job = group[i];
-        if (job->plan == PLAN_NONE || job->plan == PLAN_VARIANT || (!job->known && job->over == OVER_NOTHING))
-            continue;
+    size_t wanting = 0, claimed = 0;
+    for (size_t i = 0; i < n; i++)
+        if (wants_claim(group[i]))
+            c->published[wanting++] = group[i];
+    qsort(c->published, wanting, sizeof(Job *), by_claim);
+    for (size_t i = 0; i < wanting; i++) {
+        Job *job = c->published[i];
         bool news = false;
-        if (claim(c->archive, job, claim_of_object(job->file.sop_instance), &news) &&
-            (job->over != OVER_JUNK || claim(c->archive, job, claim_of_name(job->name), &news)) && news)
+        if (claim(c, job, job->hash, &news) &&
+            (job->over != OVER_JUNK || claim(c, job, claim_of_name(job->name), &news)) && news)
             c->published[claimed++] = job;
     }
     if (claimed)
@@ -243,6 +257,7 @@ static void secure_found(CommitNames *c, Job **group, size_t n)
 
 void commit_names(CommitNames *c, Job **group, size_t n)
 {
+    c->claim_until = deadline_in(CLAIM_WAIT_MS); /* for all of them together: who comes next waits, too */
     look_up_all(c, group, n);
     for (size_t i = 0; i < n; i++) {
         group[i]->rounds++;

@@ -241,6 +241,9 @@ void commit_rows(CommitRows *c, Job **group, size_t n)
     for (size_t i = 0; i < n; i++)
         drop_replaced(c, group[i]);
     for (size_t i = 0; i < n; i++)
+        if (group[i]->ok && group[i]->removed)
+            group[i]->removed(group[i]);
+    for (size_t i = 0; i < n; i++)
         end_claims(c->archive, group[i]);
     for (size_t i = 0; i < n; i++)
         report(c->archive, group[i]);

@@ -12,7 +12,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 enum { PUT_WAIT_MS = 60000, COMMIT_WAIT_MS = 600000, CHECKPOINT_MS = 60000 };
 
@@ -84,7 +83,7 @@ static size_t part_group(Committer *c, Job **group, size_t n)
     size_t part = 0;
     for (size_t i = 0; i < n; i++) {
         Job *job = group[i];
-        job->hash = XXH3_64bits(job->file.sop_instance, strlen(job->file.sop_instance));
+        job->hash = claim_of_object(job->file.sop_instance);
         if (is_of(group, part, job) || is_under_way(c, job))
             continue;
         memmove(&group[part + 1], &group[part], (i - part) * sizeof *group);

@@ -13,6 +13,7 @@ typedef struct CommitNames {
     const char **uids;        /* [group_max], that the index is asked about */
     const char **found;       /* [group_max], names of objects that are in place */
     Arena *seen;              /* its answer */
+    Deadline claim_until;     /* how long claims of others are waited for */
 } CommitNames;
 
 void commit_names_init(CommitNames *c, Archive *archive, pthread_mutex_t *writing, size_t group_max);

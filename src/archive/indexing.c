@@ -432,6 +432,7 @@ static bool walk(Run *run, Err *err)
 
 static bool run_all(const Run *what, ArcIndexed *out, Err *err)
 {
+    static const ArcIndexing nobodys = {0};
     const ArcIndexing *wish = what->wish;
     Run *run = calloc(1, sizeof *run);
     if (!run)
@@ -452,6 +453,7 @@ static bool run_all(const Run *what, ArcIndexed *out, Err *err)
     pthread_mutex_lock(&run->lock);
     *out = run->done;
     bool hangs = run->under_way > 0;
+    run->wish = &nobodys; /* the caller's is gone when they end after all */
     pthread_mutex_unlock(&run->lock);
     if (hangs) /* the committer still has jobs that point to the run, which is leaked */
         return err_set(err, ERR_TIMEOUT, "the index does not answer");

@@ -108,8 +108,10 @@ static void put_back_if_adopted(const Item *item)
     arena_free(arena);
 }
 
-static void remove_name(const Item *item)
+/* Nobody who replaces the object can come in between (Job.removed); who finds the file and takes it for one without a row can. */
+static void remove_name(Job *job)
 {
+    const Item *item = (const Item *)job;
     Archive *archive = item->run->archive;
     const char *name = store_name(archive->store, item->job.file.path);
     struct stat st;
@@ -129,13 +131,10 @@ static void item_free(Item *item)
     free(item);
 }
 
-/* In the committer's thread, which also publishes: in this process nothing comes in between. */
 static void item_settled(Job *job)
 {
     Item *item = (Item *)job;
     Run *run = item->run;
-    if (job->ok && !item->outside)
-        remove_name(item);
     report(run, &job->file, item->outside, job->ok ? NULL : &job->err);
     item_free(item);
     pthread_mutex_lock(&run->lock);
@@ -170,6 +169,8 @@ static Item *new_item(Run *run, const IdxFile *file)
     item->job.file.transfer_syntax = arena_strdup(arena, file->transfer_syntax);
     item->job.release = item_settled;
     item->outside = !store_name(run->archive->store, file->path);
+    if (!item->outside)
+        item->job.removed = remove_name;
     return item;
 }
 

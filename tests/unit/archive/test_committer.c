@@ -2,6 +2,7 @@
 #include "archive/archive_internal.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "archive_fixture.h"
 
@@ -339,6 +340,106 @@ static void test_adoption_too_late(void **state)
     job_destroy(&job);
 }
 
+/* -- claims -- */
+
+/* Is it somebody's? */
+static bool is_claimed(StoreClaims *claims, const char *uid)
+{
+    uint64_t key = claim_of_object(uid);
+    bool is_free = store_claim(claims, key, deadline_in(0), NULL);
+    if (is_free)
+        store_unclaim(claims, key);
+    return !is_free;
+}
+
+static Job removals[3];
+static atomic_int removed;
+
+static void count_removed(Job *job)
+{
+    atomic_fetch_add(&removed, job->ok);
+}
+
+/* Of an object that is in the archive. */
+static void init_removal(Job *job, const char *uid)
+{
+    job_init(job, JOB_REMOVE);
+    assert_true(find_instance(job->arena, uid, &job->file));
+}
+
+static void submit_removal(int i, const char *uid)
+{
+    init_removal(&removals[i], uid);
+    removals[i].release = count_removed;
+    committer_submit(archive->committer, &removals[i]);
+}
+
+/* Two processes that want the same objects in other orders do not wait for each other: what comes first in the order of the claims is claimed first, whatever came in first. */
+static void test_claims_have_an_order(void **state)
+{
+    const char *first = "1.2.3.4.1", *low = "1.2.3.4.2", *high = "1.2.3.4.3";
+    Err err = {0};
+    if (claim_of_object(low) > claim_of_object(high)) {
+        low = "1.2.3.4.3";
+        high = "1.2.3.4.2";
+    }
+    for (int i = 1; i <= 3; i++) {
+        char uid[32];
+        snprintf(uid, sizeof uid, "1.2.3.4.%d", i);
+        store_spec(&SPEC(uid));
+    }
+    atomic_store(&removed, 0);
+    StoreClaims *other = store_claims_open(archive->store, &err);
+    assert_true(store_claim(other, claim_of_object(first), deadline_in(0), &err));
+    assert_true(store_claim(other, claim_of_object(high), deadline_in(0), &err));
+    submit_removal(0, first);
+    Deadline deadline = deadline_in(10000);
+    while (committer_waiting(archive->committer) && !deadline_passed(deadline))
+        clock_sleep_ms(1); /* until it is taken, and waits */
+    submit_removal(1, high);
+    submit_removal(2, low);
+    store_unclaim(other, claim_of_object(first)); /* those two are a group now */
+    while (!is_claimed(other, low) && !deadline_passed(deadline))
+        clock_sleep_ms(1);
+    bool in_order = is_claimed(other, low);
+    store_claims_close(other);
+    arc_close(archive); /* works them off */
+    open_archive();
+    for (int i = 0; i < 3; i++)
+        job_destroy(&removals[i]);
+    assert_true(in_order);
+    assert_int_equal(atomic_load(&removed), 3);
+    assert_int_equal(count_instances(), 0);
+}
+
+static StoreClaims *others;
+static bool was_claimed;
+
+static void look_at_claim(Job *job)
+{
+    was_claimed = is_claimed(others, job->file.sop_instance);
+}
+
+/* Who removes its file, too, has the object until that is done. */
+static void test_removed_under_a_claim(void **state)
+{
+    Spec spec = filled("1.2.3.4.5", 1);
+    Err err = {0};
+    Job job;
+    store_spec(&spec);
+    others = store_claims_open(archive->store, &err);
+    assert_non_null(others);
+    init_removal(&job, spec.instance);
+    job.removed = look_at_claim;
+    assert_true(committer_run(archive->committer, &job));
+    assert_true(job.ok);
+    assert_int_equal(count_instances(), 0);
+    assert_true(was_claimed);
+    assert_false(is_claimed(others, spec.instance));
+    store_claims_close(others);
+    job_destroy(&job);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_archive, drop_archive)
 
 int main(void)
@@ -357,6 +458,8 @@ int main(void)
         TEST(test_versions),
         TEST(test_versions_that_move),
         TEST(test_adoption_too_late),
+        TEST(test_claims_have_an_order),
+        TEST(test_removed_under_a_claim),
     };
     return cmocka_run_group_tests_name("committer", tests, NULL, NULL);
 }
