@@ -52,9 +52,12 @@ static void ignore_message(const char *text, void *ctx)
     (void)ctx;
 }
 
-/* As small as was asked for, as far as the stream has such resolutions. False when it is not to be had smaller. */
-static bool reduce(opj_codec_t *codec, unsigned halvings)
+/* As small as was asked for, as far as the stream has such resolutions. False when it is not to be had smaller. An image that begins inside of its grid is not: its
+   sides are not halved and rounded up, nor are the pixels that are left its even ones. */
+static bool reduce(opj_codec_t *codec, const opj_image_t *image, unsigned halvings)
 {
+    if (image->x0 || image->y0)
+        return false;
     opj_codestream_info_v2_t *info = opj_get_cstr_info(codec);
     const opj_tccp_info_t *tile = info ? info->m_default_tile_info.tccp_info : NULL;
     unsigned most = tile && tile->numresolutions ? tile->numresolutions - 1 : 0;
@@ -117,8 +120,8 @@ static bool decode(opj_codec_t *codec, opj_stream_t *stream, unsigned halvings, 
               err_set(err, ERR_FORMAT, "a JPEG 2000 frame has no header: %s", message);
     /* The size is checked before the samples are allocated. */
     ok = ok && fits(f, image, err);
-    if (ok && halvings && !reduce(codec, halvings))
-        ok = err_set(err, ERR_UNSUPPORTED, "a JPEG 2000 frame has one resolution");
+    if (ok && halvings && !reduce(codec, image, halvings))
+        ok = err_set(err, ERR_UNSUPPORTED, "a JPEG 2000 frame cannot be had smaller");
     if (ok && !opj_decode(codec, stream, image))
         ok = err_set(err, ERR_FORMAT, "a JPEG 2000 frame cannot be decoded: %s", message);
     ok = ok && (!halvings || take_reduced_size(image, f, err)) && emit(f, image, out, err);
