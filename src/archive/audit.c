@@ -32,8 +32,7 @@ enum {
     DURABLE_MS = 5000, /* … and, when the audit is required, for its record to be durable */
     LOCK_MS = 5000,    /* for the lock on the files */
     CLOSE_MS = 5000,
-    SEEN = 512,       /* keys that are counted */
-    PARTS_MAX = 1024, /* of a key, that are told apart */
+    SEEN = 512, /* keys that are counted */
     WINDOW_MS = 60000,
 };
 
@@ -197,7 +196,7 @@ uint64_t audit_key(AuditKind kind, const char *const *texts, size_t count)
 
 static void note_part(Seen *seen, const char *part)
 {
-    if (!part || seen->part_count == PARTS_MAX)
+    if (!part || seen->part_count == AUDIT_PARTS_MAX)
         return;
     uint64_t hash = XXH3_64bits(part, strlen(part));
     for (size_t i = 0; i < seen->part_count; i++)

@@ -15,6 +15,9 @@
 
 #include "archive/archive.h"
 
+/* So many different parts of one key (AuditEvent) are told apart: a count of them that is as high means at least so many. */
+enum { AUDIT_PARTS_MAX = 1024 };
+
 typedef struct Audit Audit;
 
 typedef enum AuditKind {

@@ -5,6 +5,8 @@
  */
 #include "archive/audit_xml.h"
 
+#include "archive/audit.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <openssl/evp.h>
@@ -116,7 +118,8 @@ static void add_repeated(json_t *record)
     json_int_t instances = json_integer_value(json_object_get(record, "RepeatedInstances"));
     char of[48] = "";
     if (instances)
-        snprintf(of, sizeof of, ", %" JSON_INTEGER_FORMAT " instances in all", instances);
+        snprintf(of, sizeof of, ", %s%" JSON_INTEGER_FORMAT " instances in all",
+                 instances >= AUDIT_PARTS_MAX ? "at least " : "", instances);
     if (again)
         json_object_set_new(event, "EventOutcomeDescription",
                             json_sprintf("%s%s%" JSON_INTEGER_FORMAT " more times until %s%s", why ? why : "",

@@ -254,7 +254,8 @@ static void write_record(const json_t *record, Buf *out)
     if (again)
         buf_printf(&line, "  [%" JSON_INTEGER_FORMAT " more times within a minute", again);
     if (again && instances)
-        buf_printf(&line, ", %" JSON_INTEGER_FORMAT " instances in all", instances);
+        buf_printf(&line, ", %s%" JSON_INTEGER_FORMAT " instances in all",
+                   instances >= AUDIT_PARTS_MAX ? "at least " : "", instances);
     if (again)
         buf_append_cstr(&line, "]");
     char *text = (char *)(uintptr_t)buf_cstr(&line);

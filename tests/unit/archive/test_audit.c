@@ -217,6 +217,25 @@ static void test_what_comes_again_is_counted(void **state)
     json_decref(all);
 }
 
+/* A long series, one after the other: what is counted has a bound. */
+static void test_more_instances_than_are_told_apart(void **state)
+{
+    char instance[32];
+    Audit *audit = open_audit((AuditSettings){0});
+    uint64_t key = audit_key(AUDIT_ACCESSED, (const char *[]){"anna", "1.2.3"}, 2);
+    record(audit, AUDIT_ACCESSED, "P1", key);
+    for (int i = 0; i < AUDIT_PARTS_MAX + 100; i++) {
+        snprintf(instance, sizeof instance, "1.2.3.%d", i);
+        assert_true(audit_again(audit, key, instance));
+    }
+    audit_close(audit);
+    json_t *all = records();
+    json_t *last = json_array_get(all, 1);
+    assert_int_equal(json_integer_value(json_object_get(last, "Repeated")), AUDIT_PARTS_MAX + 100);
+    assert_int_equal(json_integer_value(json_object_get(last, "RepeatedInstances")), AUDIT_PARTS_MAX);
+    json_decref(all);
+}
+
 /* More keys than are remembered: each has its record, and no count is lost. */
 static void test_many_keys(void **state)
 {
@@ -407,6 +426,7 @@ int main(void)
         CASE(test_a_message),
         CASE(test_hashed_identifiers),
         CASE(test_what_comes_again_is_counted),
+        CASE(test_more_instances_than_are_told_apart),
         CASE(test_many_keys),
         CASE(test_a_full_disk_is_waited_out),
         CASE(test_required),

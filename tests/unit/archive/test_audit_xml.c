@@ -66,6 +66,13 @@ static void test_what_came_again(void **state)
            START
            "<EventIdentification><EventOutcomeDescription>no; 3 more times until T</EventOutcomeDescription>"
            "</EventIdentification></AuditMessage>");
+    expect("{\"EventIdentification\":{},\"Repeated\":3,\"RepeatedUntil\":\"T\",\"RepeatedInstances\":2}",
+           START "<EventIdentification><EventOutcomeDescription>3 more times until T, 2 instances in all"
+                 "</EventOutcomeDescription></EventIdentification></AuditMessage>");
+    expect(
+        "{\"EventIdentification\":{},\"Repeated\":3000,\"RepeatedUntil\":\"T\",\"RepeatedInstances\":1024}",
+        START "<EventIdentification><EventOutcomeDescription>3000 more times until T, at least 1024 "
+              "instances in all</EventOutcomeDescription></EventIdentification></AuditMessage>");
 }
 
 static void test_what_is_no_record(void **state)
