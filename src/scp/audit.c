@@ -49,10 +49,13 @@ void scp_audit_refused(const Connection *c, const char *why)
     audit_alert(s->audit, AUDIT_NODE_REFUSED, who, (AuditWhat){.thing = AUDIT_NODE, .id = c->called}, why);
 }
 
-void scp_audit_refused_too(const Connection *c)
+void scp_audit_refused_too(const Connection *c, const NetAddress *among, bool login)
 {
-    Connection any = {.server = c->server, .calling = "(several)", .called = "(several)", .from = c->from};
-    scp_audit_refused(&any, "more than are told each, for whatever reason");
+    static const char why[] = "more than are told each, for whatever reason";
+    Connection any = {.server = c->server, .calling = "(several)", .called = "(several)", .from = *among};
+    if (login)
+        scp_audit_login(&any, why);
+    scp_audit_refused(&any, why);
 }
 
 void scp_audit_login(const Connection *c, const char *why)

@@ -8,8 +8,8 @@
 
 /* A peer that is not admitted. */
 void scp_audit_refused(const Connection *c, const char *why);
-/* One of a flood of those, of which nothing is told but how many there were. */
-void scp_audit_refused_too(const Connection *c);
+/* One of a flood of those, of which nothing is told but how many there were `among` those of an address; `login`: its user identity was false. */
+void scp_audit_refused_too(const Connection *c, const NetAddress *among, bool login);
 /* A peer gave a user identity that was judged; `why` NULL: it is true. */
 void scp_audit_login(const Connection *c, const char *why);
 /* A request that is not allowed to a peer. */

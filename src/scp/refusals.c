@@ -52,7 +52,7 @@ static bool tell(Refusals *r, size_t i, char note[REFUSALS_NOTE])
     return true;
 }
 
-bool refusals_tell(Refusals *r, const NetAddress *from, char note[REFUSALS_NOTE])
+bool refusals_tell(Refusals *r, const NetAddress *from, NetAddress *among, char note[REFUSALS_NOTE])
 {
     *note = 0;
     pthread_mutex_lock(&r->lock);
@@ -60,6 +60,7 @@ bool refusals_tell(Refusals *r, const NetAddress *from, char note[REFUSALS_NOTE]
     bool told = tell(r, i, note);
     if (i)
         r->of[i].from = *from;
+    *among = r->of[i].from;
     pthread_mutex_unlock(&r->lock);
     return told;
 }

@@ -25,7 +25,8 @@ typedef struct Refusals {
 
 void refusals_init(Refusals *refusals, int64_t window_ms);
 void refusals_end(Refusals *refusals);
-/* Is one more refusal of that address to be told? `note` is another line for the log, "" = none: that no more are told, or how many were not. */
-bool refusals_tell(Refusals *refusals, const NetAddress *from, char note[REFUSALS_NOTE]);
+/* Is one more refusal of that address to be told? `note` is another line for the log, "" = none: that no more are told, or how many were not. `among`: in whose
+   count it is, which is not the address when that shares one. */
+bool refusals_tell(Refusals *refusals, const NetAddress *from, NetAddress *among, char note[REFUSALS_NOTE]);
 
 #endif

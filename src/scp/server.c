@@ -83,32 +83,37 @@ static void count_association(const char *labels)
     metric_add(metric_counter("gantry_associations_total", "Associations that peers asked for.", labels), 1);
 }
 
-/* Whether the log says who it was this time. */
-static bool is_told(Connection *c)
+/* Whether the log says who it was this time; otherwise it is one of many, `among` (may be NULL) those of an address. */
+static bool is_told(const Connection *c, NetAddress *among)
 {
     char note[REFUSALS_NOTE];
-    bool told = refusals_tell(&c->server->refusals, &c->from, note);
+    NetAddress own;
+    bool told = refusals_tell(&c->server->refusals, &c->from, among ? among : &own, note);
     if (*note)
         log_warning(SCP_LOG_ACCESS, "%s", note);
     return told;
 }
 
-static void note_refused(Connection *c, const char *why)
+/* `login`: its user identity was judged as well. */
+static void note_refused(const Connection *c, const char *why, bool login)
 {
-    if (is_told(c)) {
+    NetAddress among;
+    if (is_told(c, &among)) {
         log_warning(SCP_LOG_ACCESS, "association refused: %s at %s calling %s: %s", c->calling, c->from.host,
                     c->called, why);
+        if (login)
+            scp_audit_login(c, why);
         scp_audit_refused(c, why);
     } else {
-        scp_audit_refused_too(c);
+        scp_audit_refused_too(c, &among, login);
     }
     count_association("result=\"rejected\"");
 }
 
-static bool reject(Connection *c, NetReject reason, const char *why, NetReject *out)
+static bool reject(const Connection *c, NetReject reason, const char *why, NetReject *out)
 {
     *out = reason;
-    note_refused(c, why);
+    note_refused(c, why, false);
     return false;
 }
 
@@ -129,11 +134,9 @@ static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetRe
     if (!peers_rules(server->peers, &caller, &c->rules, why))
         return reject(c, (NetReject){NET_REJECT_PERMANENT, NET_REJECT_BY_USER, NET_REJECT_CALLING_AE}, why,
                       out);
-    NetReject identity_refused;
-    if (!identity_judge(&server->settings, request, peer, &c->identity, &identity_refused, why)) {
-        if (request->has_identity)
-            scp_audit_login(c, why);
-        return reject(c, identity_refused, why, out);
+    if (!identity_judge(&server->settings, request, peer, &c->identity, out, why)) {
+        note_refused(c, why, request->has_identity);
+        return false;
     }
     if (c->identity.proven)
         scp_audit_login(c, NULL);
@@ -203,11 +206,12 @@ static bool open_stream(Connection *c, Deadline deadline, Err *err)
     if (!c->stream && c->tls && err->code != ERR_CLOSED) {
         snprintf(c->calling, sizeof c->calling, "?"); /* it has not come to saying who it is */
         snprintf(c->called, sizeof c->called, "%s", c->server->settings.ae_title);
-        if (is_told(c)) {
+        NetAddress among;
+        if (is_told(c, &among)) {
             log_warning(SCP_LOG_ACCESS, "connection refused: %s", err->text);
             scp_audit_refused(c, err->text);
         } else {
-            scp_audit_refused_too(c);
+            scp_audit_refused_too(c, &among, false);
         }
         count_association("result=\"rejected\"");
         err->code = ERR_REFUSED;
@@ -316,16 +320,17 @@ static void work(void *item)
         serve(c, net);
     else if (err.code == ERR_CLOSED)
         log_debug(SCP_LOG_NETWORK, "connection without association: %s", err.text);
-    else if (err.code != ERR_REFUSED && is_told(c))
+    else if (err.code != ERR_REFUSED && is_told(c, NULL))
         log_warning(scp_logger(&err, SCP_LOG_NETWORK), "no association with %s: %s", c->from.host, err.text);
     net_association_free(net);
+    log_set_association(0); /* what this thread says next is about whoever comes in */
     leave(c);
 }
 
 static void no_thread(void *item)
 {
     Connection *c = item;
-    if (is_told(c))
+    if (is_told(c, NULL))
         log_error(SCP_LOG_FAULT, "a connection of %s was closed: no thread could be started for it",
                   c->from.host);
     leave(c);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Peers that are many, silent, slow or gone: nobody takes what is everybody's, and every wait ends."""
+import re
 import resource
 import signal
 import socket
@@ -9,11 +10,14 @@ import threading
 
 import pytest
 from archive import as_program
+from audit import Trail
 from dimse import CONTEXTS, VERIFICATION, Aborted, Association, Rejected, associate_rq, command, connect, p_data, pdu
 from make_dicom import SECONDARY_CAPTURE, attributes, data_set, uid
 from part10 import read_folder
 from programs import free_port, listening, wait_until
 from query import STUDY_ROOT
+from test_identity import PASSCODE, identity
+from test_web_auth import add
 
 pytestmark = pytest.mark.asan
 OTHER_PLACE = "127.0.0.2"
@@ -125,6 +129,45 @@ def test_a_flood_of_refusals_fills_neither_log_nor_audit_trail(archive):
     wait_until(lambda: "(several)" in trail.read_text() and "NOBODY" in trail.read_text(), 10, "the records")
     assert trail.read_text().count("no entry for it in the white list") <= 21
     assert works(archive, "VISITOR", source=OTHER_PLACE) and works(archive)
+
+
+def test_a_flood_of_false_users_and_of_many_addresses_fills_no_audit_trail(stopped_archive):
+    """Whatever titles they take; those for whom there is no room share one record."""
+    stopped_archive.set("user_identity", "accept")
+    stopped_archive.set("ae_params.required_call_aet", True)
+    add(stopped_archive, "writer", "write")
+    for number in range(60):
+        stopped_archive.allow(f"T{number}")
+    archive = stopped_archive.start()
+    for number in range(60):
+        with pytest.raises(Rejected):
+            Association(archive.port, calling=f"T{number}", more=identity(PASSCODE, "writer", f"guess {number}"))
+    for number in range(160):
+        with pytest.raises(Rejected):
+            Association(archive.port, called="WRONG", source=f"127.0.{1 + number // 100}.{1 + number % 100}")
+    assert works(archive)
+    archive.stop()
+    records = Trail(archive).records()
+    logins = [r.people[0]["AlternativeUserID"] for r in Trail(archive).records("User Authentication", "Login") if not r.again]
+    assert logins == [f"AETITLES=T{number}" for number in range(20)] + ["AETITLES=(several)"]
+    assert len([record for record in records if re.match(r"T\d+@", record.who or "")]) == 20, "nodes that were refused"
+    several = [record for record in records if (record.who or "").startswith("(several)")]
+    assert {record.who for record in several} == {"(several)@127.0.0.1", "(several)@other addresses"}
+    assert len({record.who for record in records if re.search(r"@127\.0\.[12]\.", record.who or "")}) < 100
+
+
+def test_what_is_said_of_who_comes_in_is_not_said_of_who_was_there_before(archive):
+    """Those threads that served somebody let the next ones in."""
+    for _ in range(5):
+        assert works(archive)
+    limits = resource.prlimit(archive.server.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(archive.server.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    with begun(archive):
+        wait_until(lambda: "cannot accept a connection" in log_of(archive), 20, "the line")
+        resource.prlimit(archive.server.pid, resource.RLIMIT_NOFILE, limits)
+    wait_until(lambda: works(archive), 20, "an association")
+    told = [line for line in log_of(archive).splitlines() if "cannot accept a connection" in line]
+    assert told and not [line for line in told if "assoc=" in line]
 
 
 def test_peers_that_reset_at_once(archive):

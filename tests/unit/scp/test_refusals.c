@@ -15,6 +15,7 @@
 enum { HOUR = 3600 * 1000 };
 
 static char note[REFUSALS_NOTE];
+static NetAddress among;
 
 static unsigned told_of(Refusals *r, const char *host, unsigned times)
 {
@@ -22,7 +23,7 @@ static unsigned told_of(Refusals *r, const char *host, unsigned times)
     unsigned told = 0;
     snprintf(from.host, sizeof from.host, "%s", host);
     for (unsigned i = 0; i < times; i++)
-        told += refusals_tell(r, &from, note);
+        told += refusals_tell(r, &from, &among, note);
     return told;
 }
 
@@ -53,8 +54,10 @@ static void many_addresses_share_one(void **state)
         told += told_of(&r, host, 1);
     }
     assert_int_equal(told, REFUSALS_ADDRESSES + REFUSALS_TOLD);
+    assert_string_equal(among.host, "other addresses");
     /* Who came first still has its own. */
     assert_int_equal(told_of(&r, "fd00::0", 100), REFUSALS_TOLD - 1);
+    assert_string_equal(among.host, "fd00::0");
     refusals_end(&r);
 }
 
