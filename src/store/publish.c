@@ -30,14 +30,30 @@ static int move_new(int from, const char *temp, int to, const char *name)
     return 0;
 }
 
+/* For file systems without RENAME_EXCHANGE: the old object has a name with us before it loses its own. */
+static int move_over_linked(int from, const char *temp, int to, const char *name)
+{
+    char kept[32];
+    snprintf(kept, sizeof kept, "0%s", temp); /* no put's */
+    if (linkat(to, name, from, kept, 0) != 0)
+        return -1;
+    if (renameat(from, temp, to, name) == 0)
+        return renameat(from, kept, from, temp);
+    int reason = errno;
+    unlinkat(from, kept, 0);
+    errno = reason;
+    return -1;
+}
+
 /* The old object keeps the temporary name. */
 static Placed move_over(int from, const char *temp, int to, const char *name)
 {
-    if (renameat2(from, temp, to, name, RENAME_EXCHANGE) == 0)
+    int moved = renameat2(from, temp, to, name, RENAME_EXCHANGE);
+    if (moved != 0 && (errno == EINVAL || errno == ENOSYS))
+        moved = move_over_linked(from, temp, to, name);
+    if (moved == 0)
         return PLACED_OVER;
-    if (errno != EINVAL && errno != ENOSYS)
-        return errno == ENOENT ? FOLDER_GONE : FAILED;
-    return renameat(from, temp, to, name) == 0 ? PLACED : FAILED;
+    return errno == ENOENT ? FOLDER_GONE : FAILED;
 }
 
 static Placed move(Store *store, const StorePublish *member, int folder)

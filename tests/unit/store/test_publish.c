@@ -98,7 +98,20 @@ static int publish_without_flags(void)
     store_put_abandon(again.put);
     assert_content("data/p/x", "first");
     StorePublish over = {.put = ended("over"), .name = "p/x", .replace = true};
-    return store_publish(store, &over, 1) ? 0 : 3;
+    if (!store_publish(store, &over, 1))
+        return 3;
+    assert_content("data/p/x", "over");
+    if (!over.previous)
+        return 4; /* nobody could undo it */
+    StorePublish undo = {.put = over.previous, .name = "p/x", .replace = true};
+    if (!store_publish(store, &undo, 1) || !undo.previous)
+        return 5;
+    assert_content("data/p/x", "first");
+    StorePublish redo = {.put = undo.previous, .name = "p/x", .replace = true};
+    if (!store_publish(store, &redo, 1) || !redo.previous)
+        return 6;
+    store_put_abandon(redo.previous);
+    return 0;
 }
 
 static void test_file_system_without_flags(void **state)
