@@ -42,6 +42,7 @@ static Connection *take_connection(ScpServer *server, int fd, bool tls, NetAddre
     if (!c)
         abort();
     *c = (Connection){.server = server, .fd = fd, .tls = tls, .from = from};
+    places_know(c);
     pthread_mutex_lock(&server->lock);
     c->number = ++server->last_number;
     bool room = places_for_silent(server, &from);

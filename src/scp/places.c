@@ -6,7 +6,8 @@
  *                  is for peers that have none: whoever sends on many associations leaves others a way in. When there is no place left at
  *                  all, such a peer gets the place of the association that has been idle longest, if that is long enough.
  *   connections    that have not said who they are: they hold no place. Where there are MAX_WAITING, the oldest one of the address that
- *                  has most of them makes room; where there are twice as many, only who has none yet is let in.
+ *                  has most of them makes room; where there are twice as many, only who has none yet is let in. One machine may have any number of
+ *                  addresses of IPv6: the network (/64) that has most of them is looked for first.
  *
  * "Peer" is an AE title at an address. Everything here is counted anew when somebody asks: the list of connections is the only truth.
  */
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -156,25 +158,38 @@ bool scp_has_place(const ScpAssociation *a)
 
 /* -- connections that have said nothing yet -- */
 
-/* How many each address has. Whoever floods pays for no more than one look at each connection. */
+/* How many each one has. Whoever floods pays for no more than one look at each connection. */
 typedef struct Tally {
     struct {
-        const char *host;
+        uint64_t key; /* 0 = free */
         unsigned n;
     } of[4 * MAX_WAITING]; /* more than there can be: see places_for_silent */
 } Tally;
 
-static unsigned *tally_of(Tally *tally, const char *host)
+static unsigned *tally_of(Tally *tally, uint64_t key)
 {
     enum { SLOTS = sizeof tally->of / sizeof *tally->of };
-    uint32_t hash = 2166136261;
-    for (const char *p = host; *p; p++)
-        hash = (hash ^ (uint8_t)*p) * 16777619;
-    size_t i = hash % SLOTS;
-    while (tally->of[i].host && strcmp(tally->of[i].host, host) != 0)
+    size_t i = key % SLOTS;
+    while (tally->of[i].key && tally->of[i].key != key)
         i = (i + 1) % SLOTS;
-    tally->of[i].host = host;
+    tally->of[i].key = key;
     return &tally->of[i].n;
+}
+
+static uint64_t key_of(const void *p, size_t n)
+{
+    const uint8_t *bytes = p;
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+    return hash ? hash : 1;
+}
+
+void places_know(Connection *c)
+{
+    struct in6_addr v6;
+    c->address = key_of(c->from.host, strlen(c->from.host));
+    c->network = inet_pton(AF_INET6, c->from.host, &v6) == 1 ? key_of(v6.s6_addr, 8) : c->address;
 }
 
 static bool is_silent(const Connection *c)
@@ -184,20 +199,26 @@ static bool is_silent(const Connection *c)
 
 static void cut_greediest(const ScpServer *server)
 {
-    Tally tally = {0};
+    Tally networks = {0}, addresses = {0};
     Connection *victim = NULL;
-    unsigned most = 0, silent = 0;
+    unsigned most = 0, most_here = 0, silent = 0;
     for (Connection *c = server->connections; c; c = c->next)
         if (is_silent(c)) {
-            ++*tally_of(&tally, c->from.host);
+            ++*tally_of(&networks, c->network);
+            ++*tally_of(&addresses, c->address);
             silent++;
         }
     /* The list has the newest first. */
-    for (Connection *c = server->connections; c; c = c->next)
-        if (is_silent(c) && *tally_of(&tally, c->from.host) >= most) {
-            most = *tally_of(&tally, c->from.host);
+    for (Connection *c = server->connections; c; c = c->next) {
+        if (!is_silent(c))
+            continue;
+        unsigned all = *tally_of(&networks, c->network), here = *tally_of(&addresses, c->address);
+        if (all > most || (all == most && here >= most_here)) {
+            most = all;
+            most_here = here;
             victim = c;
         }
+    }
     if (silent < MAX_WAITING)
         return;
     victim->cut = true;

@@ -29,8 +29,9 @@ typedef struct Connection {
     char calling[17]; /* set at admission */
     char called[17];
     NetAddress from;
-    PeerRules rules;      /* at admission */
-    ScpIdentity identity; /* as well */
+    uint64_t address, network; /* keys of where it is from */
+    PeerRules rules;           /* at admission */
+    ScpIdentity identity;      /* as well */
 } Connection;
 
 struct ScpServer {
@@ -66,6 +67,8 @@ void listeners_wake(void *ctx);
 
 /* -- places.c -- */
 
+/* Before all others: fills in the keys. */
+void places_know(Connection *c);
 /* A place among the associations; otherwise `why` says which limit, and the setting. */
 bool places_take(Connection *c, char why[200]);
 /* With the lock held: gives the place back, if there is one. */
