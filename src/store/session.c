@@ -87,11 +87,12 @@ static void inspect(Session *session, const char *name)
         return;
     int lock = openat(dir, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     struct stat st;
-    if (lock < 0) { /* it was about to go, and its names went in another order */
+    bool gone = lock < 0 && errno == ENOENT; /* otherwise nobody knows: it may live */
+    if (gone) {                              /* it was about to go, and its names went in another order */
         empty_folder(dir);
         unlinkat(dir, "dead", 0);
         unlinkat(session->base, name, AT_REMOVEDIR);
-    } else if (flock(lock, LOCK_EX | LOCK_NB) == 0 && fstat(lock, &st) == 0 && st.st_nlink > 0) {
+    } else if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && fstat(lock, &st) == 0 && st.st_nlink > 0) {
         /* A lock without a name is that of a process which was about to close, and has. */
         empty_folder(dir);
         close(openat(dir, "dead", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));

@@ -135,6 +135,17 @@ static void test_foreign_files(void **state)
     assert_false(file_exists("temp/12"));
 }
 
+/* Whose lock cannot be looked at (no more open files, another's folder) may live. */
+static void test_unknown_process(void **state)
+{
+    Err err;
+    assert_int_equal(mkdir(at("temp/12"), 0750), 0);
+    assert_true(file_replace(at("temp/12/1"), SPAN("under way"), 0640, &err));
+    assert_int_equal(symlink("nowhere", at("temp/12/lock")), 0);
+    store_close(open_store());
+    assert_true(file_exists("temp/12/1"));
+}
+
 static void test_other_file_system(void **state)
 {
     Err err = {0};
@@ -157,6 +168,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_that_close, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_left_unclean, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_foreign_files, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_unknown_process, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_other_file_system, make_store, drop_store),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
