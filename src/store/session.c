@@ -233,15 +233,16 @@ void store_forget_unclean(Store *store)
     session->unclean_since = INT64_MAX;
 }
 
-/* Its process is dead, and nobody has accounted for it yet. */
+/* Its process is dead, and nobody has accounted for it yet; or nobody can say. */
 static bool is_dead(const Session *session, const char *name)
 {
     int dir = openat(session->base, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     int lock = dir < 0 ? -1 : openat(dir, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     struct stat st;
-    bool dead =
-        lock >= 0 && (fstatat(dir, "dead", &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-                      (flock(lock, LOCK_SH | LOCK_NB) == 0 && fstat(lock, &st) == 0 && st.st_nlink > 0));
+    bool dead = lock < 0 && errno != ENOENT && errno != ENOTDIR;
+    if (lock >= 0)
+        dead = fstatat(dir, "dead", &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+               (flock(lock, LOCK_SH | LOCK_NB) == 0 && fstat(lock, &st) == 0 && st.st_nlink > 0);
     if (lock >= 0)
         close(lock);
     if (dir >= 0)

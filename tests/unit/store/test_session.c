@@ -144,6 +144,8 @@ static void test_unknown_process(void **state)
     assert_int_equal(symlink("nowhere", at("temp/12/lock")), 0);
     store_close(open_store());
     assert_true(file_exists("temp/12/1"));
+    assert_false(store_is_accounted(store, &err));
+    assert_int_equal(err.code, ERR_REFUSED);
 }
 
 static void test_other_file_system(void **state)
