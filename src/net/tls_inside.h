@@ -49,7 +49,7 @@ unsigned long tls_take_error(void);
 int tls_note_distrust(int trusted, X509_STORE_CTX *chain);
 /* Has every chain looked up in the revocation lists of this file. */
 bool tls_load_lists(NetTls *tls, const char *path, Err *err);
-/* While a chain is checked: is what it lacks only the list of the certificate that is trusted itself? */
+/* While a chain is checked: is what it lacks only a good list for the certificate that is trusted itself? */
 bool tls_needs_no_list(X509_STORE_CTX *chain);
 /* Writes `distrust` when it is about a revocation list. */
 bool tls_explain_list(TlsSession *session, X509_STORE_CTX *chain);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Certificate revocation lists (RFC 5280 §5 and §6.3): a PEM file with one or several. Every certificate of a chain is looked up in the list of who issued it, but
- * the one that is trusted itself, whose list may be missing. Without the list of an issuer, or with one that has ended, nobody it vouches for is trusted:
- * who is out of date cannot know. Lists that only tell of changes (delta) or that somebody else signs (indirect) are not used.
+ * the one that is trusted itself: its issuer's list may be missing, or be that of somebody whose certificate is not there; to be on it counts. Without the list of
+ * an issuer, or with one that has ended, nobody it vouches for is trusted: who is out of date cannot know. Lists that only tell of changes (delta) or that somebody else signs (indirect) are not used.
  */
 #include "net/tls_inside.h"
 
@@ -96,8 +96,22 @@ bool tls_load_lists(NetTls *tls, const char *path, Err *err)
 
 bool tls_needs_no_list(X509_STORE_CTX *chain)
 {
-    return X509_STORE_CTX_get_error(chain) == X509_V_ERR_UNABLE_TO_GET_CRL &&
-           X509_STORE_CTX_get_error_depth(chain) == sk_X509_num(X509_STORE_CTX_get0_chain(chain)) - 1;
+    if (X509_STORE_CTX_get_error_depth(chain) != sk_X509_num(X509_STORE_CTX_get0_chain(chain)) - 1)
+        return false;
+    switch (X509_STORE_CTX_get_error(chain)) {
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+    case X509_V_ERR_CRL_NOT_YET_VALID:
+    /* Its issuer's certificate is not in the chain, so that OpenSSL takes it for its own issuer. */
+    case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+    case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+    case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+    case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+        return true;
+    default:
+        return false;
+    }
 }
 
 bool tls_explain_list(TlsSession *s, X509_STORE_CTX *chain)

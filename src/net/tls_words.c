@@ -104,6 +104,7 @@ int tls_note_distrust(int trusted, X509_STORE_CTX *chain)
     TlsSession *s = ssl ? SSL_get_app_data(ssl) : NULL;
     if (!trusted && tls_needs_no_list(chain)) {
         X509_STORE_CTX_set_error(chain, X509_V_OK);
+        ERR_clear_error(); /* what is left in the queue would fail whatever waits next */
         return 1;
     }
     if (!trusted && s && !*s->distrust && !tls_explain_list(s, chain))

@@ -324,6 +324,33 @@ def test_intermediate_authorities_and_their_lists(stopped_archive, authority, tm
     archive.manage("echo", "127.0.0.1", archive.tls_port, "-aec", "GANTRY", "-v", "0", *ours(authority.stranger, authority))
 
 
+def test_lists_of_who_is_above_those_that_are_trusted(stopped_archive, authority, tmp_path):
+    """An authority that another one vouches for may be all that is trusted: it needs no list, and may have one."""
+    between = Authority(tmp_path / "between", "Between", authority)
+    leaf, other = between.issue("leaf"), between.issue("other")
+    trusted, revoked = tmp_path / "trusted.pem", tmp_path / "revoked.pem"
+    trusted.write_text(between.pem.read_text())
+    authority.revoke(revoked)
+    between.revoke(revoked, other, add=True)
+    archive = with_tls(stopped_archive, authority, crl=revoked)
+    archive.set("tls.ca", trusted)
+    archive.start()
+    archive.manage("echo", "127.0.0.1", archive.tls_port, "-aec", "GANTRY", "-v", "0", *ours(leaf, authority))
+    failure(archive, *ours(other, authority))
+    logged(archive, "the certificate of the peer was revoked by Between")
+    authority.revoke(revoked, between)
+    between.revoke(revoked, add=True)
+    failure(archive, *ours(leaf, authority))
+    logged(archive, "the authority of the certificate of the peer was revoked by Test Authority")
+    authority.revoke(revoked, days=(-9, -2))
+    between.revoke(revoked, add=True)
+    archive.manage("echo", "127.0.0.1", archive.tls_port, "-aec", "GANTRY", "-v", "0", *ours(leaf, authority), "--crl", authority.revoke(tmp_path / "now.pem"))
+    authority.revoke(revoked)
+    between.revoke(revoked, days=(-9, -2), add=True)
+    failure(archive, *ours(leaf, authority))
+    logged(archive, "the revocation list of Between ended on 20")
+
+
 # -- certificates and AE titles --
 
 def test_a_title_is_bound_to_a_certificate(stopped_archive, authority):
