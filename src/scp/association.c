@@ -287,7 +287,7 @@ void scp_association_run(ScpAssociation *a)
     NetGot got;
     while ((got = await(a, &request, &err)) == NET_GOT_COMMAND) {
         arena_reset(a->arena);
-        if (request.field != NET_C_ECHO_RQ)
+        if (request.field != NET_C_ECHO_RQ || clock_ms() - began > LOOK_MS)
             log_gather(false);
         if (!serve(a, &request, &err)) {
             got = NET_GOT_END;

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 from archive import as_program
@@ -168,6 +169,16 @@ def test_what_is_said_of_who_comes_in_is_not_said_of_who_was_there_before(archiv
     wait_until(lambda: works(archive), 20, "an association")
     told = [line for line in log_of(archive).splitlines() if "cannot accept a connection" in line]
     assert told and not [line for line in told if "assoc=" in line]
+
+
+def test_an_association_is_heard_of_while_it_does_nothing_but_echo(archive):
+    """The log of one that is over in a moment waits until then; not that of a peer that goes on asking."""
+    association = Association(archive.port)
+    for _ in range(4):
+        time.sleep(0.1)
+        assert association.echo() == 0
+    assert "association of RAW at 127.0.0.1" in log_of(archive)
+    association.release()
 
 
 def test_peers_that_reset_at_once(archive):
