@@ -324,6 +324,8 @@ static void get_list(HttpExchange *x, void *ctx)
         web_annotation_problem(x, &err);
         return;
     }
+    if (count && ask.level == DCM_LEVEL_PATIENT) /* it was not said */
+        web_audit_annotation(x, NULL, found[0].level, ask.source);
     Buf out;
     buf_init(&out, 0);
     JsonWriter w = json_writer(&out);

@@ -321,6 +321,11 @@ def test_annotations(web_archive):
     listed, missing = sorted(rest, key=lambda r: r.outcome)
     assert (listed.action, listed.studies, listed.detail("Series"), listed.detail("Route")) == ("R", [STUDY], f"{STUDY}.1", "/annotations")
     assert (missing.action, missing.outcome, missing.detail("Annotation"), missing.studies) == ("D", 4, "1.2.3", [])
+    # A level that is not said is that of what was found.
+    post(web_archive, f"/annotations?uid={instance}&level=instance", b"text")
+    http(web_archive, "GET", f"/annotations?uid={instance}")
+    listed = trail.wait("DICOM Instances Accessed", count=3 * len(stored) + 4)[-1]
+    assert (listed.detail("Route"), listed.studies, listed.patients, listed.detail("Instance")) == ("/annotations", [STUDY], [PATIENT], instance)
 
 
 def test_user_identities_of_associations(stopped_archive):
