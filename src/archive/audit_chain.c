@@ -299,13 +299,19 @@ static void tell(const AuditChain *chain, AuditChainNote note, Buf *notes)
         chain->set.tell(chain->set.tell_ctx, note, notes);
 }
 
+static bool ends_a_line(int fd, uint64_t size)
+{
+    char last = '\n';
+    return size == 0 || (pread(fd, &last, 1, (off_t)(size - 1)) == 1 && last == '\n');
+}
+
 /* Where the next line goes on: `head` becomes what it should be, and `note` has what is to be told. */
 static bool find_end(const AuditChain *chain, uint64_t size, AuditHead *head, bool *torn, Buf *note, Err *err)
 {
     Tail tail, older;
     bool known = audit_head_read(chain->head, head);
     *torn = false;
-    if (known && head->size == size)
+    if (known && head->size == size && ends_a_line(chain->fd, size))
         return true;
     if (!known)
         *head = (AuditHead){.hash = NO_HASH, .first = 1};

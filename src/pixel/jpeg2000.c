@@ -69,8 +69,10 @@ static bool reduce(opj_codec_t *codec, const opj_image_t *image, unsigned halvin
 static bool fits(const PixFormat *f, const opj_image_t *image, Err *err)
 {
     const opj_image_comp_t *first = image->comps;
-    if (image->numcomps == 0 || !pix_same_size(f, first->h, first->w, image->numcomps, "JPEG 2000", err))
-        return image->numcomps || err_set(err, ERR_FORMAT, "a JPEG 2000 frame has no components");
+    if (image->numcomps == 0)
+        return err_set(err, ERR_FORMAT, "a JPEG 2000 frame has no components");
+    if (!pix_same_size(f, first->h, first->w, image->numcomps, "JPEG 2000", err))
+        return false;
     for (size_t k = 0; k < image->numcomps; k++) {
         const opj_image_comp_t *c = &image->comps[k];
         if (c->w != first->w || c->h != first->h)

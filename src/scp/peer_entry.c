@@ -56,11 +56,13 @@ static bool read_ip(Reading *r, const YamlNode *node)
 {
     struct in6_addr network;
     unsigned bits;
-    if (node->kind != YAML_SCALAR || !*node->text || strlen(node->text) > 255)
+    const char *host =
+        node->kind == YAML_SCALAR ? arena_span_cstr(r->arena, span_trim(span_cstr(node->text))) : "";
+    if (!*host || strlen(host) > 255)
         return void_entry(r, node, "`ip` is an address, a network (192.168.7.0/24, fd00::/8) or a host name");
-    if (strchr(node->text, '/') && !address_parse_network(node->text, &network, &bits))
+    if (strchr(host, '/') && !address_parse_network(host, &network, &bits))
         return void_entry(r, node, "`ip` with a slash is a network: 192.168.7.0/24, fd00::/8");
-    r->entry->host = arena_span_cstr(r->arena, span_trim(span_cstr(node->text)));
+    r->entry->host = host;
     return true;
 }
 
