@@ -19,6 +19,8 @@ void fuzz_broken(void);
 int fuzz_with_short_memory(FuzzTarget target, const uint8_t *data, size_t size);
 /* The same with call `nth`. False when there were not so many. */
 bool fuzz_nth_fails(FuzzTarget target, const uint8_t *data, size_t size, long nth, bool all_after);
+/* What a target prepares for its inputs has all the memory it wants. */
+void fuzz_undisturbed(void (*work)(void));
 
 /* A folder of this process, without disk where there is /dev/shm; gone at the end. For parsers that open their files themselves. */
 const char *fuzz_folder(void);

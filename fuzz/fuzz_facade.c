@@ -209,7 +209,7 @@ int fuzz_facade(const uint8_t *data, size_t size)
         stop();
     if (!all.archive) {
         static bool registered;
-        start();
+        fuzz_undisturbed(start);
         if (!registered)
             registered = atexit(stop) == 0;
     }
