@@ -2,6 +2,7 @@
 """Fixtures of the system tests: whole programs, real peers, real files."""
 import csv
 import shutil
+import signal
 
 import pytest
 from archive import Archive
@@ -15,6 +16,8 @@ from web import DataWeb
 
 
 def pytest_configure():
+    # A job in the background may be given to ignore it, and would hand that on to the programs that tests end by Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not BINARY.exists():
         pytest.exit(f"{BINARY} is not there; ./dev build makes it", returncode=2)
 
