@@ -440,51 +440,47 @@ def sending(run, name, over):
         pass
 
 
-def killed(run):
-    """Four senders, SIGKILL, and the start that repairs, while the senders go on."""
-    for turn in range(3):
-        over = threading.Event()
-        senders = [threading.Thread(target=sending, args=(run, f"killed {turn} {n}", over)) for n in range(4)]
-        for sender in senders:
-            sender.start()
-        time.sleep(0.3)
-        if turn < 2:
-            run.archive.kill()
-            run.archive.start()
+@contextlib.contextmanager
+def four_senders(run, name):
+    over = threading.Event()
+    senders = [threading.Thread(target=sending, args=(run, f"{name} {n}", over)) for n in range(4)]
+    for sender in senders:
+        sender.start()
+    try:
+        yield
+    finally:
         over.set()
         for sender in senders:
             sender.join(60 * PATIENCE)
 
 
+def killed(run):
+    """Four senders, SIGKILL, and the start that repairs, while the senders go on."""
+    for turn in range(3):
+        with four_senders(run, f"killed {turn}"):
+            time.sleep(0.3)
+            if turn < 2:
+                run.archive.kill()
+                run.archive.start()
+
+
 def database_away(run):
     """PostgreSQL dies and comes back while objects come: some have a line in the journal and no row."""
-    over = threading.Event()
-    senders = [threading.Thread(target=sending, args=(run, f"away {n}", over)) for n in range(4)]
-    for sender in senders:
-        sender.start()
-    for _ in range(2):
-        time.sleep(0.5)
-        run.database.crash()
-        time.sleep(0.7)
-        run.database.start()
-    time.sleep(1)
-    over.set()
-    for sender in senders:
-        sender.join(60 * PATIENCE)
+    with four_senders(run, "away"):
+        for _ in range(2):
+            time.sleep(0.5)
+            run.database.crash()
+            time.sleep(0.7)
+            run.database.start()
+        time.sleep(1)
 
 
 def backed_up(run):
     """`manage backup`, three times, beside four senders."""
-    over = threading.Event()
-    senders = [threading.Thread(target=sending, args=(run, f"backed up {n}", over)) for n in range(4)]
-    for sender in senders:
-        sender.start()
-    for _ in range(3):
-        done = json.loads(run.archive.manage("backup", run.archive.folder / "backups", "--json", timeout=120).stdout)
-        run.mark("", backup=done["backup"])
-    over.set()
-    for sender in senders:
-        sender.join(60 * PATIENCE)
+    with four_senders(run, "backed up"):
+        for _ in range(3):
+            done = json.loads(run.archive.manage("backup", run.archive.folder / "backups", "--json", timeout=120).stdout)
+            run.mark("", backup=done["backup"])
 
 
 def is_whole(backup):
