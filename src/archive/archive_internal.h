@@ -149,6 +149,8 @@ void job_destroy(Job *job);
 void plan_job(Archive *archive, Job *job);
 void job_settle(Job *job, ArcOutcome outcome);
 void job_fail(Job *job, const Err *err);
+/* Is there a file of the size that its row says? */
+bool job_file_is_there(const IdxFile *file);
 bool job_same_content(const IdxFile *a, const IdxFile *b);
 /* The database did not answer before the job was in it, or nobody knows whether it is: the spool sees to it. */
 void job_must_wait(Job *job);

@@ -64,12 +64,6 @@ static bool is_as_noted(const IdxReplaced *note, const struct stat *st)
            adoption_read_meta(note->path, &meta) && strcmp(meta.sop_instance, note->sop_instance) == 0;
 }
 
-static bool is_there(const IdxFile *row)
-{
-    struct stat st;
-    return stat(row->path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == row->size;
-}
-
 static bool decide(Sweep *sweep, const IdxReplaced *note, Fate *fate, Err *err)
 {
     struct stat st;
@@ -88,7 +82,7 @@ static bool decide(Sweep *sweep, const IdxReplaced *note, Fate *fate, Err *err)
         return false;
     }
     if ((!known || strcmp(row.path, note->path) != 0) && is_as_noted(note, &st))
-        *fate = known && !is_there(&row) ? FATE_STAYS : FATE_REMOVE;
+        *fate = known && !job_file_is_there(&row) ? FATE_STAYS : FATE_REMOVE;
     return true;
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool is_there(const IdxFile *file)
+bool job_file_is_there(const IdxFile *file)
 {
     struct stat st;
     return stat(file->path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == file->size;
@@ -29,7 +29,7 @@ bool job_is_same(Archive *archive, Job *job)
         return false;
     if (idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err)) {
         job->older_us = found.end_us;
-        return job_same_content(&found, &job->file) && is_there(&found);
+        return job_same_content(&found, &job->file) && job_file_is_there(&found);
     }
     spool_takes(archive->spool, &err); /* the committer need not find out by itself */
     return false;
@@ -133,7 +133,7 @@ static void plan_ingest(Archive *archive, Job *job)
                 job_fail(job, &err);
             return;
         }
-    } else if (is_there(&found)) {
+    } else if (job_file_is_there(&found)) {
         job->older_us = found.end_us;
         if (job_same_content(&found, &job->file))
             job_settle(job, ARC_SAME);
@@ -173,11 +173,12 @@ static void plan_adoption(Archive *archive, Job *job)
     bool known = job->known = look_up(archive, job, &found, &err);
     if (!known && err.code != ERR_NOT_FOUND)
         job_fail(job, &err);
-    else if (known && is_as_read(&job->file) && is_there(&found) && takes_over(archive, job, &found)) {
+    else if (known && is_as_read(&job->file) && job_file_is_there(&found) &&
+             takes_over(archive, job, &found)) {
         job->plan = PLAN_INDEX;
         job->outcome = ARC_REPLACED;
         make_obsolete(job, &found);
-    } else if (!is_as_read(&job->file) || (known && is_there(&found) &&
+    } else if (!is_as_read(&job->file) || (known && job_file_is_there(&found) &&
                                            (strcmp(found.path, job->file.path) != 0 ||
                                             (!job->again && job_same_content(&found, &job->file)))))
         job_settle(job, ARC_SAME);
@@ -207,7 +208,7 @@ static void plan_waited(Archive *archive, Job *job)
     IdxFile found;
     Err err;
     bool known = job->known = look_up(archive, job, &found, &err);
-    bool counts = known && is_there(&found);
+    bool counts = known && job_file_is_there(&found);
     if (!known && err.code != ERR_NOT_FOUND) {
         job_fail(job, &err);
     } else if (!is_as_read(&job->file) || (counts && job_same_content(&found, &job->file))) {
@@ -228,7 +229,7 @@ static void plan_removal(Archive *archive, Job *job)
     bool known = job->known = look_up(archive, job, &found, &err);
     if (!known && err.code != ERR_NOT_FOUND) {
         job_fail(job, &err);
-    } else if (!known || (job->if_gone && is_there(&found))) {
+    } else if (!known || (job->if_gone && job_file_is_there(&found))) {
         job_settle(job, ARC_SAME);
     } else if (strcmp(found.path, job->file.path) != 0 || !job_same_content(&found, &job->file)) {
         err_set(&err, ERR_MISMATCH, "the object came again with other content meanwhile; it stays");
