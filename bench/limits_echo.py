@@ -34,7 +34,7 @@ def main():
         for associations in (1, 8):
             argv = [given.gantry, 'load', '127.0.0.1', port, '-aec', 'ANY', '-a', associations, '-n', COUNT, '--per_association', 1, '-m', 'echo', '--json']
             done = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, check=True)
-            print(f'| association, echo, release, {associations} at a time | {json.loads(done.stdout)["verbs"]["echo"]["per_second"]:.0f} | |')
+            print(f'| association, echo, release, {associations} at a time | {json.loads(done.stdout)["verbs"]["echo"]["per_second"]:.0f} | | |')
     finally:
         server.terminate()
         server.wait(WAIT)
