@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cli/block.h"
 #include "cli/cli.h"
+#include "cli/peer_args.h"
 #include "cli/secure.h"
 
 #include <stdio.h>
@@ -15,11 +16,7 @@ typedef struct Args {
 
 static const Args defaults = {.verbosity = -1};
 static const Option options[] = {
-    {OPT_TEXT, .value = "ip", .help = "address or host name of the peer", .at = offsetof(Args, ip)},
-    {OPT_INT, .value = "port", .help = "port of the peer", .min = 1, .max = 65535,
-     .at = offsetof(Args, port)},
-    {OPT_TEXT, "aec", "ae_called", "AEC", "AE title of the peer", .required = true,
-     .at = offsetof(Args, called)},
+    PEER_OPTIONS(Args),
     {OPT_INT, "v", "verbosity", "{0,1,2}", "0 no block, 1 the final one, 2 one for each step", .max = 2,
      .at = offsetof(Args, verbosity)},
     SECURE_OPTIONS(Args, secure, "cert-key"),

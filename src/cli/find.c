@@ -6,6 +6,7 @@
 #include "base/textset.h"
 #include "cli/block.h"
 #include "cli/keys.h"
+#include "cli/peer_args.h"
 #include "cli/secure.h"
 #include "dicom/json.h"
 #include "dicom/tags.h"
@@ -28,11 +29,7 @@ typedef struct Args {
 
 static const Args defaults = {.verbosity = -1, .keys.level = "STUDY"};
 static const Option options[] = {
-    {OPT_TEXT, .value = "ip", .help = "address or host name of the peer", .at = offsetof(Args, ip)},
-    {OPT_INT, .value = "port", .help = "port of the peer", .min = 1, .max = 65535,
-     .at = offsetof(Args, port)},
-    {OPT_TEXT, "aec", "ae_called", "AEC", "AE title of the peer", .required = true,
-     .at = offsetof(Args, called)},
+    PEER_OPTIONS(Args),
     KEY_OPTIONS,
     {OPT_LIST, "k", "key", "KEY[=VALUE]",
      "a further key, by tag or keyword, to match or to be returned; may be repeated",

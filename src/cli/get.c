@@ -8,6 +8,7 @@
 #include "cli/block.h"
 #include "cli/getting.h"
 #include "cli/keys.h"
+#include "cli/peer_args.h"
 #include "cli/progress.h"
 #include "cli/secure.h"
 #include "cli/wanted.h"
@@ -30,11 +31,7 @@ typedef struct Args {
 
 static const Args defaults = {.verbosity = -1, .keys.level = "STUDY", .wanted.reload = true};
 static const Option options[] = {
-    {OPT_TEXT, .value = "ip", .help = "address or host name of the peer", .at = offsetof(Args, ip)},
-    {OPT_INT, .value = "port", .help = "port of the peer", .min = 1, .max = 65535,
-     .at = offsetof(Args, port)},
-    {OPT_TEXT, "aec", "ae_called", "AEC", "AE title of the peer", .required = true,
-     .at = offsetof(Args, called)},
+    PEER_OPTIONS(Args),
     {OPT_TEXT, "o", "output", "DIR",
      "write the objects as files into this folder instead of into the archive", .at = offsetof(Args, output)},
     KEY_OPTIONS,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* `manage move`: asks a peer to send studies (or patients, series, images) to a third one, one C-MOVE per key. */
 #include "base/clock.h"
+#include "base/crew.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/block.h"
 #include "cli/moving.h"
+#include "cli/peer_args.h"
 #include "cli/progress.h"
 #include "dicom/status.h"
 #include "dicom/tags.h"
@@ -20,11 +22,7 @@ typedef MoveArgs Args;
 
 static const Args defaults = {.verbosity = -1, .keys.level = "STUDY", .wanted.reload = true};
 static const Option options[] = {
-    {OPT_TEXT, .value = "ip", .help = "address or host name of the peer", .at = offsetof(Args, ip)},
-    {OPT_INT, .value = "port", .help = "port of the peer", .min = 1, .max = 65535,
-     .at = offsetof(Args, port)},
-    {OPT_TEXT, "aec", "ae_called", "AEC", "AE title of the peer", .required = true,
-     .at = offsetof(Args, called)},
+    PEER_OPTIONS(Args),
     {OPT_TEXT, "aes", "ae_cstore", "AES", "AE title it is to send to; the peer must know it",
      .required = true, .at = offsetof(Args, destination)},
     KEY_OPTIONS,
@@ -193,22 +191,6 @@ static void *work(void *ctx)
     return NULL;
 }
 
-static size_t run_pool(Run *run)
-{
-    enum { MAX_WORKERS = 64 };
-    size_t n = (size_t)run->cli->settings->thread_number;
-    n = n < run->count ? n : run->count;
-    n = n < MAX_WORKERS ? n : MAX_WORKERS;
-    pthread_t threads[MAX_WORKERS];
-    size_t started = 0;
-    while (started + 1 < n && pthread_create(&threads[started], NULL, work, run) == 0)
-        started++;
-    work(run);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
-    return n;
-}
-
 static void show_block(const Run *run, bool last, const char *text)
 {
     Block block = {.service = "SCU",
@@ -257,7 +239,8 @@ static int move_all(Run *run)
                             dcm_level_name(run->level), run->cli->settings->thread_number));
     if (run->args->json)
         printf("{\"requests\":[\n");
-    run_pool(run);
+    size_t threads = (size_t)run->cli->settings->thread_number;
+    crew_run(threads < run->count ? threads : run->count, work, run);
     progress_end(&run->progress);
     show_end(run, began);
     if (run->failed)

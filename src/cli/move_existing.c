@@ -9,6 +9,7 @@
 #include "base/textset.h"
 #include "cli/moving.h"
 #include "cli/output.h"
+#include "cli/peer_args.h"
 #include "dicom/tags.h"
 #include "dicom/value.h"
 
@@ -22,11 +23,7 @@ typedef MoveArgs Args;
 
 static const Args defaults = {.verbosity = -1, .keys.level = "STUDY"};
 static const Option options[] = {
-    {OPT_TEXT, .value = "ip", .help = "address or host name of the peer", .at = offsetof(Args, ip)},
-    {OPT_INT, .value = "port", .help = "port of the peer", .min = 1, .max = 65535,
-     .at = offsetof(Args, port)},
-    {OPT_TEXT, "aec", "ae_called", "AEC", "AE title of the peer", .required = true,
-     .at = offsetof(Args, called)},
+    PEER_OPTIONS(Args),
     {OPT_TEXT, "aes", "ae_cstore", "AES", "AE title it is to send to; the peer must know it",
      .required = true, .at = offsetof(Args, destination)},
     KEY_OPTIONS,

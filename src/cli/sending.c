@@ -2,6 +2,7 @@
 #include "cli/sending.h"
 
 #include "base/clock.h"
+#include "base/crew.h"
 #include "dicom/status.h"
 
 #include <pthread.h>
@@ -116,21 +117,6 @@ static void *work(void *ctx)
     return NULL;
 }
 
-static void run_pool(Run *run)
-{
-    enum { MAX_WORKERS = 64 };
-    size_t n = run->sending->associations;
-    n = n < run->count ? n : run->count;
-    n = n < MAX_WORKERS ? n : MAX_WORKERS;
-    pthread_t threads[MAX_WORKERS];
-    size_t started = 0;
-    while (started + 1 < n && pthread_create(&threads[started], NULL, work, run) == 0)
-        started++;
-    work(run);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
-}
-
 /* What nobody could send: each is reported with the reason the last association failed for. */
 static void give_up_rest(Run *run)
 {
@@ -146,7 +132,7 @@ void sending_run(const Sending *sending, OutItem *items, size_t count, SendingTo
     if (!run.back)
         abort();
     pthread_mutex_init(&run.lock, NULL);
-    run_pool(&run);
+    crew_run(sending->associations < count ? sending->associations : count, work, &run);
     /* Workers give up when the peer limits associations; while something still gets through, one goes on alone. */
     uint64_t before = 0;
     while ((run.back_count || run.next < run.count) && run.totals.sent + run.totals.warnings > before) {

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/block.h"
+#include "cli/peer_args.h"
 #include "cli/progress.h"
 #include "cli/secure.h"
 #include "cli/sending.h"
@@ -22,11 +23,7 @@ typedef struct Args {
 
 static const Args defaults = {.verbosity = -1, .model = "study", .many = true};
 static const Option options[] = {
-    {OPT_TEXT, .value = "ip", .help = "address or host name of the peer", .at = offsetof(Args, ip)},
-    {OPT_INT, .value = "port", .help = "port of the peer", .min = 1, .max = 65535,
-     .at = offsetof(Args, port)},
-    {OPT_TEXT, "aec", "ae_called", "AEC", "AE title of the peer", .required = true,
-     .at = offsetof(Args, called)},
+    PEER_OPTIONS(Args),
     {OPT_TEXT, "sp", "source_paths", .choices = "db fs", .required = true, .at = offsetof(Args, source),
      .help = "where the objects come from: db, the archive's index (-UID or -fUID); fs, files (-pd)"},
     {OPT_TEXT, "mn", "model_name", .choices = "patient study series instance", .bare = "study",

@@ -86,7 +86,7 @@ static bool on_item(void *ctx, bool begins, Err *err)
 /* Appends whole units of carry + piece, swapped; keeps the rest in carry. */
 static void append_swapped(DcmRecode *r, Span piece, unsigned unit)
 {
-    while (r->carried > 0 && piece.n > 0) {
+    while (r->carried > 0 && r->carried < sizeof r->carry && piece.n > 0) {
         r->carry[r->carried++] = piece.p[0];
         piece = span_sub(piece, 1, piece.n);
         if (r->carried == unit) {

@@ -237,7 +237,7 @@ bool net_stream_writev(NetStream *stream, const struct iovec *parts, int count, 
     for (;;) {
         for (; count > 0 && skip >= parts->iov_len; parts++, count--)
             skip -= parts->iov_len;
-        if (count == 0)
+        if (count <= 0)
             return true;
         if (interrupted(stream))
             return closed_here(err);

@@ -3,6 +3,7 @@
 #include "px/directive_internal.h"
 
 #include "base/buf.h"
+#include "base/crew.h"
 #include "px/document.h"
 #include "px/place.h"
 
@@ -146,17 +147,11 @@ static void *work(void *ctx)
 
 static void pull_all(Run *run)
 {
-    pthread_t threads[PX_PUSH_PARALLEL_MAX];
-    size_t n = run->directives->parallel ? run->directives->parallel : PARALLEL, started = 0;
-    n = n < PX_PUSH_PARALLEL_MAX ? n : PX_PUSH_PARALLEL_MAX;
+    size_t n = run->directives->parallel ? run->directives->parallel : PARALLEL;
     n = n < run->entries->count ? n : run->entries->count;
     pthread_mutex_init(&run->lock, NULL);
-    while (started + 1 < n && pthread_create(&threads[started], NULL, work, run) == 0)
-        started++;
     if (n)
-        work(run);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+        crew_run(n, work, run);
     pthread_mutex_destroy(&run->lock);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "px/pack.h"
 
+#include "base/crew.h"
 #include "base/file.h"
 #include "base/textset.h"
 
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { JOBS_USUAL = 16, JOBS_MAX = 64, BLOCK = 256 << 10 };
+enum { JOBS_USUAL = 16, BLOCK = 256 << 10 };
 
 typedef struct Packer {
     PxBase *base;
@@ -200,19 +201,7 @@ static size_t jobs_of(const PxPack *pack)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t usual = cores > JOBS_USUAL ? (size_t)cores : JOBS_USUAL;
     size_t jobs = pack->jobs ? pack->jobs : usual;
-    jobs = jobs < JOBS_MAX ? jobs : JOBS_MAX;
     return jobs < pack->count ? jobs : pack->count;
-}
-
-static void run(Packer *p)
-{
-    pthread_t threads[JOBS_MAX];
-    size_t jobs = jobs_of(p->pack), started = 0;
-    while (started + 1 < jobs && pthread_create(&threads[started], NULL, work, p) == 0)
-        started++;
-    work(p);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
 }
 
 bool px_pack(PxBase *base, const PxPack *pack, PxPackCounts *out, Err *err)
@@ -224,7 +213,7 @@ bool px_pack(PxBase *base, const PxPack *pack, PxPackCounts *out, Err *err)
     Arena *arena = arena_new(0);
     p.noted = textset_of(arena);
     pthread_mutex_init(&p.lock, NULL);
-    run(&p);
+    crew_run(jobs_of(pack), work, &p);
     pthread_mutex_destroy(&p.lock);
     textset_free(&p.noted);
     arena_free(arena);

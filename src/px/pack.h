@@ -25,7 +25,7 @@ typedef struct PxPack {
     const char *const *sources;
     size_t count;
     bool cleanup;  /* delete what was packed */
-    unsigned jobs; /* files at one time, 64 at most; 0 = 16, or one for each core when there are more */
+    unsigned jobs; /* files at one time, CREW_MAX at most; 0 = 16, or one for each core when there are more */
     /* Called for each file when it is done, by several threads at once. May be NULL. */
     void (*done)(void *ctx, const PxPacked *packed);
     void *ctx;
