@@ -341,6 +341,35 @@ static void report_unreadable(Run *run, const FTSENT *entry)
     report(run, END_FAILED, entry->fts_path, 0, &err);
 }
 
+/* Settings, or what px-listen keeps beside its store: what lies here is the truth of another archive, or of this one (its trash, its backups). */
+static bool is_archive(const char *folder)
+{
+    static const char *const marks[] = {"app/settings.yml", "log/gantry.sqlite"};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        char path[PATH_MAX];
+        struct stat st;
+        if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, marks[i]) < sizeof path &&
+            stat(path, &st) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Files that go where they are moved from: not those of an archive, unless its very data folder was named. */
+static bool spare_archive(Run *run, FTS *walk, FTSENT *entry, Err *err)
+{
+    Err why = {0};
+    if (entry->fts_level == 0)
+        return err_set(
+            err, ERR_REFUSED,
+            "%s is an archive, whose files are not moved out of it; name the folder with the files",
+            entry->fts_path);
+    err_set(&why, ERR_REFUSED, "it is an archive; its files stay");
+    report(run, END_KEPT, entry->fts_path, 0, &why);
+    fts_set(walk, entry, FTS_SKIP);
+    return true;
+}
+
 static bool take_entry(Run *run, FTS *walk, FTSENT *entry, Err *err)
 {
     bool hidden = !run->wish->folder && entry->fts_level > 0 && entry->fts_name[0] == '.';
@@ -348,6 +377,8 @@ static bool take_entry(Run *run, FTS *walk, FTSENT *entry, Err *err)
     case FTS_D:
         if (hidden || is_left_out(run, entry->fts_path))
             fts_set(walk, entry, FTS_SKIP);
+        else if (run->wish->move_in && is_archive(entry->fts_path))
+            return spare_archive(run, walk, entry, err);
         return true;
     case FTS_F:
         return hidden || is_index(run, entry) || hand_over(run, entry->fts_path, err);

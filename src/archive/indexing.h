@@ -21,8 +21,9 @@ typedef struct ArcIndexed {
     uint64_t junk;    /* no DICOM object, or a damaged one */
     uint64_t failed;  /* could not be read or stored */
     uint64_t deleted; /* of the sources, with `move_in` */
-    uint64_t kept;    /* sources that `move_in` left where they are, because they are the only copy */
-    uint64_t bytes;   /* read */
+    uint64_t
+        kept; /* sources that `move_in` left where they are, because they are the only copy; or a whole archive */
+    uint64_t bytes; /* read */
 } ArcIndexed;
 
 typedef struct ArcIndexing {
@@ -33,7 +34,7 @@ typedef struct ArcIndexing {
     bool verify;
     const char
         *not_since; /* arc_index_again: rows made anew since this time stay (IdxSelection). May be NULL */
-    bool move_in;
+    bool move_in;   /* folders that are archives are not entered; one that is given is refused */
     const atomic_bool
         *stop; /* set from outside: what is begun is finished, then the call returns. May be NULL */
     /* Called one at a time, from any thread. May be NULL. `why` is NULL unless the file was junk or failed, or was kept. */

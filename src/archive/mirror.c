@@ -240,12 +240,6 @@ static bool walk(Run *run, Err *err)
     return ok;
 }
 
-static bool lies_in(const char *inner, const char *outer)
-{
-    size_t n = strlen(outer);
-    return strncmp(inner, outer, n) == 0 && (inner[n] == 0 || inner[n] == '/');
-}
-
 /* Copies that an earlier run did not finish. */
 static void drop_leftovers(Run *run)
 {
@@ -272,7 +266,7 @@ static bool open_folders(Run *run, Err *err)
     run->to = realpath(run->wish->to, NULL);
     if (!run->to)
         return err_errno(err, errno, "%s", run->wish->to);
-    if (lies_in(run->to, run->from) || lies_in(run->from, run->to))
+    if (file_lies_in(run->to, run->from) || file_lies_in(run->from, run->to))
         return err_set(err, ERR_USAGE, "the target %s and the data folder %s lie in one another", run->to,
                        run->from);
     if (faccessat(run->target, ".", W_OK | X_OK, AT_EACCESS) != 0)

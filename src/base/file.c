@@ -289,6 +289,12 @@ char *file_join(const char *base, const char *path)
     return out;
 }
 
+bool file_lies_in(const char *inner, const char *outer)
+{
+    size_t n = strlen(outer);
+    return strncmp(inner, outer, n) == 0 && (inner[n] == 0 || inner[n] == '/' || strcmp(outer, "/") == 0);
+}
+
 static bool walk(const char *path, bool skip_hidden, int depth, FileVisit visit, void *ctx, Err *err);
 
 static bool walk_entry(const char *path, const struct dirent *entry, bool skip_hidden, int depth,

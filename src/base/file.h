@@ -37,6 +37,8 @@ bool file_sync(int fd, const char *name_for_errors, Err *err); /* fsync */
 
 /* The absolute path of `path` seen from folder `base` (not resolved through links). Caller frees. */
 char *file_join(const char *base, const char *path);
+/* Is `inner` the folder `outer` or below it? Both absolute, links resolved. */
+bool file_lies_in(const char *inner, const char *outer);
 
 /*
  * Walks a tree in no particular order; calls `visit` with the path (base + relative) of each regular file.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* `sphere-admin DIR`: makes an archive folder. Either all of it is there at the end, or what was there before. */
+#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/making.h"
 
@@ -33,19 +34,12 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
     return remove(path);
 }
 
-/* Is `inner` the folder `outer` or below it? Both absolute. */
-static bool is_within(const char *inner, const char *outer)
-{
-    size_t n = strlen(outer);
-    return !strncmp(inner, outer, n) && (inner[n] == 0 || inner[n] == '/' || !strcmp(outer, "/"));
-}
-
 /* Folders nobody means to delete: those that hold the home or the current directory. */
 static bool check_removable(const char *real, const char *typed, Err *err)
 {
     char here[PATH_MAX];
     const char *home = getenv("HOME");
-    if ((getcwd(here, sizeof here) && is_within(here, real)) || (home && is_within(home, real)))
+    if ((getcwd(here, sizeof here) && file_lies_in(here, real)) || (home && file_lies_in(home, real)))
         return err_set(err, ERR_REFUSED,
                        "-f would delete %s, which holds your home or current directory; not done", typed);
     return true;

@@ -3,6 +3,7 @@
 #include "archive/indexing.h"
 #include "archive/mirror.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/auditing.h"
@@ -157,6 +158,20 @@ static bool is_store(const Settings *s, const char *folder)
     return same;
 }
 
+/* Folders nobody means to empty: those that hold everybody's. */
+static bool check_emptied(const char *folder, Err *err)
+{
+    const char *home = getenv("HOME");
+    char *real = realpath(folder, NULL);
+    bool ok =
+        !real || (strcmp(real, "/") != 0 && !(home && strcmp(home, real) != 0 && file_lies_in(home, real)));
+    free(real);
+    return ok ||
+           err_set(err, ERR_REFUSED,
+                   "-rm would delete the images of all of %s; name the folder with those that are meant",
+                   folder);
+}
+
 static int run_index(Cli *cli, const void *args)
 {
     const IndexArgs *a = args;
@@ -167,6 +182,8 @@ static int run_index(Cli *cli, const void *args)
         return cli_fail(cli, "--prune is about the whole index; call it without -d");
     if (own && a->erase)
         return cli_fail(cli, "%s is the archive's own store; with -rm its files would be gone", a->folder);
+    if (a->erase && !check_emptied(a->folder, &err))
+        return cli_fail(cli, "%s", err.text);
     const atomic_bool *stop = stopping_watch();
     auditing_about(cli, AUDIT_FILE, own ? s->fs_path : a->folder);
     Archive *archive = cli_open_archive_to_fill(s, &err);

@@ -227,8 +227,23 @@ def test_rm_of_the_store_by_another_way_in(stored, tmp_path):
     (tmp_path / "link").symlink_to(stored.data)
     done = stored.manage("data", "index", "-rm", "yes", "-d", tmp_path / "link", check=False)
     assert done.returncode == 1
-    done = index(stored, "-rm", "yes", "-d", stored.folder)  # the folder around the store
-    assert done["deleted"] == 0 and len(stored.files()) == 4
+    done = stored.manage("data", "index", "-rm", "yes", "-d", stored.folder, check=False)  # the folder around the store
+    assert done.returncode == 1 and "is an archive" in done.stderr and len(stored.files()) == 4
+
+
+def test_rm_empties_no_archive_and_no_machine(stopped_archive, few, tmp_path):
+    everything = tmp_path / "all"
+    shutil.copytree(few, everything / "few")
+    shutil.copytree(few, everything / "other/data")
+    shutil.copytree(stopped_archive.folder / "app", everything / "other/app")
+    before = snapshot(everything)
+    home = {"HOME": str(everything / "few")}  # a folder that holds it is everybody's
+    done = stopped_archive.manage("data", "index", "-rm", "yes", "-d", everything, env=home, check=False)
+    assert done.returncode == 1 and "name the folder" in done.stderr and snapshot(everything) == before
+    done = index(stopped_archive, "-rm", "yes", "-d", everything)
+    assert (done["deleted"], done["kept"]) == (4, 1) and not snapshot(everything / "few")
+    assert snapshot(everything / "other") == {k[6:]: v for k, v in before.items() if k.startswith("other/")}
+    assert f"{everything}/other: it is an archive" in (stopped_archive.folder / "log/index_data.log").read_text()
 
 
 def test_rm_leaves_junk_and_what_the_archive_refused(stopped_archive, few):

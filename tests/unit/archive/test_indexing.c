@@ -93,6 +93,31 @@ static void write_text(const char *relative, const char *text)
     assert_true(file_replace(at(relative), span_cstr(text), 0600, &err));
 }
 
+static void test_archives_are_not_emptied(void **state)
+{
+    static const char *const marks[] = {"in/far/app/settings.yml", "in/px/log/gantry.sqlite"};
+    make_folder(2);
+    for (size_t i = 0; i < 2; i++) {
+        char *folder = strdup(at(marks[i]));
+        *strrchr(folder, '/') = 0;
+        assert_true(file_make_dirs(folder, NULL));
+        free(folder);
+        write_text(marks[i], "");
+    }
+    make_file(&SPEC("1.2.3.5.1"), "in/far/object");
+    make_file(&SPEC("1.2.3.5.2"), "in/px/object");
+    ArcIndexed done = run((ArcIndexing){.folder = at("in"), .move_in = true});
+    assert_int_equal(done.deleted, 2);
+    assert_int_equal(done.kept, 2);
+    assert_int_equal(count_files("in"), 4);
+    Err err;
+    assert_false(
+        arc_index_folder(archive, &(ArcIndexing){.folder = at("in/far"), .move_in = true}, &done, &err));
+    assert_int_equal(err.code, ERR_REFUSED);
+    assert_int_equal(run((ArcIndexing){.folder = at("in")}).added, 2); /* where they are is another thing */
+    assert_int_equal(count_files("in"), 4);
+}
+
 static void test_junk(void **state)
 {
     make_folder(1);
@@ -177,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(test_in_place_and_again),
                                        TEST(test_moved_in),
                                        TEST(test_the_only_copy_stays),
+                                       TEST(test_archives_are_not_emptied),
                                        TEST(test_junk),
                                        TEST(test_stopped),
                                        TEST(test_no_folder),

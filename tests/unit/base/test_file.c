@@ -295,6 +295,17 @@ static void joining(void **state)
     }
 }
 
+static void lying_in(void **state)
+{
+    static const struct {
+        const char *inner, *outer;
+        bool lies;
+    } cases[] = {{"/a", "/a", true},    {"/a/b", "/a", true}, {"/ab", "/a", false},
+                 {"/a", "/a/b", false}, {"/a", "/", true},    {"/", "/", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(file_lies_in(cases[i].inner, cases[i].outer), cases[i].lies);
+}
+
 typedef struct Visited {
     int files, stop_after;
     bool saw_hidden, saw_link;
@@ -363,6 +374,7 @@ int main(void)
         FILE_TEST(reading_knows_its_limits),
         cmocka_unit_test(a_full_disk_is_no_space),
         cmocka_unit_test(joining),
+        cmocka_unit_test(lying_in),
         FILE_TEST(walking),
         FILE_TEST(walking_has_a_bottom),
     };
