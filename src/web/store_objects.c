@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The objects of a store request. While the next one comes in, those before it are made durable by the server's committers, a few of each request at a time.
+ * The objects of a store request. While the next one comes in, those before it are made durable by the server's committers, some of each request at a time.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_WORK_MAX = 8, OBJECTS_MAX = 100000, PUT_WAIT_MS = 60000 };
+enum { AT_WORK_MAX = 32, OBJECTS_MAX = 100000, PUT_WAIT_MS = 60000 };
 
 bool stow_begin_object(Stow *s, Err *err)
 {

@@ -18,7 +18,9 @@ enum {
     METADATA_BYTES = 12 << 20,
     PAGES = 1024, /* searches that clients are in the middle of … */
     PAGES_KEPT_MS = 10 * 60 * 1000,
-    COMMITTERS = 16, /* objects of STOW requests that are made durable at a time */
+    /* Objects of STOW requests that are made durable at a time: those that wait for the committer together share its syncs and its transaction. */
+    COMMITTERS = 64,
+    COMMITTERS_BACKLOG = 16, /* they hold a block of the store each */
     HELPERS_MAX = 8,
 };
 
@@ -190,14 +192,15 @@ WebServer *web_start(const WebSettings *settings, Archive *archive, Err *err)
     if (!server)
         abort();
     server->settings = *settings;
-    server->context = (WebContext){.settings = &server->settings,
-                                   .archive = archive,
-                                   .frames = arc_frame_cache_new(archive, FRAME_CACHE),
-                                   .rendered = render_cache_new(RENDERED_BYTES),
-                                   .metadata = render_cache_new(METADATA_BYTES),
-                                   .pages = web_pages_new(PAGES, PAGES_KEPT_MS),
-                                   .committers = pool_new(COMMITTERS, 2 * COMMITTERS, web_store_commit, NULL),
-                                   .helpers = helpers_new()};
+    server->context =
+        (WebContext){.settings = &server->settings,
+                     .archive = archive,
+                     .frames = arc_frame_cache_new(archive, FRAME_CACHE),
+                     .rendered = render_cache_new(RENDERED_BYTES),
+                     .metadata = render_cache_new(METADATA_BYTES),
+                     .pages = web_pages_new(PAGES, PAGES_KEPT_MS),
+                     .committers = pool_new(COMMITTERS, COMMITTERS_BACKLOG, web_store_commit, NULL),
+                     .helpers = helpers_new()};
     server->began_ms = clock_ms();
     HttpSettings http = settings->http;
     http.finished = finished;
