@@ -38,7 +38,8 @@ bool arc_object_read_ahead(const IdxFile *file)
         return false;
     char byte;
     struct iovec one = {&byte, 1};
-    bool cold = much > 0 && preadv2(fd, &one, 1, much - 1, RWF_NOWAIT) < 0 && errno == EAGAIN;
+    /* Not the first bytes, which are looked at for themselves, nor the last, which are written through the cache when the others go past it. */
+    bool cold = much > 0 && preadv2(fd, &one, 1, much / 2, RWF_NOWAIT) < 0 && errno == EAGAIN;
     if (cold)
         posix_fadvise(fd, 0, much, POSIX_FADV_WILLNEED);
     close(fd);
