@@ -84,7 +84,8 @@ const char *settings_allowed_text(Arena *arena, const SettingsKey *key)
         break;
     }
     return key->max
-               ? arena_printf(arena, "a text of %" PRId64 " to %" PRId64 " characters", key->min, key->max)
+               ? arena_printf(arena, "a text of %" PRId64 " to %" PRId64 " characters (ASCII, no backslash)",
+                              key->min, key->max)
                : "a text";
 }
 
@@ -110,10 +111,11 @@ static bool set_number(Loader *loader, const SettingsKey *key, const char *text,
     return true;
 }
 
+/* PS3.5 6.2, AE: the default characters but for the backslash. */
 static bool is_plain_text(Span text)
 {
     for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] < 0x20 || text.p[i] == 0x7F || text.p[i] == '\\')
+        if (text.p[i] < 0x20 || text.p[i] >= 0x7F || text.p[i] == '\\')
             return false;
     return true;
 }
@@ -415,6 +417,38 @@ static void check_layouts(Loader *loader)
     }
 }
 
+/* Links resolved, as far as it is there already. */
+static const char *real_path(Arena *arena, const char *path)
+{
+    char *real = realpath(path, NULL);
+    const char *slash = strrchr(path, '/'), *out = real ? arena_strdup(arena, real) : path;
+    free(real);
+    if (real || !slash || slash == path)
+        return out;
+    const char *above = real_path(arena, arena_span_cstr(arena, span_of(path, (size_t)(slash - path))));
+    bool adds_nothing = !slash[1] || !strcmp(slash, "/.");
+    return adds_nothing ? above : arena_printf(arena, "%s%s", strcmp(above, "/") ? above : "", slash);
+}
+
+/* Whatever lies among the objects is taken for one: what was deleted would come back from the trash, and --repair would clear a list away.
+   Hidden folders are never walked into. */
+static void check_folders(Loader *loader)
+{
+    static const char *const keys[] = {
+        "tmp_path",        "quarantine_path",         "trash_path", "log.path_folder", "audit.path_folder",
+        "path_white_list", "api.annotation.path_data"};
+    const char *data = real_path(loader->arena, loader->settings->fs_path);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const SettingsKey *key = find_key(keys[i]);
+        const SettingsOrigin *origin = &loader->origins[key - settings_keys];
+        const char *path =
+            real_path(loader->arena, *(const char *const *)((const char *)loader->settings + key->at));
+        if (file_lies_in(path, data) && strncmp(path + strlen(data), "/.", 2) != 0)
+            problem(loader, (Place){.line = origin->line, .env = origin->environment ? key->env : NULL},
+                    key->path, "it lies in the folder of the objects; allowed is a path outside of fs.path");
+    }
+}
+
 const Settings *settings_load(Arena *arena, const char *folder, SettingsOrigin *origins, Buf *problems)
 {
     Settings *settings = arena_alloc(arena, sizeof *settings);
@@ -443,6 +477,8 @@ const Settings *settings_load(Arena *arena, const char *folder, SettingsOrigin *
         check_private(&loader);
     if (!loader.failed)
         check_layouts(&loader);
+    if (!loader.failed)
+        check_folders(&loader);
     return loader.failed ? NULL : settings;
 }
 

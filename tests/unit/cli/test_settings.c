@@ -86,6 +86,43 @@ static void secrets_that_everybody_can_read(void **state)
     arena_free(arena);
 }
 
+static void folders_among_the_objects(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {{"trash_path: ./data", "settings.yml:2: trash_path: it lies in the folder"},
+                 {"trash_path: data/./trash/", "trash_path: it lies in the folder"},
+                 {"trash_path: link/trash", "trash_path: it lies in the folder"},
+                 {"quarantine_path: ./data/q", "quarantine_path: it lies in the folder"},
+                 {"log: {path_folder: ./data/log}", "log.path_folder: it lies in the folder"},
+                 {"fs: {path: .}", "path_white_list: it lies in the folder"},
+                 {"tmp_path: ./data/.tmp", NULL}, /* as px-listen has it */
+                 {"trash_path: ./database", NULL},
+                 {"trash_path: ./data/../trash", NULL}};
+    char path[600], there[600];
+    Arena *arena = arena_new(0);
+    snprintf(there, sizeof there, "%s/data", folder);
+    snprintf(path, sizeof path, "%s/link", folder);
+    assert_int_equal(mkdir(there, 0755), 0);
+    assert_int_equal(symlink(there, path), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Buf problems;
+        char text[200];
+        snprintf(text, sizeof text, "{port: 104, AET: ME,\n%s}\n", cases[i].text);
+        house_write(folder, "app/settings.yml", text);
+        buf_init(&problems, 0);
+        const Settings *s = settings_load(arena, folder, NULL, &problems);
+        if ((s != NULL) != !cases[i].says)
+            fail_msg("%zu: %s", i, buf_cstr(&problems));
+        if (cases[i].says)
+            assert_contains(&problems, cases[i].says);
+        buf_free(&problems);
+    }
+    unlink(path);
+    rmdir(there);
+    arena_free(arena);
+}
+
 static void values_of_every_type(void **state)
 {
     Arena *arena = arena_new(0);
@@ -127,6 +164,9 @@ static void problems_name_their_place(void **state)
         {"AET: X\nport: [1]\n", "settings.yml:2: port: a list stands here"},
         {"port: 1\nAET: ABCDEFGHIJKLMNOPQ\n", "settings.yml:2: AET: 'ABCDEFGHIJKLMNOPQ'"},
         {"port: 1\nAET: 'A\\B'\n", "settings.yml:2: AET:"},
+        {"port: 1\nAET: "
+         "K\xC3\x96LN\n",
+         "settings.yml:2: AET:"},
         {"port: 1\nAET: X\nPort: 2\n", "settings.yml:3: Port: unknown key; is 'port' meant?"},
         {"port: 1\nAET: X\nae_params:\n  max_asoc: 3\n",
          "settings.yml:4: ae_params.max_asoc: unknown key; is 'ae_params.max_assoc' meant?"},
@@ -261,6 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(secrets_that_everybody_can_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(folders_among_the_objects, setup, teardown),
         cmocka_unit_test_setup_teardown(fallbacks, setup, teardown),
         cmocka_unit_test_setup_teardown(values_of_every_type, setup, teardown),
         cmocka_unit_test_setup_teardown(problems_name_their_place, setup, teardown),
