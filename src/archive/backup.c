@@ -137,13 +137,21 @@ static bool is_there(Run *run, const char *name, const struct stat *st)
     return is_as(line, st) && has_digest(run->into, name, line, run->wish->stop);
 }
 
+/* Did nobody write to the copy since? Some file systems keep times to two seconds. */
+static bool is_untouched(const struct stat *copy, const struct stat *st)
+{
+    enum { COARSE_US = 2000000 };
+    return S_ISREG(copy->st_mode) && copy->st_size == st->st_size &&
+           llabs(backup_mtime(copy) - backup_mtime(st)) < COARSE_US;
+}
+
 /* A second name of the file in the backup before. */
 static bool link_before(Run *run, const char *name, const struct stat *st, Err *err)
 {
     struct stat there;
     const BackupFile *line = run->before_folder >= 0 ? backup_files_find(&run->before, name) : NULL;
     if (!is_as(line, st) || fstatat(run->before_folder, name, &there, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISREG(there.st_mode) || there.st_size != st->st_size)
+        !is_untouched(&there, st))
         return false;
     unlinkat(run->into, name, 0);
     return linkat(run->before_folder, name, run->into, name, 0) == 0 &&

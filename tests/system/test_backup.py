@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`manage backup` and `manage restore`: states of an archive, whole and checked; what a stop, a full disk and a damaged backup make of it."""
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -124,6 +125,19 @@ def test_a_damaged_backup_is_found(archive, few, tmp_path):
     (copy / "manifest.json").write_text(text[:-30])
     done = archive.manage("restore", copy, tmp_path / "other", check=False)
     assert done.returncode == 1 and "no whole backup" in done.stderr and not (tmp_path / "other").exists()
+
+
+def test_what_was_written_to_in_a_backup_is_copied_anew(archive, few, tmp_path):
+    send(archive, few)
+    first = tmp_path / "backups" / backup(archive, tmp_path / "backups")["backup"]
+    broken = next(first.rglob(f"{FEW}.1.1"))
+    with broken.open("r+b") as file:  # by accident, long ago: the same size, the same inode
+        file.write(b"x")
+    os.utime(broken, (10**9, 10**9))
+    second = tmp_path / "backups" / backup(archive, tmp_path / "backups")["backup"]
+    archive.stop()
+    assert restore(archive, second, tmp_path / "back")["failed"] == 0
+    assert restore(archive, first, tmp_path / "first", code=1)["failed"] == 1
 
 
 def test_a_backup_without_an_index_is_indexed(archive, few, tmp_path):
