@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Blocks form a list, newest first. A request larger than half a block gets a block of its own, put behind the
- * current one so that the current one goes on filling.
+ * current one so that the current one goes on filling. The first block is small: malloc has such pieces at hand for each thread,
+ * and many arenas never hold more.
  */
 #include "base/arena.h"
 
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 16 * 1024 - 64 };
+enum { FIRST_SIZE = 1024 - 64, BLOCK_SIZE = 16 * 1024 - 64 };
 
 typedef struct Block {
     struct Block *next;
@@ -82,7 +83,8 @@ static Block *block_for(Arena *arena, size_t n)
     Block *current = arena->blocks;
     if (current && current->size - current->used >= n)
         return current;
-    Block *fresh = block_new(n > BLOCK_SIZE / 2 ? n : BLOCK_SIZE);
+    size_t usual = current || n > FIRST_SIZE / 2 ? BLOCK_SIZE : FIRST_SIZE;
+    Block *fresh = block_new(n > BLOCK_SIZE / 2 ? n : usual);
     if (!fresh)
         return NULL;
     if (current && n > BLOCK_SIZE / 2) {

@@ -106,9 +106,20 @@ static const Route *route_of(const char *logger)
     return &routes[i];
 }
 
+/* NULL: there is no plan. */
+static const Route *find_route(const char *logger)
+{
+    return route_count ? route_of(logger) : NULL;
+}
+
+static bool takes(const Route *route, LogLevel level)
+{
+    return route ? (int)level >= route->level : level >= LOG_WARNING;
+}
+
 bool log_enabled(LogLevel level, const char *logger)
 {
-    return route_count ? (int)level >= route_of(logger)->level : level >= LOG_WARNING;
+    return takes(find_route(logger), level);
 }
 
 /* The logger right above; NULL for root. */
@@ -293,7 +304,8 @@ static void write_plainly(const LogRecord *record)
 void log_write_from(const char *file, int line, const char *function, LogLevel level, const char *logger,
                     const char *format, ...)
 {
-    if (!log_enabled(level, logger))
+    const Route *route = find_route(logger);
+    if (!takes(route, level))
         return;
     char message[MAX_MESSAGE];
     int head = association ? snprintf(message, sizeof message, "assoc=%lu ", association) : 0;
@@ -309,8 +321,8 @@ void log_write_from(const char *file, int line, const char *function, LogLevel l
                         .line = line,
                         .wall_us = clock_wall_us(),
                         .message = message};
-    if (route_count)
-        deliver(&record, route_of(logger)->handlers);
+    if (route)
+        deliver(&record, route->handlers);
     else
         write_plainly(&record);
 }

@@ -133,8 +133,14 @@ static Span date_of(const LogFormat *format, const LogRecord *r, char room[ROOM]
     }
     if (format->dates)
         return span_cstr(last.text);
-    int n = snprintf(room, ROOM, "%s,%03d", last.text, (int)(r->wall_us / 1000 % 1000));
-    return span_of(room, (size_t)n);
+    size_t n = strlen(last.text);
+    unsigned ms = (unsigned)(r->wall_us / 1000 % 1000);
+    memcpy(room, last.text, n);
+    room[n++] = ',';
+    room[n++] = (char)('0' + ms / 100 % 10);
+    room[n++] = (char)('0' + ms / 10 % 10);
+    room[n++] = (char)('0' + ms % 10);
+    return span_of(room, n);
 }
 
 static Span name_of(const LogFormat *format, const LogRecord *r, char room[ROOM])
@@ -390,8 +396,11 @@ static void put(Out *out, const char *text, size_t n)
 
 static void pad(Out *out, char with, size_t have, int width)
 {
-    for (size_t i = have; i < (size_t)width; i++)
-        put(out, &with, 1);
+    size_t n = (size_t)width > have ? (size_t)width - have : 0;
+    if (n > out->room - out->n)
+        n = out->room - out->n;
+    memset(out->p + out->n, with, n);
+    out->n += n;
 }
 
 static void put_padded(Out *out, const Piece *piece, const char *text, size_t n)

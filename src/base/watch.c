@@ -37,7 +37,7 @@ void watch_free(Watch *watch)
 /* What it was does not matter. */
 static bool something_happened(const Watch *watch)
 {
-    _Alignas(struct inotify_event) char events[4096];
+    _Alignas(struct inotify_event) char events[512];
     bool any = false;
     while (read(watch->fd, events, sizeof events) > 0)
         any = true;

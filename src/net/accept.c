@@ -153,6 +153,7 @@ static void build_answer(Answering *w)
         .roles = arena_alloc(w->arena, n * sizeof(NetRole)),
         .extended = arena_alloc(w->arena, n * sizeof(NetExtended)),
     };
+    net_contexts_expect(w->a, n);
     for (size_t i = 0; i < n; i++)
         answer_context(w, i);
     answer_window(w);

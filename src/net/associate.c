@@ -167,6 +167,7 @@ static bool take_answer(NetAssociation *a, const NetRequest *request, Arena *are
     a->results = arena_alloc(a->arena, a->result_count * sizeof *a->results);
     for (size_t i = 0; i < a->result_count; i++)
         a->results[i] = NET_CONTEXT_NO_REASON;
+    net_contexts_expect(a, answer.context_count);
     for (size_t i = 0; i < answer.context_count; i++)
         take_context(a, request, &answer, &answer.contexts[i]);
     take_window(a, request, &answer);

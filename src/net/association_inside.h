@@ -73,8 +73,9 @@ struct NetAssociation {
 
     /* in */
     NetInput in;
-    Arena *message;                    /* what views of received commands point to */
-    NetCommand queued[NET_MAX_QUEUED]; /* found by net_cancelled, waiting for net_receive */
+    Arena *message; /* what views of received commands point to */
+    /* Found by net_cancelled, waiting for net_receive: room for NET_MAX_QUEUED, NULL as long as there never was one. */
+    NetCommand *queued;
     size_t queued_count;
 
     /* out */
@@ -122,6 +123,8 @@ bool net_pdu_read(NetAssociation *a, Deadline deadline, NetPdu *out, Err *err);
 /* -- contexts.c -- */
 
 char *net_keep(NetAssociation *a, Span text);
+/* Room for so many accepted contexts at most; before the first one. */
+void net_contexts_expect(NetAssociation *a, size_t count);
 /* Keeps an accepted context; the spans are copied. */
 void net_context_keep(NetAssociation *a, uint8_t id, Span abstract_syntax, Span transfer_syntax, bool scu,
                       bool scp, Span extended);

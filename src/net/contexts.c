@@ -9,11 +9,14 @@ char *net_keep(NetAssociation *a, Span text)
     return arena_span_cstr(a->arena, text);
 }
 
+void net_contexts_expect(NetAssociation *a, size_t count)
+{
+    a->contexts = arena_alloc(a->arena, count * sizeof *a->contexts);
+}
+
 void net_context_keep(NetAssociation *a, uint8_t id, Span abstract_syntax, Span transfer_syntax, bool scu,
                       bool scp, Span extended)
 {
-    if (!a->contexts)
-        a->contexts = arena_alloc(a->arena, NET_MAX_CONTEXTS * sizeof *a->contexts);
     a->contexts[a->context_count] = (NetAccepted){
         .id = id,
         .abstract_syntax = net_keep(a, abstract_syntax),

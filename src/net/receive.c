@@ -8,6 +8,7 @@
  */
 #include "net/association_inside.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef enum Step {
@@ -289,6 +290,8 @@ bool net_cancelled(NetAssociation *a, uint16_t message_id, bool *ended)
             net_violation(a, NET_ABORT_NO_REASON, &err);
             break;
         }
+        if (!a->queued && !(a->queued = calloc(NET_MAX_QUEUED, sizeof *a->queued)))
+            abort();
         a->queued[a->queued_count++] = command;
     }
     *ended = !net_is_open(a);

@@ -117,6 +117,7 @@ void net_association_free(NetAssociation *a)
     buf_free(&a->in.command);
     buf_free(&a->out_command);
     buf_free(&a->held);
+    free(a->queued);
     free(a->in.p);
     free(a->out);
     free(a);

@@ -220,19 +220,21 @@ ssize_t net_stream_read(NetStream *stream, void *p, size_t n, Deadline deadline,
     }
 }
 
-/* Copies what is left to send, from byte `skip` of parts[0] on, into `window`; returns how many parts that makes. */
-static int open_window(const struct iovec *parts, int count, size_t skip, struct iovec *window, int room)
+enum { WINDOW = 128 };
+
+/* What is left, from byte `skip` of parts[0] on. */
+static ssize_t write_rest(NetStream *stream, const struct iovec *parts, int count, size_t skip, short *events,
+                          Err *err)
 {
-    int n = count < room ? count : room;
-    memcpy(window, parts, (size_t)n * sizeof *parts);
+    struct iovec window[WINDOW];
+    memcpy(window, parts, (size_t)count * sizeof *parts);
     window[0].iov_base = (uint8_t *)window[0].iov_base + skip;
     window[0].iov_len -= skip;
-    return n;
+    return stream->ops->write(stream, window, count, events, err);
 }
 
 bool net_stream_writev(NetStream *stream, const struct iovec *parts, int count, Deadline deadline, Err *err)
 {
-    enum { WINDOW = 128 };
     size_t skip = 0;
     for (;;) {
         for (; count > 0 && skip >= parts->iov_len; parts++, count--)
@@ -241,10 +243,10 @@ bool net_stream_writev(NetStream *stream, const struct iovec *parts, int count, 
             return true;
         if (interrupted(stream))
             return closed_here(err);
-        struct iovec window[WINDOW];
         short events = POLLOUT;
-        ssize_t sent =
-            stream->ops->write(stream, window, open_window(parts, count, skip, window, WINDOW), &events, err);
+        int now = count < WINDOW ? count : WINDOW;
+        ssize_t sent = skip ? write_rest(stream, parts, now, skip, &events, err)
+                            : stream->ops->write(stream, parts, now, &events, err);
         if (sent == STREAM_WAIT) {
             if (!net_stream_wait(stream, events, deadline, err))
                 return false;

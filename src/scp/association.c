@@ -251,12 +251,13 @@ static bool serve(ScpAssociation *a, const NetCommand *request, Err *err)
 static void say_goodbye(const ScpAssociation *a, const char *how, const Err *err, int64_t began)
 {
     char counts[120] = "";
+    int64_t tenths = (clock_ms() - began + 50) / 100;
     if (a->stored || a->refused || a->sent)
         snprintf(counts, sizeof counts, "; %" PRIu64 " stored, %" PRIu64 " refused, %" PRIu64 " sent",
                  a->stored, a->refused, a->sent);
-    log_write(err ? LOG_WARNING : LOG_INFO, SCP_LOG_TRANSACTION, "association of %s %s after %.1f s%s%s%s",
-              a->calling, how, (double)(clock_ms() - began) / 1000, counts, err ? ": " : "",
-              err ? err->text : "");
+    log_write(err ? LOG_WARNING : LOG_INFO, SCP_LOG_TRANSACTION,
+              "association of %s %s after %lld.%lld s%s%s%s", a->calling, how, (long long)tenths / 10,
+              (long long)tenths % 10, counts, err ? ": " : "", err ? err->text : "");
 }
 
 /* Waits for the next request. Looks up now and then, so that neither a stop nor a destination has to wait for a silent peer. */

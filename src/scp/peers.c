@@ -373,16 +373,25 @@ static void copy_out(const PeerEntry *e, const PeerCaller *caller, Candidate *ou
     name_place(e, out->rules.place);
 }
 
-static size_t candidates_of(Peers *peers, const PeerCaller *caller, Candidate out[MAX_ENTRIES_OF_TITLE])
+/* To be freed; NULL when there are none. A title has one entry as a rule. */
+static Candidate *candidates_of(Peers *peers, const PeerCaller *caller, size_t *count)
 {
+    Candidate *out = NULL;
     size_t n = 0;
     pthread_mutex_lock(&peers->lock);
     refresh(peers);
-    for (const Entry *e = peers->first; e && n < MAX_ENTRIES_OF_TITLE; e = e->next)
-        if (strcmp(e->is.title, caller->ae_title) == 0)
-            copy_out(&e->is, caller, &out[n++]);
+    for (const Entry *e = peers->first; e && n < MAX_ENTRIES_OF_TITLE; e = e->next) {
+        if (strcmp(e->is.title, caller->ae_title) != 0)
+            continue;
+        Candidate *more = realloc(out, (n + 1) * sizeof *more);
+        if (!more)
+            abort();
+        out = more;
+        copy_out(&e->is, caller, &out[n++]);
+    }
     pthread_mutex_unlock(&peers->lock);
-    return n;
+    *count = n;
+    return out;
 }
 
 /* How narrow: bits of the prefix. An address and a name are as narrow as can be. */
@@ -428,15 +437,12 @@ static bool is_as_agreed(const PeerCaller *caller, const Candidate *chosen, char
     return false;
 }
 
-bool peers_rules(Peers *peers, const PeerCaller *caller, PeerRules *rules, char why[PEER_WHY])
+/* Which of them is for this address, and may it come as it does? */
+static bool judge(Peers *peers, const PeerCaller *caller, const Candidate *candidates, size_t n,
+                  PeerRules *rules, char why[PEER_WHY])
 {
-    Candidate candidates[MAX_ENTRIES_OF_TITLE];
     struct in6_addr address;
     const char *title = caller->ae_title, *host = caller->from.host;
-    *rules = (PeerRules){.services = SCP_EVERY_SERVICE};
-    if (!peers)
-        return true;
-    size_t n = candidates_of(peers, caller, candidates);
     if (!n) {
         snprintf(why, PEER_WHY,
                  "no entry for it in the white list; to admit it, add `%s: {ip: %s}` to a file in %s", title,
@@ -458,6 +464,18 @@ bool peers_rules(Peers *peers, const PeerCaller *caller, PeerRules *rules, char 
              "the white list knows it at %.60s%s, not at %.60s; to admit it, add `%s: {ip: %.40s}` there",
              candidates[0].host, n > 1 ? " (and others)" : "", host, title, host);
     return false;
+}
+
+bool peers_rules(Peers *peers, const PeerCaller *caller, PeerRules *rules, char why[PEER_WHY])
+{
+    size_t n;
+    *rules = (PeerRules){.services = SCP_EVERY_SERVICE};
+    if (!peers)
+        return true;
+    Candidate *candidates = candidates_of(peers, caller, &n);
+    bool admitted = judge(peers, caller, candidates, n, rules, why);
+    free(candidates);
+    return admitted;
 }
 
 /* With the lock held. */
