@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log_format.h"
+#include "base/number.h"
 #include "base/span.h"
 
 #include <errno.h>
@@ -46,6 +47,11 @@ static size_t output_count;
 static Route routes[LOG_MAX_LOGGERS + 1]; /* longest name first; root is the last */
 static size_t route_count;                /* 0: there is no plan */
 static _Thread_local unsigned long association;
+/* What is written now. Not on the stack, where the compiler clears 8 KB for each line. */
+static _Thread_local struct {
+    char message[MAX_MESSAGE];
+    char line[MAX_LINE];
+} at_hand;
 static _Thread_local struct {
     bool on;
     Output *output; /* of all that waits */
@@ -277,28 +283,52 @@ void log_make_printable(char *text)
 
 static void deliver(const LogRecord *record, uint32_t handlers)
 {
-    char line[MAX_LINE];
     for (size_t i = 0; i < output_count; i++) {
         Output *output = &outputs[i];
         if (!(handlers >> i & 1) || record->level < output->set.level || output->set.to == LOG_TO_NOTHING)
             continue;
-        size_t n = log_format_render(output->set.format, record, output->set.colour, line, sizeof line);
+        size_t n = log_format_render(output->set.format, record, output->set.colour, at_hand.line,
+                                     sizeof at_hand.line);
         if (output->file)
-            write_or_gather(output, record->level, line, n);
+            write_or_gather(output, record->level, at_hand.line, n);
         else
-            write_stream(output, line, n);
+            write_stream(output, at_hand.line, n);
     }
 }
 
 /* Without a plan. */
 static void write_plainly(const LogRecord *record)
 {
-    char line[MAX_LINE], when[32];
+    char when[32];
     clock_format(record->wall_us, false, when);
-    int n = snprintf(line, sizeof line, "%.23s :: %-20s :: %-8s :: %s\n", when, record->logger,
-                     log_level_name(record->level), record->message);
+    int n = snprintf(at_hand.line, sizeof at_hand.line, "%.23s :: %-20s :: %-8s :: %s\n", when,
+                     record->logger, log_level_name(record->level), record->message);
     if (takes_a_line(STDERR_FILENO, STREAM_WAIT_MS))
-        write_all(STDERR_FILENO, line, (size_t)n);
+        write_all(STDERR_FILENO, at_hand.line, (size_t)n);
+}
+
+/* What a message begins with; its length. */
+static size_t begin_message(void)
+{
+    static const char head[] = "assoc=";
+    size_t n = strlen(head);
+    if (!association)
+        return 0;
+    memcpy(at_hand.message, head, n);
+    n += number_u64(association, at_hand.message + n);
+    at_hand.message[n++] = ' ';
+    return n;
+}
+
+static void end_message(const Route *route, LogRecord record)
+{
+    log_make_printable(at_hand.message);
+    record.wall_us = clock_wall_us();
+    record.message = at_hand.message;
+    if (route)
+        deliver(&record, route->handlers);
+    else
+        write_plainly(&record);
 }
 
 void log_write_from(const char *file, int line, const char *function, LogLevel level, const char *logger,
@@ -307,24 +337,29 @@ void log_write_from(const char *file, int line, const char *function, LogLevel l
     const Route *route = find_route(logger);
     if (!takes(route, level))
         return;
-    char message[MAX_MESSAGE];
-    int head = association ? snprintf(message, sizeof message, "assoc=%lu ", association) : 0;
+    size_t head = begin_message();
     va_list args;
     va_start(args, format);
-    vsnprintf(message + head, sizeof message - (size_t)head, format, args);
+    vsnprintf(at_hand.message + head, sizeof at_hand.message - head, format, args);
     va_end(args);
-    log_make_printable(message);
-    LogRecord record = {.level = (int)level,
-                        .logger = logger,
-                        .file = file,
-                        .function = function,
-                        .line = line,
-                        .wall_us = clock_wall_us(),
-                        .message = message};
-    if (route)
-        deliver(&record, route->handlers);
-    else
-        write_plainly(&record);
+    end_message(route, (LogRecord){(int)level, logger, file, function, line});
+}
+
+void log_joined_from(const char *file, int line, const char *function, LogLevel level, const char *logger,
+                     const char *const *texts)
+{
+    const Route *route = find_route(logger);
+    if (!takes(route, level))
+        return;
+    size_t n = begin_message();
+    for (; *texts; texts++) {
+        size_t more = strlen(*texts), room = sizeof at_hand.message - 1 - n;
+        more = more < room ? more : room;
+        memcpy(at_hand.message + n, *texts, more);
+        n += more;
+    }
+    at_hand.message[n] = 0;
+    end_message(route, (LogRecord){(int)level, logger, file, function, line});
 }
 
 /* -- a plan comes and goes -- */

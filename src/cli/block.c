@@ -2,6 +2,7 @@
 #include "cli/block.h"
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "dicom/status.h"
 #include "dicom/value.h"
 
@@ -105,31 +106,49 @@ static void every_step_sections(Buf *out, size_t width, const Block *block)
         data_set_section(out, width, block->data_set);
 }
 
+static void row(Buf *out, const char *name, const char *value)
+{
+    buf_append_cstr(out, name);
+    buf_append_cstr(out, value ? value : "");
+    buf_append_cstr(out, "\n");
+}
+
+/* In servers, of each operation: mostly without printf. */
 void block_format(const Block *block, int verbosity, Buf *out)
 {
     if (verbosity < LEVEL_FINAL || (verbosity == LEVEL_FINAL && !block->committed))
         return;
-    char title[64], when[32];
-    int titled = snprintf(title, sizeof title, " CURRENT %s %s ASSOC ", block->service, block->action);
-    size_t width = (size_t)titled + 2 * SIDE + 2;
+    char when[32], simultaneous[NUMBER_TEXT];
+    size_t begun = out->n;
 
     buf_append_cstr(out, "\n");
     repeat(out, '#', SIDE);
-    buf_append_cstr(out, title);
+    buf_append_cstr(out, " CURRENT ");
+    buf_append_cstr(out, block->service);
+    buf_append_cstr(out, " ");
+    buf_append_cstr(out, block->action);
+    buf_append_cstr(out, " ASSOC ");
     repeat(out, '#', SIDE);
+    buf_append_cstr(out, "\n");
+    size_t width = out->n - begun;
     clock_format(block->now_us, false, when);
-    buf_printf(out, "\n# Server Association metadata\n# update date \t\t: %s\n", when);
+    buf_append_cstr(out, "# Server Association metadata\n");
+    row(out, "# update date \t\t: ", when);
+    number_u64(block->simultaneous, simultaneous);
     if (!strcmp(block->service, "SCP"))
-        buf_printf(out, "# simultaneous assoc : %u\n", block->simultaneous);
+        row(out, "# simultaneous assoc : ", simultaneous);
     ruler(out, width);
     ruler(out, width);
-    buf_printf(out, "# action\t\t: %s\n# service\t\t: %s\n", block->action, block->service);
+    row(out, "# action\t\t: ", block->action);
+    row(out, "# service\t\t: ", block->service);
     if (block->has_status)
         buf_printf(out, "# final_status\t\t: 0x%04x : %s \n", block->status,
                    block_status_text(block->status, block->action));
-    if (block->study)
-        buf_printf(out, "# Study UID\t\t: %s\n# Series UID\t\t: %s\n# Instance UID\t\t: %s\n", block->study,
-                   block->series ? block->series : "", block->instance ? block->instance : "");
+    if (block->study) {
+        row(out, "# Study UID\t\t: ", block->study);
+        row(out, "# Series UID\t\t: ", block->series);
+        row(out, "# Instance UID\t\t: ", block->instance);
+    }
     if (verbosity >= LEVEL_ALL) {
         every_step_sections(out, width, block);
     } else if (!strcmp(block->action, "CFIND")) {

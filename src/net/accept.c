@@ -211,9 +211,9 @@ NetAssociation *net_accept(NetStream *stream, const NetPolicy *policy, Err *err)
         return NULL;
     }
     NetAssociation *a = net_association_new(stream, false, &policy->timeouts, policy->max_pdu);
-    Answering w = {.a = a, .policy = policy, .arena = arena_new(0)};
+    Answering w = {.a = a, .policy = policy, .arena = a->message};
     bool agreed = negotiate(&w, err);
-    arena_free(w.arena);
+    arena_reset(a->message);
     if (agreed)
         return a;
     net_association_free(a);

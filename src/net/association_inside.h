@@ -30,6 +30,7 @@ enum {
     NET_CLOSE_WAIT_MS = 1000, /* ARTIM in Sta13: how long the peer has to close first */
     NET_IN_FIRST = 64 * 1024, /* receive buffer: grows from here while reads fill it … */
     NET_IN_MAX = 512 * 1024,  /* … to here */
+    NET_EACH_PIECE = -1,      /* a Deadline: dimse_ms from when input has to be waited for */
 };
 
 /* Bytes that have arrived: [start, end) of a buffer that is refilled when they are used up. */
@@ -102,8 +103,10 @@ bool net_too_late(NetAssociation *a, Err *err);
 bool net_is_over(const NetAssociation *a, Err *err);
 /* In Sta13: waits for the peer to close, at most ARTIM, then closes. */
 void net_await_close(NetAssociation *a);
+/* In Sta13: once, what the peer still says is dropped: true. Closes when it has closed, or says nothing before the deadline. */
+bool net_hear_out(NetAssociation *a, Deadline deadline);
 
-/* At least n bytes at in.p + in.start. False: err, nothing else done. */
+/* At least n bytes at in.p + in.start, before `deadline`, which may be NET_EACH_PIECE. False: err, nothing else done. */
 bool net_input_fill(NetAssociation *a, size_t n, Deadline deadline, Err *err);
 Span net_input_take(NetAssociation *a, size_t n);
 Deadline net_piece_deadline(const NetAssociation *a);

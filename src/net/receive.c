@@ -170,7 +170,7 @@ static Step step(NetAssociation *a, Deadline deadline, bool patient, Span *piece
         Deadline wait = !patient            ? 0
                         : in->command_begun ? in->command_deadline
                         : nothing_begun(in) ? deadline
-                                            : net_piece_deadline(a);
+                                            : NET_EACH_PIECE;
         if (in->in_pdv) {
             if (!take_piece(a, wait, piece, err))
                 return stuck(a, patient, err);

@@ -109,7 +109,7 @@ void net_association_free(NetAssociation *a)
         return;
     if (net_is_open(a))
         net_abort(a, (NetAbort){NET_ABORT_BY_USER, NET_ABORT_NO_REASON});
-    if (net_stream_readable(a->stream)) /* he has closed, or said something all the same */
+    if (a->machine.state == NET_STA13_AWAIT_CLOSE && net_hear_out(a, 0)) /* he said something all the same */
         net_await_close(a);
     net_stream_close(a->stream);
     arena_free(a->arena);

@@ -102,16 +102,22 @@ bool net_event(NetAssociation *a, NetEvent event, Span pdu, Err *err)
     return done;
 }
 
+bool net_hear_out(NetAssociation *a, Deadline deadline)
+{
+    uint8_t dropped[1024];
+    ssize_t n = a->broken ? -1 : net_stream_read(a->stream, dropped, sizeof dropped, deadline, NULL);
+    if (n <= 0)
+        net_event(a, n == 0 ? NET_EV_CLOSED : NET_EV_ARTIM, (Span){0}, NULL);
+    return n > 0;
+}
+
 void net_await_close(NetAssociation *a)
 {
-    uint8_t dropped[4096];
-    while (a->machine.state == NET_STA13_AWAIT_CLOSE) {
-        ssize_t n = a->broken || deadline_passed(a->artim)
-                        ? -1
-                        : net_stream_read(a->stream, dropped, sizeof dropped, a->artim, NULL);
-        if (n <= 0)
-            net_event(a, n == 0 ? NET_EV_CLOSED : NET_EV_ARTIM, (Span){0}, NULL);
-    }
+    while (a->machine.state == NET_STA13_AWAIT_CLOSE)
+        if (deadline_passed(a->artim))
+            net_event(a, NET_EV_ARTIM, (Span){0}, NULL);
+        else
+            net_hear_out(a, a->artim);
 }
 
 static const Err unexplained = {.code = ERR_CLOSED, .text = "the association is over"};
@@ -214,6 +220,8 @@ static ssize_t read_some(NetAssociation *a, size_t room, Deadline deadline, Err 
 bool net_input_fill(NetAssociation *a, size_t n, Deadline deadline, Err *err)
 {
     NetInput *in = &a->in;
+    if (deadline == NET_EACH_PIECE && in->end - in->start < n)
+        deadline = net_piece_deadline(a);
     while (in->end - in->start < n) {
         if (!make_room(in, n, err))
             return false;
@@ -349,7 +357,7 @@ static bool read_pdu(NetAssociation *a, Deadline deadline, NetPdu *out, Err *err
                        a->machine.state != NET_STA5_AWAIT_ASSOCIATE_ANSWER;
     if (!net_input_fill(a, 1, deadline, err))
         return err->code == ERR_TIMEOUT ? false : net_lost(a, err);
-    Deadline rest = established ? net_piece_deadline(a) : deadline;
+    Deadline rest = established ? NET_EACH_PIECE : deadline;
     if (!net_input_fill(a, NET_PDU_HEADER, rest, err))
         return cut_short(a, err);
     NetPdu pdu;

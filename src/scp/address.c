@@ -14,10 +14,8 @@ bool address_parse(const char *text, struct in6_addr *out)
     struct in_addr v4;
     if (!span_copy(span_of(text, strcspn(text, "%")), plain, sizeof plain))
         return false;
-    if (inet_pton(AF_INET6, plain, out) == 1)
-        return true;
     if (inet_pton(AF_INET, plain, &v4) != 1)
-        return false;
+        return inet_pton(AF_INET6, plain, out) == 1;
     *out = (struct in6_addr){.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
     memcpy(out->s6_addr + 12, &v4, 4);
     return true;

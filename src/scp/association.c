@@ -10,6 +10,7 @@
 #include "scp/audit.h"
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "dicom/uid.h"
 
 #include <inttypes.h>
@@ -250,30 +251,34 @@ static bool serve(ScpAssociation *a, const NetCommand *request, Err *err)
 
 static void say_goodbye(const ScpAssociation *a, const char *how, const Err *err, int64_t began)
 {
-    char counts[120] = "";
-    int64_t tenths = (clock_ms() - began + 50) / 100;
+    enum { TENTH_MS = 100 };
+    char counts[120] = "", seconds[NUMBER_TEXT];
     if (a->stored || a->refused || a->sent)
         snprintf(counts, sizeof counts, "; %" PRIu64 " stored, %" PRIu64 " refused, %" PRIu64 " sent",
                  a->stored, a->refused, a->sent);
-    log_write(err ? LOG_WARNING : LOG_INFO, SCP_LOG_TRANSACTION,
-              "association of %s %s after %lld.%lld s%s%s%s", a->calling, how, (long long)tenths / 10,
-              (long long)tenths % 10, counts, err ? ": " : "", err ? err->text : "");
+    int64_t tenths = (clock_ms() - began + TENTH_MS / 2) / TENTH_MS;
+    number_i64(tenths / 10, seconds);
+    log_joined(err ? LOG_WARNING : LOG_INFO, SCP_LOG_TRANSACTION, "association of ", a->calling, " ", how,
+               " after ", seconds, (const char[]){'.', (char)('0' + tenths % 10), 0}, " s", counts,
+               err ? ": " : "", err ? err->text : "");
 }
 
 /* Waits for the next request. Looks up now and then, so that neither a stop nor a destination has to wait for a silent peer. */
 static NetGot await(ScpAssociation *a, NetCommand *request, Err *err)
 {
-    scp_set_idle(a);
-    Deadline idle = deadline_in(a->settings->timeouts.network_ms), kept = deadline_in(KEPT_MS);
+    int64_t now = clock_ms();
+    Deadline idle = deadline_in(a->settings->timeouts.network_ms), kept = now + KEPT_MS;
+    scp_set_idle(a, now);
     while (!scp_stopping(a->server) && scp_has_place(a)) {
-        int64_t look = deadline_passed(kept) ? SELDOM_LOOK_MS : LOOK_MS;
-        NetGot got = net_receive(a->net, request, deadline_min(idle, deadline_in(look)), err);
+        Deadline look = now + (now < kept ? LOOK_MS : SELDOM_LOOK_MS);
+        NetGot got = net_receive(a->net, request, deadline_min(idle, look), err);
         if (got == NET_GOT_COMMAND && !scp_end_idle(a))
             return NET_GOT_NOTHING;
         if (got != NET_GOT_NOTHING || deadline_passed(idle))
             return got;
         log_gather(false);
-        if (a->destinations && deadline_passed(kept))
+        now = clock_ms();
+        if (a->destinations && now >= kept)
             scp_destinations_free(a);
     }
     return NET_GOT_NOTHING;

@@ -62,7 +62,7 @@ void scp_set_sender(ScpAssociation *a, ScuSender *sender);
 NetTls *scp_tls_to(ScpServer *server, const PeerAddress *address, Err *err);
 
 /* -- places.c: an association that waits for its next request may have to make room -- */
-void scp_set_idle(ScpAssociation *a);
+void scp_set_idle(ScpAssociation *a, int64_t now_ms);
 bool scp_end_idle(ScpAssociation *a); /* false: its place was given away, it must end */
 bool scp_has_place(const ScpAssociation *a);
 

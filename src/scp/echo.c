@@ -11,7 +11,7 @@ bool scp_echo(ScpAssociation *a, const NetCommand *request, Err *err)
         return false;
     if (!scp_respond(a, request, DCM_STATUS_SUCCESS, NULL, err))
         return false;
-    log_info(SCP_LOG_TRANSACTION, "C-ECHO from %s", a->calling);
+    log_joined(LOG_INFO, SCP_LOG_TRANSACTION, "C-ECHO from ", a->calling);
     scp_event(a, request,
               (ScpEvent){.action = "CECHO",
                          .committed = true,

@@ -14,16 +14,15 @@
 #include "scp/server_inside.h"
 
 #include "base/clock.h"
-#include "base/metrics.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-static void show_associations(unsigned count)
+static void show_associations(const ScpServer *server, unsigned count)
 {
-    metric_set(metric_gauge("gantry_associations", "Associations that are open.", ""), count);
+    metric_set(server->open_now, count);
 }
 
 /* -- associations -- */
@@ -120,7 +119,7 @@ bool places_take(Connection *c, char why[200])
     pthread_mutex_lock(&server->lock);
     bool room = find_place(c, why);
     if (room) {
-        show_associations(atomic_fetch_add(&server->associations, 1) + 1);
+        show_associations(server, atomic_fetch_add(&server->associations, 1) + 1);
         c->counted = true;
     }
     pthread_mutex_unlock(&server->lock);
@@ -130,17 +129,17 @@ bool places_take(Connection *c, char why[200])
 void places_leave(Connection *c)
 {
     if (c->counted)
-        show_associations(atomic_fetch_sub(&c->server->associations, 1) - 1);
+        show_associations(c->server, atomic_fetch_sub(&c->server->associations, 1) - 1);
     c->counted = false;
 }
 
 /* -- idleness -- */
 
-void scp_set_idle(ScpAssociation *a)
+void scp_set_idle(ScpAssociation *a, int64_t now_ms)
 {
     Connection *c = a->connection;
     long long busy = 0;
-    atomic_compare_exchange_strong(&c->idle_since, &busy, clock_ms());
+    atomic_compare_exchange_strong(&c->idle_since, &busy, now_ms);
 }
 
 bool scp_end_idle(ScpAssociation *a)

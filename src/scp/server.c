@@ -12,7 +12,7 @@
 #include "scp/audit.h"
 
 #include "base/cond.h"
-#include "base/metrics.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -78,9 +78,9 @@ static void printable(Span title, char out[17])
             *c = '?';
 }
 
-static void count_association(const char *labels)
+static Metric *asked_for(const char *labels)
 {
-    metric_add(metric_counter("gantry_associations_total", "Associations that peers asked for.", labels), 1);
+    return metric_counter("gantry_associations_total", "Associations that peers asked for.", labels);
 }
 
 /* Whether the log says who it was this time; otherwise it is one of many, `among` (may be NULL) those of an address. */
@@ -107,7 +107,7 @@ static void note_refused(const Connection *c, const char *why, bool login)
     } else {
         scp_audit_refused_too(c, &among, login);
     }
-    count_association("result=\"rejected\"");
+    metric_add(c->server->rejected, 1);
 }
 
 static bool reject(const Connection *c, NetReject reason, const char *why, NetReject *out)
@@ -146,7 +146,7 @@ static bool admit(void *ctx, const NetAssociate *request, NetAddress peer, NetRe
     if (!places_take(c, why))
         return reject(c, (NetReject){NET_REJECT_TRANSIENT, NET_REJECT_BY_PRESENTATION, NET_REJECT_LIMIT}, why,
                       out);
-    count_association("result=\"accepted\"");
+    metric_add(server->accepted, 1);
     return true;
 }
 
@@ -213,7 +213,7 @@ static bool open_stream(Connection *c, Deadline deadline, Err *err)
         } else {
             scp_audit_refused_too(c, &among, false);
         }
-        count_association("result=\"rejected\"");
+        metric_add(c->server->rejected, 1);
         err->code = ERR_REFUSED;
     }
     return c->stream != NULL;
@@ -245,13 +245,16 @@ static NetAssociation *negotiate(Connection *c, Err *err)
 static void greet(const ScpAssociation *a)
 {
     const NetCertificate *certificate = net_association_certificate(a->net);
-    const char *version = net_peer_implementation_version(a->net);
-    log_info(SCP_LOG_ACCESS, "association of %s at %s calling %s: %zu contexts, %s, %u open now%s%s%s%s%s%s",
-             a->calling, a->from.host, a->called, net_context_count(a->net),
-             *version ? version : net_peer_implementation_class(a->net), scp_associations(a->server),
-             a->tls ? ", TLS" : "", certificate ? " with the certificate of " : "",
-             certificate ? net_certificate_names(certificate) : "", *a->identity.user ? ", user " : "",
-             a->identity.user, *a->identity.user && !a->identity.proven ? " (unproven)" : "");
+    const char *version = net_peer_implementation_version(a->net), *user = a->identity.user;
+    char contexts[NUMBER_TEXT], open[NUMBER_TEXT];
+    number_u64(net_context_count(a->net), contexts);
+    number_u64(scp_associations(a->server), open);
+    log_joined(LOG_INFO, SCP_LOG_ACCESS, "association of ", a->calling, " at ", a->from.host, " calling ",
+               a->called, ": ", contexts, " contexts, ",
+               *version ? version : net_peer_implementation_class(a->net), ", ", open, " open now",
+               a->tls ? ", TLS" : "", certificate ? " with the certificate of " : "",
+               certificate ? net_certificate_names(certificate) : "", *user ? ", user " : "", user,
+               *user && !a->identity.proven ? " (unproven)" : "");
 }
 
 static void serve(Connection *c, NetAssociation *net)
@@ -417,6 +420,9 @@ ScpServer *scp_start(const ScpSettings *settings, Archive *archive, Err *err)
     pthread_mutex_init(&server->lock, NULL);
     cond_init(&server->emptied);
     refusals_init(&server->refusals, REFUSALS_WINDOW_MS);
+    server->open_now = metric_gauge("gantry_associations", "Associations that are open.", "");
+    server->accepted = asked_for("result=\"accepted\"");
+    server->rejected = asked_for("result=\"rejected\"");
     if (settings->peers_path)
         server->peers = peers_open(settings->peers_path, report_peers, NULL, err);
     if (settings->peers_path && !server->peers)

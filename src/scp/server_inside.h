@@ -3,6 +3,7 @@
 #ifndef GANTRY_SCP_SERVER_INSIDE_H
 #define GANTRY_SCP_SERVER_INSIDE_H
 
+#include "base/metrics.h"
 #include "base/threads.h"
 #include "scp/association.h"
 #include "scp/refusals.h"
@@ -55,6 +56,7 @@ struct ScpServer {
     unsigned turned_away;
     Deadline files_quiet; /* until then it is not told again that files are missing */
     Refusals refusals;
+    Metric *open_now, *accepted, *rejected;
 };
 
 /* -- listeners.c -- */

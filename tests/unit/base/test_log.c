@@ -233,6 +233,21 @@ static void the_association_is_named(void **state)
     assert_non_null(strstr(content("a.log"), ":: out\n"));
 }
 
+static void joined_texts_are_one_line(void **state)
+{
+    char much[3000];
+    memset(much, 'x', sizeof much - 1);
+    much[sizeof much - 1] = 0;
+    start_plainly();
+    log_set_association(4711);
+    log_joined(LOG_INFO, "pacs", "a", "", "b %s c", "\n");
+    log_joined(LOG_INFO, "pacs", much, "y", much, "z");
+    log_set_association(0);
+    assert_non_null(strstr(content("a.log"), ":: assoc=4711 ab %s c?\n"));
+    assert_non_null(strstr(content("a.log"), "xyx"));
+    assert_null(strstr(content("a.log"), "z"));
+}
+
 static void files_are_opened_again(void **state)
 {
     start_plainly();
@@ -390,6 +405,7 @@ int main(void)
         LOG_TEST(a_peer_cannot_forge_a_line),
         LOG_TEST(long_lines_are_cut),
         LOG_TEST(the_association_is_named),
+        LOG_TEST(joined_texts_are_one_line),
         LOG_TEST(files_are_opened_again),
         LOG_TEST(a_console_that_is_not_read_holds_nobody_up),
         LOG_TEST(a_full_disk_is_told_once),
