@@ -244,12 +244,17 @@ static void say_name(HttpExchange *x, const IdxAnnotation *a)
     buf_free(&out);
 }
 
+static bool is_unchanged(HttpExchange *x, const IdxAnnotation *a)
+{
+    return http_unchanged(x, hex(http_arena(x), a->sha256), a->end_us / 1000000);
+}
+
 static void get_file(HttpExchange *x, void *ctx)
 {
     WebAnnotations *store = ctx;
     IdxAnnotation a;
     Err err = {0};
-    if (!find(x, store, &a) || http_unchanged(x, hex(http_arena(x), a.sha256), a.end_us / 1000000))
+    if (!find(x, store, &a) || is_unchanged(x, &a))
         return;
     int fd = arc_annotation_open_file(store->store, &a, &err);
     if (fd < 0) {
@@ -267,7 +272,7 @@ static void remove_one(HttpExchange *x, void *ctx)
     WebAnnotations *store = ctx;
     IdxAnnotation a;
     Err err = {0};
-    if (!find(x, store, &a))
+    if (!find(x, store, &a) || is_unchanged(x, &a))
         return;
     if (!arc_annotation_remove(store->store, a.uid, &err)) {
         web_annotation_problem(x, &err);
@@ -308,6 +313,28 @@ static bool level_parameter(HttpExchange *x, DcmLevel *out)
     return false;
 }
 
+/* A filter that is misspelt must not select everything. `known`: "name: text" each, ended by NULL. False: 400 was answered. */
+static bool only_parameters(HttpExchange *x, const char *const *known)
+{
+    size_t count;
+    const HttpParameter *p = http_parameters(x, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0, n = strlen(p[i].name);
+        while (known[k] && (strncmp(known[k], p[i].name, n) != 0 || known[k][n] != ':'))
+            k++;
+        bool again = http_parameter(x, p[i].name) != p[i].value;
+        if (known[k] && !again)
+            continue;
+        http_refuse(x, 400, again ? "%.40s is given twice" : "\"%.40s\" is no parameter here", p[i].name);
+        return false;
+    }
+    return true;
+}
+
+static const char *const list_parameters[] = {
+    "uid: only what belongs to this instance, series or study", "level: only this level",
+    "limit: at most so many, 100 without it", "offset: so many are passed over", NULL};
+
 static void get_list(HttpExchange *x, void *ctx)
 {
     WebAnnotations *store = ctx;
@@ -315,7 +342,8 @@ static void get_list(HttpExchange *x, void *ctx)
     IdxAnnotation *found;
     size_t count;
     Err err = {0};
-    if (!level_parameter(x, &ask.level) || !number_parameter(x, "limit", 1, LIST_LONGEST, &ask.limit) ||
+    if (!only_parameters(x, list_parameters) || !level_parameter(x, &ask.level) ||
+        !number_parameter(x, "limit", 1, LIST_LONGEST, &ask.limit) ||
         !number_parameter(x, "offset", 0, INT32_MAX, &ask.offset))
         return;
     web_audit_annotation(x, NULL, ask.level, ask.source);
@@ -404,6 +432,10 @@ static bool find_source(HttpExchange *x, WebAnnotations *store, IdxAnnotation *w
     return false;
 }
 
+static const char *const upload_parameters[] = {
+    "uid: of the instance, series or study that the file belongs to",
+    "level: instance, series or study; without it, whichever has the UID", "name: of the file", NULL};
+
 static void begin_upload(HttpExchange *x, void *ctx)
 {
     WebAnnotations *store = ctx;
@@ -417,7 +449,7 @@ static void begin_upload(HttpExchange *x, void *ctx)
         http_refuse(x, 400, "the request has no body: the file to be stored");
         return;
     }
-    if (!find_source(x, store, &what))
+    if (!only_parameters(x, upload_parameters) || !find_source(x, store, &what))
         return;
     what.media_type = web_annotation_media(http_arena(x), http_request_header(x, "Content-Type"));
     what.name = web_annotation_name(http_arena(x), http_parameter(x, "name"));
@@ -466,13 +498,6 @@ static void end_upload(HttpExchange *x, void *ctx)
     answer_one(x, 201, &a);
 }
 
-static const char *const upload_parameters[] = {
-    "uid: of the instance, series or study that the file belongs to",
-    "level: instance, series or study; without it, whichever has the UID", "name: of the file", NULL};
-static const char *const list_parameters[] = {
-    "uid: only what belongs to this instance, series or study", "level: only this level",
-    "limit: at most so many, 100 without it", "offset: so many are passed over", NULL};
-
 const HttpRoute web_annotation_routes[] = {
     {.method = "POST",
      .pattern = "/annotations",
@@ -506,6 +531,6 @@ const HttpRoute web_annotation_routes[] = {
      .role = USER_DELETE,
      .handler = {.end = remove_one},
      .summary = "Delete an attached file, for good",
-     .answers = "204; 400; 404; 409; 503"},
+     .answers = "204; 400; 404; 409; 412; 503"},
 };
 const size_t web_annotation_route_count = sizeof web_annotation_routes / sizeof *web_annotation_routes;

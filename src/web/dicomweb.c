@@ -14,6 +14,7 @@ bool web_choose_of(HttpExchange *x, const char *types, const WebOffer *offers, s
                    WebAccept *accept, int *chosen, const WebMedia **media)
 {
     Err err = {0};
+    http_header(x, "Vary", "Accept");
     if (!web_accept_parse(http_arena(x), http_request_header(x, "Accept"), types, accept, &err)) {
         http_problem(x, &err);
         return false;

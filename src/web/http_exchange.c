@@ -185,9 +185,20 @@ static bool authorize(HttpExchange *x)
     return false;
 }
 
+/* Nothing is unpacked on its way in. */
+static bool check_coding(HttpExchange *x)
+{
+    const char *coding = http_request_header(x, "Content-Encoding");
+    if (!coding || !x->entry->route->handler.body || !strcasecmp(coding, "identity"))
+        return true;
+    http_header(x, "Accept-Encoding", "identity");
+    http_refuse(x, 415, "the body is encoded as %.40s; here it is taken as it is only", coding);
+    return false;
+}
+
 static void run_begin(HttpExchange *x)
 {
-    if (!read_head(x) || !find_route(x) || !authorize(x))
+    if (!read_head(x) || !find_route(x) || !authorize(x) || !check_coding(x))
         return;
     const HttpHandler *handler = &x->entry->route->handler;
     if (handler->begin)

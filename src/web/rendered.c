@@ -101,7 +101,6 @@ static void answer_image(HttpExchange *x, Job *job)
     const char *key =
         arena_printf(http_arena(x), "%s-%s-%u-%d-%s", job->file->sop_instance, web_content_tag(x, job->file),
                      job->number, job->form, web_view_key(http_arena(x), job->view));
-    http_header(x, "Vary", "Accept");
     if (http_unchanged(x, key, 0))
         return;
     buf_init(&image, 0);

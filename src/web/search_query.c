@@ -14,6 +14,7 @@ typedef struct Parser {
     WebSearch *out;
     DcmTag *given; /* top-level tags that have a parameter: one each (PS3.18 §8.3.4.1) */
     size_t given_count, fields;
+    bool limited, shifted, told_fuzzy; /* limit, offset, fuzzymatching have come */
 } Parser;
 
 /* What is returned without being asked for, PS3.18 tables 10.6.3-3 to 10.6.3-5, and what viewers cannot do without. */
@@ -238,15 +239,23 @@ static bool take_boolean(const HttpParameter *parameter, bool *out, Err *err)
                    parameter->value);
 }
 
+static bool only_once(bool *came, const char *name, Err *err)
+{
+    bool again = *came;
+    *came = true;
+    return !again || err_set(err, ERR_USAGE, "%s is given twice", name);
+}
+
 static bool take_parameter(Parser *p, const HttpParameter *parameter, Err *err)
 {
     const char *name = parameter->name;
     if (!strcmp(name, "limit"))
-        return p->out->has_limit = true, take_count(parameter, &p->out->limit, err);
+        return p->out->has_limit = true,
+               only_once(&p->limited, name, err) && take_count(parameter, &p->out->limit, err);
     if (!strcmp(name, "offset"))
-        return take_count(parameter, &p->out->offset, err);
+        return only_once(&p->shifted, name, err) && take_count(parameter, &p->out->offset, err);
     if (!strcmp(name, "fuzzymatching"))
-        return take_boolean(parameter, &p->out->fuzzy, err);
+        return only_once(&p->told_fuzzy, name, err) && take_boolean(parameter, &p->out->fuzzy, err);
     if (!strcmp(name, "includefield") || !strcmp(name, "includeField"))
         return take_fields(p, parameter->value, err);
     if (!strcmp(name, "accept") || !strcmp(name, "charset"))

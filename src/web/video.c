@@ -132,7 +132,6 @@ void web_answer_video(HttpExchange *x, const IdxFile *file, const ArcFrames *fra
     int chosen;
     if (!web_choose_of(x, types, offers, sizeof offers / sizeof *offers, &accept, &chosen, NULL))
         return;
-    http_header(x, "Vary", "Accept");
     if (!http_unchanged(x, arena_printf(http_arena(x), "%s-v%d", web_content_tag(x, file), chosen), 0))
         web_send_video(x, file, frames, &offers[chosen]);
 }

@@ -247,13 +247,17 @@ def test_lists_page_by_page(web):
     assert web.listed(f"uid={STUDY}&level=instance") == web.listed("uid=9.9") == []
     assert [one["annotation"] for one in web.listed("limit=2&offset=3")] == made[3:5]
     assert web.get("/annotations?limit=2").json()["more"] is True and web.get("/annotations?limit=6").json()["more"] is False
-    for query in ("limit=0", "limit=1001", "limit=x", "offset=-1", "level=image"):
-        assert web.get(f"/annotations?{query}").status == 400
+    for query in ("limit=0", "limit=1001", "limit=x", "offset=-1", "level=image", f"study={STUDY}", "=", "uid=9.9&uid=9.9", "ui=9.9"):
+        assert web.get(f"/annotations?{query}").status == 400, query
+    assert "twice" in web.upload(b"x", f"uid={INSTANCE}&uid={STUDY}").problem() and web.upload(b"x", f"uid={INSTANCE}&label=x").status == 400
+    assert len(web.listed()) == 6
 
 
 def test_deleting(web):
     one, other = (web.upload(b"x").json()["annotation"] for _ in range(2))
-    assert web.ask("DELETE", f"/annotations/{one}").status == 204
+    tag = web.get(f"/annotations/{one}").headers["ETag"]
+    assert web.ask("DELETE", f"/annotations/{one}", If_Match='"another"').status == 412 and len(web.listed()) == 2
+    assert web.ask("DELETE", f"/annotations/{one}", If_Match=tag).status == 204
     assert web.ask("DELETE", f"/annotations/{one}").status == 404
     for path in (f"/annotations/{one}", f"/annotations/{one}/metadata", "/annotations/2.25.1"):
         assert web.get(path).status == 404 and web.get(path).problem()

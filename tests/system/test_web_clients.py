@@ -340,3 +340,16 @@ def test_ohif_rejects_a_series(stopped_archive, tmp_path):
     stopped_archive.start()
     assert web.ask("POST", f"{path}/reject/113001%5EDCM").status == 204
     assert web.get(path + "/metadata").status == 404
+
+
+def test_a_delete_under_a_condition_that_does_not_hold(stopped_archive, tmp_path):
+    web = Web(stopped_archive, dicomweb__allow_delete=True)
+    stopped_archive.start()
+    given = make_image(tmp_path / "one.dcm")
+    assert stow(web, [(tmp_path / "one.dcm").read_bytes()]).status == 200
+    path = f"/dicom-web/studies/{given['StudyInstanceUID']}"
+    for condition in ({"If-Match": '"x"'}, {"If-Match": 'W/"x", "y"'}, {"If-None-Match": "*"}):
+        assert "If-Match" in web.ask("DELETE", path, **condition).problem()
+        assert web.ask("POST", f"{path}/reject/113001%5EDCM", **condition).status == 412
+        assert web.get(path + "/metadata").status == 200
+    assert web.ask("DELETE", path, If_Match="*").status == 204 and web.get(path + "/metadata").status == 404

@@ -225,7 +225,7 @@ def test_xml_has_the_rows_of_json(data_web):
 @pytest.mark.parametrize("path", ["/dicom-web/studies?limit=1", "/qidors/instances?limit=1"])
 def test_media_types(path, accept, status, data_web):
     answer = data_web.get(path, **({"Accept": accept} if accept else {}))
-    assert answer.status == status
+    assert answer.status == status and "Accept" in re.split(", *", answer.headers["Vary"])
     if status == 406:
         assert "application/dicom+json" in answer.problem()
     else:
@@ -235,7 +235,8 @@ def test_media_types(path, accept, status, data_web):
 # -- what is wrong --
 
 @pytest.mark.parametrize("query, word", [
-    ("NoSuchKey=1", "NoSuchKey"), ("PatientID=1&PatientID=2", "twice"), ("PatientID=1&00100020=2", "twice"), ("limit=x", "limit"), ("limit=-1", "limit"), ("offset=1.5", "offset"),
+    ("NoSuchKey=1", "NoSuchKey"), ("PatientID=1&PatientID=2", "twice"), ("PatientID=1&00100020=2", "twice"), ("limit=x", "limit"), ("limit=-1", "limit"), ("limit=1&limit=2", "twice"), ("offset=1&offset=1", "twice"),
+    ("fuzzymatching=true&fuzzymatching=false", "twice"), ("offset=1.5", "offset"),
     ("offset=99999999999999999999", "offset"), ("includefield=NoSuchField", "NoSuchField"), ("fuzzymatching=perhaps", "fuzzymatching"), ("00100020.00100010=x", "sequence"),
     ("PixelData=x", "PixelData"), ("RequestAttributesSequence=x", "RequestAttributesSequence"), ("Rows=many", "Rows"), ("1=2", "1"), ("StudyDate=yesterday", "StudyDate"), ("StudyTime=noon-", "StudyTime"),
 ])

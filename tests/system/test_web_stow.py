@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Storing files over HTTP, and fetching large ones: nothing is lost, nothing is half there, memory stays flat."""
 import concurrent.futures
+import gzip
 import http.client
 import os
 
@@ -156,6 +157,13 @@ def test_what_looks_like_a_boundary_in_the_data(web):
         answer = stow(web, [data], boundary="Xx")
         assert answer.status == 200, answer.body
         assert kept(web.archive)[instance] == parse(data).data
+
+
+def test_a_body_that_is_compressed_is_refused(web):
+    raw = gzip.compress(b"x" * 1000000)
+    for path in ("/dicom-web/studies", "/dicom-web/studies/1.2.3"):
+        answer = web.ask("POST", path, raw, Content_Type="application/dicom", Content_Encoding="gzip")
+        assert answer.status == 415 and "gzip" in answer.problem() and answer.headers["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize("media", [None, "text/plain", "multipart/form-data; boundary=X", "multipart/related; type=\"application/dicom\"", "application/dicom+json",
