@@ -140,6 +140,9 @@ typedef enum NetGot {
    next net_receive. On a protocol error the peer is aborted. */
 NetGot net_receive(NetAssociation *a, NetCommand *out, Deadline deadline, Err *err);
 
+/* `told` is called when the peer has asked for release, before the answer leaves: who has the answer may come again at once. */
+void net_on_release(NetAssociation *a, void (*told)(void *ctx), void *ctx);
+
 /* The next piece of the current data set: a view valid until the next call on this association. true with an empty span at the end.
    False: the association is over (err). */
 bool net_data_next(NetAssociation *a, Span *piece, Err *err);

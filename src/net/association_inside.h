@@ -78,6 +78,8 @@ struct NetAssociation {
     /* Found by net_cancelled, waiting for net_receive: room for NET_MAX_QUEUED, NULL as long as there never was one. */
     NetCommand *queued;
     size_t queued_count;
+    void (*on_release)(void *ctx); /* NULL = nobody is told */
+    void *on_release_ctx;
 
     /* out */
     Buf out_command;

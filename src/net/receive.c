@@ -214,8 +214,16 @@ static void pop_queued(NetAssociation *a, size_t i, NetCommand *out)
     memmove(&a->queued[i], &a->queued[i + 1], (a->queued_count - i) * sizeof *a->queued);
 }
 
+void net_on_release(NetAssociation *a, void (*told)(void *ctx), void *ctx)
+{
+    a->on_release = told;
+    a->on_release_ctx = ctx;
+}
+
 static NetGot answer_release(NetAssociation *a, Err *err)
 {
+    if (a->on_release)
+        a->on_release(a->on_release_ctx);
     if (!net_event(a, NET_EV_RELEASE_RESPONSE, (Span){0}, err))
         net_lost(a, err);
     err_set(&a->end, ERR_CLOSED, "the association was released by the peer");

@@ -249,14 +249,14 @@ static bool serve(ScpAssociation *a, const NetCommand *request, Err *err)
 
 /* -- the loop -- */
 
-static void say_goodbye(const ScpAssociation *a, const char *how, const Err *err, int64_t began)
+static void say_goodbye(const ScpAssociation *a, const char *how, const Err *err)
 {
     enum { TENTH_MS = 100 };
     char counts[120] = "", seconds[NUMBER_TEXT];
     if (a->stored || a->refused || a->sent)
         snprintf(counts, sizeof counts, "; %" PRIu64 " stored, %" PRIu64 " refused, %" PRIu64 " sent",
                  a->stored, a->refused, a->sent);
-    int64_t tenths = (clock_ms() - began + TENTH_MS / 2) / TENTH_MS;
+    int64_t tenths = (clock_ms() - a->began + TENTH_MS / 2) / TENTH_MS;
     number_i64(tenths / 10, seconds);
     log_joined(err ? LOG_WARNING : LOG_INFO, SCP_LOG_TRANSACTION, "association of ", a->calling, " ", how,
                " after ", seconds, (const char[]){'.', (char)('0' + tenths % 10), 0}, " s", counts,
@@ -284,32 +284,39 @@ static NetGot await(ScpAssociation *a, NetCommand *request, Err *err)
     return NET_GOT_NOTHING;
 }
 
+static void on_release(void *ctx)
+{
+    ScpAssociation *a = ctx;
+    say_goodbye(a, "released", NULL);
+    if (!scp_give_place_back(a))
+        log_gather(false); /* who writes slowly is not asked again meanwhile */
+}
+
 /* What an association that is over in a moment has to say is written at once; any other is heard of while it lives. */
 void scp_association_run(ScpAssociation *a)
 {
-    int64_t began = clock_ms();
     Err err = {0};
     NetCommand request;
     NetGot got;
+    a->began = clock_ms();
+    net_on_release(a->net, on_release, a);
     while ((got = await(a, &request, &err)) == NET_GOT_COMMAND) {
         arena_reset(a->arena);
-        if (request.field != NET_C_ECHO_RQ || clock_ms() - began > LOOK_MS)
+        if (request.field != NET_C_ECHO_RQ || clock_ms() - a->began > LOOK_MS)
             log_gather(false);
         if (!serve(a, &request, &err)) {
             got = NET_GOT_END;
             break;
         }
     }
-    if (got == NET_GOT_RELEASE)
-        say_goodbye(a, "released", NULL, began);
-    else if (got == NET_GOT_NOTHING)
+    if (got == NET_GOT_NOTHING)
         say_goodbye(a,
                     scp_stopping(a->server) ? "aborted, as the server stops"
                     : scp_has_place(a)      ? "aborted, having been idle for too long"
                                             : "aborted to make room, having been idle",
-                    NULL, began);
-    else
-        say_goodbye(a, "broke off", &err, began);
+                    NULL);
+    else if (got != NET_GOT_RELEASE)
+        say_goodbye(a, "broke off", &err);
     if (net_is_open(a->net))
         net_abort(a->net, (NetAbort){.source = NET_ABORT_BY_USER});
     log_gather(false);

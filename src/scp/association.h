@@ -40,6 +40,7 @@ typedef struct ScpAssociation {
     Buf identifier;       /* as received */
     Buf answer;           /* as sent */
     bool tls;             /* it came over TLS */
+    int64_t began;        /* clock_ms */
     Deadline admit_again; /* when the white list is to be asked again */
     ScpDestination *destinations;
     uint64_t stored, refused, sent;      /* objects */
@@ -65,6 +66,8 @@ NetTls *scp_tls_to(ScpServer *server, const PeerAddress *address, Err *err);
 void scp_set_idle(ScpAssociation *a, int64_t now_ms);
 bool scp_end_idle(ScpAssociation *a); /* false: its place was given away, it must end */
 bool scp_has_place(const ScpAssociation *a);
+/* Its peer has asked for release and may come again as soon as it has the answer. False: so many have done so and are not gone that this one keeps its place to the end. */
+bool scp_give_place_back(ScpAssociation *a);
 
 /* -- for the services: each handles one request. False: the association is over, err says why. -- */
 bool scp_echo(ScpAssociation *a, const NetCommand *request, Err *err);

@@ -9,6 +9,9 @@
  *                  has most of them makes room; where there are twice as many, only who has none yet is let in. One machine may have any number of
  *                  addresses of IPv6: the network (/64) that has most of them is looked for first.
  *
+ * An association gives its place back before the peer's wish for release is answered: a peer that may have one may come again at once, and what is left to be done for
+ * the old one (its lines, for one) may take longer than that. MAX_LINGERING may linger so; those beyond keep their places to the end.
+ *
  * "Peer" is an AE title at an address. Everything here is counted anew when somebody asks: the list of connections is the only truth.
  */
 #include "scp/server_inside.h"
@@ -131,6 +134,23 @@ void places_leave(Connection *c)
     if (c->counted)
         show_associations(c->server, atomic_fetch_sub(&c->server->associations, 1) - 1);
     c->counted = false;
+    c->server->lingering -= c->lingers;
+    c->lingers = false;
+}
+
+bool scp_give_place_back(ScpAssociation *a)
+{
+    Connection *c = a->connection;
+    ScpServer *server = c->server;
+    pthread_mutex_lock(&server->lock);
+    bool may = server->lingering < MAX_LINGERING;
+    if (may) {
+        places_leave(c);
+        c->lingers = true;
+        server->lingering++;
+    }
+    pthread_mutex_unlock(&server->lock);
+    return may;
 }
 
 /* -- idleness -- */
@@ -193,7 +213,7 @@ void places_know(Connection *c)
 
 static bool is_silent(const Connection *c)
 {
-    return !c->counted && !c->cut;
+    return !c->counted && !c->cut && !c->lingers;
 }
 
 static void cut_greediest(const ScpServer *server)
@@ -227,7 +247,7 @@ static void cut_greediest(const ScpServer *server)
 static bool has_one(const ScpServer *server, const NetAddress *from)
 {
     for (const Connection *c = server->connections; c; c = c->next)
-        if (!c->counted && !strcmp(c->from.host, from->host))
+        if (!c->counted && !c->lingers && !strcmp(c->from.host, from->host))
             return true;
     return false;
 }
@@ -235,7 +255,7 @@ static bool has_one(const ScpServer *server, const NetAddress *from)
 /* Those that were cut take a moment to go. Who has none yet does not have to wait for that. */
 bool places_for_silent(ScpServer *server, const NetAddress *from)
 {
-    unsigned not_counted = server->connection_count - scp_associations(server);
+    unsigned not_counted = server->connection_count - scp_associations(server) - server->lingering;
     if (not_counted < MAX_WAITING)
         return true;
     if (not_counted >= 3 * MAX_WAITING || (not_counted >= 2 * MAX_WAITING && has_one(server, from)))

@@ -457,7 +457,7 @@ static unsigned interrupt_connections(ScpServer *server, bool associations_too)
     unsigned n = 0;
     pthread_mutex_lock(&server->lock);
     for (Connection *c = server->connections; c; c = c->next) {
-        if (c->counted && !associations_too)
+        if ((c->counted || c->lingers) && !associations_too)
             continue;
         shutdown(c->fd, SHUT_RDWR);
         if (c->sender)

@@ -12,9 +12,8 @@
 #include <stdatomic.h>
 
 enum { PLAIN, OVER_TLS, LISTENERS };
-enum {
-    MAX_WAITING = 128
-}; /* connections that are no association, before the oldest of the greediest address is cut */
+/* See places.c: connections that are no association yet, and those that are none any more. */
+enum { MAX_WAITING = 128, MAX_LINGERING = 16 };
 
 typedef struct Connection {
     struct Connection *next, *previous;
@@ -24,6 +23,7 @@ typedef struct Connection {
     NetStream *stream;       /* while the association is negotiated */
     bool counted;            /* is among `associations` */
     bool cut;                /* had to make room before it became an association */
+    bool lingers;            /* is among `lingering`: was an association, whose place is free already */
     atomic_llong idle_since; /* clock_ms when its peer fell silent; 0 = busy, -1 = its place was given away */
     ScuSender *sender;       /* what it sends through, or NULL */
     unsigned long number;
@@ -50,6 +50,7 @@ struct ScpServer {
     Connection *connections; /* the newest first */
     unsigned connection_count;
     atomic_uint associations; /* changed under the lock, read without */
+    unsigned lingering;
     unsigned long last_number;
     pthread_cond_t emptied; /* the last connection is gone */
     Deadline quiet;         /* until then connections that are turned away are only counted */

@@ -81,6 +81,27 @@ static void one_address_among_its_neighbours(void **state)
     assert_true(first->cut && !neighbour->cut);
 }
 
+/* Who lingers holds no place and is nobody that says nothing; of those beyond so many each keeps its place. */
+static void only_so_many_linger(void **state)
+{
+    ScpAssociation a = {.server = &server};
+    server.open_now = metric_gauge("test_places", "For this test.", "");
+    for (unsigned i = 0; i < 3 * MAX_WAITING; i++) {
+        Connection *c = come("10.0.0.", 1);
+        c->counted = true;
+        atomic_fetch_add(&server.associations, 1);
+        a.connection = c;
+        assert_int_equal(scp_give_place_back(&a), i < MAX_LINGERING);
+    }
+    assert_int_equal(scp_associations(&server), 3 * MAX_WAITING - MAX_LINGERING);
+    assert_true(room_for("10.0.0.1"));
+    assert_int_equal(cut(), 0);
+    for (unsigned i = 0; i < 3 * MAX_WAITING; i++)
+        places_leave(&all[i]);
+    assert_int_equal(scp_associations(&server), 0);
+    assert_int_equal(server.lingering, 0);
+}
+
 static void who_has_one_waits_where_there_are_too_many(void **state)
 {
     while (server.connection_count < 2 * MAX_WAITING)
@@ -98,6 +119,7 @@ int main(void)
         cmocka_unit_test_setup(the_oldest_of_the_greediest_address, setup),
         cmocka_unit_test_setup(one_with_many_addresses_of_its_network, setup),
         cmocka_unit_test_setup(one_address_among_its_neighbours, setup),
+        cmocka_unit_test_setup(only_so_many_linger, setup),
         cmocka_unit_test_setup(who_has_one_waits_where_there_are_too_many, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,25 @@ static void too_many(void **state)
     house_hang_up(two);
 }
 
+static void work_goes_on(void *ctx, unsigned long number)
+{
+    clock_sleep_ms(100);
+}
+
+/* Who has been released may come again, whatever the server still does for what was. */
+static void a_place_is_free_with_the_release(void **state)
+{
+    House *h = *state;
+    h->settings.max_associations = 1;
+    h->settings.ended = work_goes_on;
+    house_start(h);
+    for (int i = 0; i < 4; i++) {
+        NetAssociation *net = house_call(h, echo_class, 1);
+        assert_int_equal(echo(net), DCM_STATUS_SUCCESS);
+        house_hang_up(net);
+    }
+}
+
 /* Struck from the white list while the association stands. */
 static void admitted_no_longer(void **state)
 {
@@ -300,6 +319,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(admission, setup, teardown),
         cmocka_unit_test_setup_teardown(any_called_title, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_place_is_free_with_the_release, setup, teardown),
         cmocka_unit_test_setup_teardown(admitted_no_longer, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(response_out_of_the_blue, setup, teardown),
