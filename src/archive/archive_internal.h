@@ -123,8 +123,9 @@ typedef struct Job {
     bool looked;             /* for what the index has of it, with others of the group: */
     const IdxFile *seen;     /* NULL = nothing */
     int64_t
-        older_us; /* when the other content was written that the index has of it; 0 = none, or not asked */
-    bool stamped; /* its file has the time file.end_us, to the microsecond */
+        older_us;    /* when the other content was written that the index has of it; 0 = none, or not asked */
+    bool distrusted; /* the file that the index has of it is not what the index says */
+    bool stamped;    /* its file has the time file.end_us, to the microsecond */
 
     pthread_mutex_t lock; /* guards the two below */
     pthread_cond_t changed;

@@ -4,7 +4,7 @@
  * something else. While the database is away the file under the object's name takes the index's place, as far as it reaches: the committer
  * finds it when it publishes, and asks again.
  */
-#include "archive/archive_internal.h"
+#include "archive/verify_internal.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +21,31 @@ bool job_same_content(const IdxFile *a, const IdxFile *b)
            strcmp(a->transfer_syntax, b->transfer_syntax) == 0;
 }
 
+/* Did somebody write to the file since it was stored? */
+static bool is_touched(const IdxFile *file)
+{
+    struct stat st;
+    return stat(file->path, &st) == 0 && adoption_is_younger(file, &st);
+}
+
+/* Who sends an object again may be about to delete the last sound copy. A file that was written to is read, therefore. */
+static bool is_sound(Archive *archive, Job *job, const IdxFile *found)
+{
+    static const atomic_bool never;
+    Checked seen = {0};
+    Pace any = {.bytes_per_second = 0};
+    if (!is_touched(found))
+        return true;
+    check_file(found, &any, &never, &seen);
+    job->distrusted = seen.what != ARC_SOUND;
+    if (job->distrusted)
+        archive_notice(
+            archive, LOG_WARNING,
+            "the file of object %s is damaged, and is replaced by the same object, which came again: %s",
+            found->sop_instance, seen.why.text);
+    return !job->distrusted;
+}
+
 bool job_is_same(Archive *archive, Job *job)
 {
     IdxFile found;
@@ -29,7 +54,8 @@ bool job_is_same(Archive *archive, Job *job)
         return false;
     if (idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err)) {
         job->older_us = found.end_us;
-        return job_same_content(&found, &job->file) && job_file_is_there(&found);
+        return job_same_content(&found, &job->file) && job_file_is_there(&found) &&
+               is_sound(archive, job, &found);
     }
     spool_takes(archive->spool, &err); /* the committer need not find out by itself */
     return false;
@@ -135,11 +161,16 @@ static void plan_ingest(Archive *archive, Job *job)
         }
     } else if (job_file_is_there(&found)) {
         job->older_us = found.end_us;
-        if (job_same_content(&found, &job->file))
-            job_settle(job, ARC_SAME);
-        else
+        if (!job_same_content(&found, &job->file)) {
             plan_other_content(archive, job, &found);
-        return;
+            return;
+        }
+        if (!job->distrusted || !is_touched(&found)) {
+            job_settle(job, ARC_SAME);
+            return;
+        }
+        if (is_own_path(archive, job, found.path))
+            job->over = OVER_JUNK; /* it goes to the quarantine */
     }
     job->plan = PLAN_PUBLISH;
     job->outcome = ARC_STORED;

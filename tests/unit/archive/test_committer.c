@@ -103,6 +103,35 @@ static void test_file_was_deleted(void **state)
     assert_stored_spec(&spec);
 }
 
+/* Somebody wrote into the file: whoever sends the object again has it stored whole, and what lay there stays to be looked at. */
+static void test_file_was_damaged(void **state)
+{
+    static const char name[] = "data/P1/1.2.3/1.2.3.4/1.2.3.4.5";
+    Spec spec = filled("1.2.3.4.5", 1);
+    for (int policy = ARC_KEEP_FIRST; policy <= ARC_REPLACE; policy++) {
+        under_policy(policy);
+        store_spec(&spec);
+        size_t before = count_files("quarantine");
+        const struct timespec times[] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = time(NULL) + 10}};
+        assert_int_equal(utimensat(AT_FDCWD, at(name), times, 0), 0); /* only touched */
+        assert_int_equal(store_spec(&spec), ARC_SAME);
+        FILE *file = fopen(at(name), "r+");
+        assert_non_null(file);
+        fseek(file, -1, SEEK_END);
+        int last = fgetc(file);
+        fseek(file, -1, SEEK_END);
+        fputc(last ^ 1, file);
+        fclose(file);
+        assert_int_equal(utimensat(AT_FDCWD, at(name), times, 0), 0);
+        assert_int_equal(store_spec(&spec), ARC_STORED);
+        assert_stored_spec(&spec);
+        assert_int_equal(count_files("quarantine"), before + 2);
+        assert_int_equal(store_spec(&spec), ARC_SAME);
+    }
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_instances(), 1);
+}
+
 static void lose_index(void)
 {
     arc_close(archive);
@@ -451,6 +480,7 @@ int main(void)
         TEST(test_replace),
         TEST(test_replace_elsewhere),
         TEST(test_file_was_deleted),
+        TEST(test_file_was_damaged),
         TEST(test_lost_index),
         TEST(test_junk_in_place),
         TEST(test_index_fails),
