@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_DESTINATIONS = 256, MAX_OF_PEER = 10000 };
 
@@ -52,16 +53,29 @@ static bool title_is_good(const char *title)
 
 /* -- one key each: false makes the entry void -- */
 
+/* What ends in a number, or has a colon or a blank, is no name: look-ups would take 010.0.0.1 for 8.0.0.1. */
+static bool is_name(const char *host)
+{
+    const char *dot = strrchr(host, '.'), *last = dot ? dot + 1 : host;
+    return (last[strspn(last, "0123456789")] || !*last) && strncasecmp(last, "0x", 2) != 0 &&
+           !strpbrk(host, ": \t");
+}
+
 static bool read_ip(Reading *r, const YamlNode *node)
 {
-    struct in6_addr network;
+    struct in6_addr address;
     unsigned bits;
     const char *host =
         node->kind == YAML_SCALAR ? arena_span_cstr(r->arena, span_trim(span_cstr(node->text))) : "";
     if (!*host || strlen(host) > 255)
         return void_entry(r, node, "`ip` is an address, a network (192.168.7.0/24, fd00::/8) or a host name");
-    if (strchr(host, '/') && !address_parse_network(host, &network, &bits))
-        return void_entry(r, node, "`ip` with a slash is a network: 192.168.7.0/24, fd00::/8");
+    if (strchr(host, '/')) {
+        if (!address_parse_network(host, &address, &bits))
+            return void_entry(r, node, "`ip` with a slash is a network: 192.168.7.0/24, fd00::/8");
+    } else if (!address_parse(host, &address) && !is_name(host)) {
+        return void_entry(r, node,
+                          "`ip` is no address: four numbers up to 255, without zeros in front, or IPv6");
+    }
     r->entry->host = host;
     return true;
 }

@@ -252,6 +252,26 @@ static void broken_files(void **state)
     assert_null(strstr(f->reports, "3-empty"));
 }
 
+/* Look-ups of names take 127.00.0.1, 127.1 and 0x7f000001 for 127.0.0.1, and 010.0.0.1 for 8.0.0.1. */
+static void what_is_neither_an_address_nor_a_name(void **state)
+{
+    static const char *const bad[] = {"127.00.0.1", "010.0.0.1",  "127.1", "2130706433", "300.1.1.1",
+                                      "0x7f.1",     "0x7f000001", "::1::", "127.0.0.1:", "local host"};
+    Fixture *f = *state;
+    Peers *peers = open_peers(f);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "HERE: {ip: '%s'}\n", bad[i]);
+        write_file(f, "a.yml", text);
+        f->reports[0] = 0;
+        if (admitted(peers, "HERE", "127.0.0.1") || admitted(peers, "HERE", "8.0.0.1"))
+            fail_msg("%s is somebody", bad[i]);
+        assert_non_null(strstr(f->reports, "a.yml:1: `ip` is no address"));
+    }
+    write_file(f, "a.yml", "HERE: {ip: 127.0.0.1}\n");
+    assert_true(admitted(peers, "HERE", "127.0.0.1"));
+}
+
 static void folders_only_when_no_file(void **state)
 {
     Fixture *f = *state;
@@ -338,6 +358,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(destinations, setup, teardown),
         cmocka_unit_test_setup_teardown(edits_take_effect, setup, teardown),
         cmocka_unit_test_setup_teardown(broken_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_neither_an_address_nor_a_name, setup, teardown),
         cmocka_unit_test_setup_teardown(folders_only_when_no_file, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_descriptors, setup, teardown),
         cmocka_unit_test_setup_teardown(the_folder_is_replaced, setup, teardown),
