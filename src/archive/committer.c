@@ -2,7 +2,8 @@
 /*
  * Group commit. One thread takes whatever waits, decides what is to be done with it and gives it its names (commit_names.c: each folder is synced once);
  * another takes whatever has its names and indexes it in one transaction (commit_rows.c). While either is at work the next group gathers, so that the cost
- * of a commit is shared by as many as there are senders; a lone sender waits for nobody.
+ * of a commit is shared by as many as there are senders; a lone sender waits for nobody. Of many, rows wait a moment for those whose names are coming: with
+ * eight senders of small objects a transaction then has six rows in place of two, and an object costs a seventh less of the processor.
  *
  * An object whose UID is that of another one that is under way waits until that one is done, and so sees it.
  */
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PUT_WAIT_MS = 60000, COMMIT_WAIT_MS = 600000, CHECKPOINT_MS = 60000 };
+enum { PUT_WAIT_MS = 60000, COMMIT_WAIT_MS = 600000, CHECKPOINT_MS = 60000, JOIN_MS = 3, JOIN_FROM = 4 };
 
 struct Committer {
     Archive *archive;
@@ -22,8 +23,9 @@ struct Committer {
     pthread_t namer, indexer;
     CommitNames names;
     CommitRows rows;
-    Job **to_name, **to_index; /* [group_max] */
+    Job **to_name, **to_hand, **to_index; /* [group_max] */
     Deadline checkpoint;
+    atomic_size_t naming; /* so many the namer has at this moment */
     pthread_mutex_t writing;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t indexed;
@@ -49,12 +51,15 @@ static bool is_under_way(Committer *c, const Job *job)
     return is;
 }
 
-static void hand_over(Committer *c, Job *job)
+/* All at once: one by one, the first would be indexed alone. */
+static void hand_over(Committer *c, Job **group, size_t n)
 {
     pthread_mutex_lock(&c->lock);
-    c->under_way[c->under_way_count++] = job;
+    memcpy(c->under_way + c->under_way_count, group, n * sizeof *group);
+    c->under_way_count += n;
     pthread_mutex_unlock(&c->lock);
-    queue_put(c->named, job, CLOCK_NEVER);
+    atomic_store(&c->naming, 0); /* before: whoever has taken them shall not wait for them */
+    queue_put_many(c->named, (void *const *)group, n, CLOCK_NEVER);
 }
 
 /* The first n of what is under way are done. */
@@ -95,14 +100,15 @@ static size_t part_group(Committer *c, Job **group, size_t n)
 /* Gives a group its names and hands it on; what must go again is left at the front. Returns how many those are. */
 static size_t name_group(Committer *c, Job **group, size_t n)
 {
-    size_t part = part_group(c, group, n), again = 0;
+    size_t part = part_group(c, group, n), again = 0, done = 0;
     commit_names(&c->names, group, part);
     for (size_t i = 0; i < part; i++) {
         if (commit_goes_again(group[i]))
             group[again++] = group[i];
         else
-            hand_over(c, group[i]);
+            c->to_hand[done++] = group[i];
     }
+    hand_over(c, c->to_hand, done);
     memmove(&group[again], &group[part], (n - part) * sizeof *group);
     return again + n - part;
 }
@@ -120,6 +126,7 @@ static void *namer_main(void *ctx)
                                  kept ? deadline_in(0) : CLOCK_NEVER);
         if (n == 0)
             break;
+        atomic_store(&c->naming, n);
         kept = name_group(c, c->to_name, n);
         if (deadline_passed(c->checkpoint)) {
             store_checkpoint(c->archive->store);
@@ -143,11 +150,22 @@ static void wake(Job *job)
         job->release(job);
 }
 
+/* What is being named at this moment is waited for. Not of a few: they leave the processor idle, and would only be later. */
+static size_t take_named(Committer *c)
+{
+    void **group = (void **)c->to_index;
+    size_t n = queue_take_many(c->named, group, c->group_max, CLOCK_NEVER);
+    size_t coming = atomic_load(&c->naming);
+    if (n && n < c->group_max && coming && n + coming >= JOIN_FROM)
+        n += queue_take_many(c->named, group + n, c->group_max - n, deadline_in(JOIN_MS));
+    return n;
+}
+
 static void *indexer_main(void *ctx)
 {
     Committer *c = ctx;
     size_t n;
-    while ((n = queue_take_many(c->named, (void **)c->to_index, c->group_max, CLOCK_NEVER))) {
+    while ((n = take_named(c))) {
         commit_rows(&c->rows, c->to_index, n);
         take_off(c, n);
         for (size_t i = 0; i < n; i++)
@@ -169,6 +187,7 @@ Committer *committer_start(Archive *archive, size_t group_max)
     c->arriving = queue_new(4 * group_max);
     c->named = queue_new(group_max);
     c->to_name = calloc(group_max, sizeof *c->to_name);
+    c->to_hand = calloc(group_max, sizeof *c->to_hand);
     c->to_index = calloc(group_max, sizeof *c->to_index);
     c->under_way = calloc(3 * group_max, sizeof *c->under_way);
     c->checkpoint = deadline_in(CHECKPOINT_MS);
@@ -177,7 +196,8 @@ Committer *committer_start(Archive *archive, size_t group_max)
     pthread_cond_init(&c->indexed, NULL);
     commit_names_init(&c->names, archive, &c->writing, group_max);
     commit_rows_init(&c->rows, archive, &c->writing, group_max);
-    if (!c->to_name || !c->to_index || !c->under_way || pthread_create(&c->namer, NULL, namer_main, c) != 0 ||
+    if (!c->to_name || !c->to_hand || !c->to_index || !c->under_way ||
+        pthread_create(&c->namer, NULL, namer_main, c) != 0 ||
         pthread_create(&c->indexer, NULL, indexer_main, c) != 0)
         abort();
     return c;
@@ -196,6 +216,7 @@ void committer_stop(Committer *c)
     pthread_mutex_destroy(&c->lock);
     pthread_mutex_destroy(&c->writing);
     free(c->to_name);
+    free(c->to_hand);
     free(c->to_index);
     free(c->under_way);
     free(c);

@@ -36,19 +36,26 @@ void queue_free(Queue *queue)
     free(queue);
 }
 
-bool queue_put(Queue *queue, void *item, Deadline deadline)
+bool queue_put_many(Queue *queue, void *const *items, size_t n, Deadline deadline)
 {
     pthread_mutex_lock(&queue->lock);
     bool in_time = true;
-    while (!queue->closed && queue->count == queue->capacity && in_time)
+    while (!queue->closed && queue->capacity - queue->count < n && in_time)
         in_time = cond_wait(&queue->not_full, &queue->lock, deadline);
-    bool ok = !queue->closed && queue->count < queue->capacity;
-    if (ok) {
-        queue->items[(queue->first + queue->count++) % queue->capacity] = item;
+    bool ok = !queue->closed && queue->capacity - queue->count >= n;
+    for (size_t i = 0; ok && i < n; i++)
+        queue->items[(queue->first + queue->count++) % queue->capacity] = items[i];
+    if (ok && n == 1)
         pthread_cond_signal(&queue->not_empty);
-    }
+    else if (ok)
+        pthread_cond_broadcast(&queue->not_empty);
     pthread_mutex_unlock(&queue->lock);
     return ok;
+}
+
+bool queue_put(Queue *queue, void *item, Deadline deadline)
+{
+    return queue_put_many(queue, &item, 1, deadline);
 }
 
 size_t queue_take_many(Queue *queue, void **items, size_t max, Deadline deadline)

@@ -16,6 +16,8 @@ Queue *queue_new(size_t capacity); /* at least 1 */
 void queue_free(Queue *queue);
 /* Waits for room. `item` is not NULL. False when the deadline passed or the queue is closed. */
 bool queue_put(Queue *queue, void *item, Deadline deadline);
+/* The same for n at once, at most the capacity: all of them or none; who takes them sees them together. */
+bool queue_put_many(Queue *queue, void *const *items, size_t n, Deadline deadline);
 /* Waits for an item. NULL when the deadline passed, or closed and empty. */
 void *queue_take(Queue *queue, Deadline deadline);
 /* Takes up to `max` items that are there now, after waiting for the first. Returns how many (0 as queue_take's NULL). */

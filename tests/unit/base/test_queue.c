@@ -56,6 +56,36 @@ static void take_many_takes_what_is_there(void **state)
     queue_free(queue);
 }
 
+static void *put_two(void *queue)
+{
+    void *items[] = {&numbers[2], &numbers[3]};
+    return queue_put_many(queue, items, 2, deadline_in(30000)) ? NULL : queue;
+}
+
+static void put_many_puts_all_or_none(void **state)
+{
+    Queue *queue = queue_new(3);
+    void *items[3] = {&numbers[4], &numbers[5], &numbers[6]};
+    assert_true(queue_put_many(queue, items, 0, 0));
+    queue_put(queue, &numbers[0], 0);
+    queue_put(queue, &numbers[1], 0);
+    assert_false(queue_put_many(queue, items, 2, deadline_in(5)));
+    assert_int_equal(queue_length(queue), 2);
+    pthread_t thread;
+    void *failed;
+    assert_int_equal(pthread_create(&thread, NULL, put_two, queue), 0);
+    assert_ptr_equal(queue_take(queue, 0), &numbers[0]);
+    pthread_join(thread, &failed);
+    assert_null(failed);
+    assert_int_equal(queue_take_many(queue, items, 3, 0), 3);
+    assert_ptr_equal(items[0], &numbers[1]);
+    assert_ptr_equal(items[1], &numbers[2]);
+    assert_ptr_equal(items[2], &numbers[3]);
+    queue_close(queue);
+    assert_false(queue_put_many(queue, items, 2, CLOCK_NEVER));
+    queue_free(queue);
+}
+
 static void a_closed_queue_drains(void **state)
 {
     Queue *queue = queue_new(4);
@@ -144,6 +174,7 @@ int main(void)
         cmocka_unit_test(first_in_first_out),
         cmocka_unit_test(waits_are_bounded),
         cmocka_unit_test(take_many_takes_what_is_there),
+        cmocka_unit_test(put_many_puts_all_or_none),
         cmocka_unit_test(a_closed_queue_drains),
         cmocka_unit_test(close_wakes_a_waiting_taker),
         cmocka_unit_test(nothing_is_lost_between_threads),
