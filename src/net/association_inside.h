@@ -28,7 +28,8 @@ enum {
     NET_RATE_MS = 30000,      /* a sender is slow who was slow for so long */
     NET_CONNECT_MS = 10000,   /* unless the caller says otherwise */
     NET_CLOSE_WAIT_MS = 1000, /* ARTIM in Sta13: how long the peer has to close first */
-    NET_IN_FIRST = 64 * 1024, /* receive buffer: grows from here while reads fill it … */
+    NET_IN_FIRST = 1000,      /* receive buffer: what many associations get by with, … */
+    NET_IN_NEXT = 64 * 1024,  /* … then grows from here while reads fill it … */
     NET_IN_MAX = 512 * 1024,  /* … to here */
     NET_EACH_PIECE = -1,      /* a Deadline: dimse_ms from when input has to be waited for */
 };

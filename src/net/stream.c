@@ -114,13 +114,12 @@ static const StreamOps in_memory = {memory_read, memory_write, plain_close};
 
 static NetStream *new_stream(const StreamOps *ops, int fd, bool lent)
 {
-    NetStream *stream = calloc(1, sizeof *stream);
+    NetStream *stream = malloc(sizeof *stream);
     if (!stream)
         abort();
-    stream->ops = ops;
-    stream->fd = fd;
-    stream->lent = lent;
-    stream->wake = lent ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    *stream = (NetStream){.ops = ops, .fd = fd, .lent = lent, .wake = -1};
+    if (!lent)
+        stream->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (stream->wake < 0 && !lent) {
         if (fd >= 0)
             close(fd);

@@ -165,6 +165,21 @@ Deadline net_piece_deadline(const NetAssociation *a)
     return deadline_in(a->timeouts.dimse_ms);
 }
 
+static size_t next_capacity(size_t capacity)
+{
+    return capacity < NET_IN_NEXT ? NET_IN_NEXT : capacity * 2;
+}
+
+static bool grow(NetInput *in, size_t capacity)
+{
+    uint8_t *larger = realloc(in->p, capacity);
+    if (!larger)
+        return false;
+    in->p = larger;
+    in->capacity = capacity;
+    return true;
+}
+
 static bool make_room(NetInput *in, size_t n, Err *err)
 {
     if (in->start == in->end) {
@@ -176,15 +191,10 @@ static bool make_room(NetInput *in, size_t n, Err *err)
     }
     size_t capacity = in->capacity ? in->capacity : NET_IN_FIRST;
     while (capacity < n)
-        capacity *= 2;
-    if (capacity == in->capacity)
+        capacity = next_capacity(capacity);
+    if (capacity == in->capacity || grow(in, capacity))
         return true;
-    uint8_t *larger = realloc(in->p, capacity);
-    if (!larger)
-        return err_set(err, ERR_LIMIT, "no memory for %zu bytes of the peer", capacity);
-    in->p = larger;
-    in->capacity = capacity;
-    return true;
+    return err_set(err, ERR_LIMIT, "no memory for %zu bytes of the peer", capacity);
 }
 
 /* A sender that drips would hold its place for days: each byte comes in time. Only time that we wait counts, not what we take ourselves. */
@@ -233,13 +243,8 @@ bool net_input_fill(NetAssociation *a, size_t n, Deadline deadline, Err *err)
             return false;
         in->end += (size_t)got;
         /* A read that fills the buffer says that more is waiting than fits. */
-        if ((size_t)got == room && in->start == 0 && in->capacity < NET_IN_MAX && in->pdu_left > 0) {
-            uint8_t *larger = realloc(in->p, in->capacity * 2);
-            if (larger) {
-                in->p = larger;
-                in->capacity *= 2;
-            }
-        }
+        if ((size_t)got == room && in->start == 0 && in->capacity < NET_IN_MAX && in->pdu_left > 0)
+            grow(in, next_capacity(in->capacity));
     }
     return true;
 }

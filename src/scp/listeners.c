@@ -38,7 +38,7 @@ static unsigned turned_away(ScpServer *server)
 
 static Connection *take_connection(ScpServer *server, int fd, bool tls, NetAddress from)
 {
-    Connection *c = calloc(1, sizeof *c);
+    Connection *c = malloc(sizeof *c);
     if (!c)
         abort();
     *c = (Connection){.server = server, .fd = fd, .tls = tls, .from = from};
