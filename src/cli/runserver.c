@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,9 +48,12 @@ static const Option options[] = {
 typedef struct Console {
     const Settings *settings;
     int verbosity;
-    LogFile *journal; /* NULL = none */
-    Audit *audit;     /* NULL = none */
+    LogFile *journal;      /* NULL = none */
+    Audit *audit;          /* NULL = none */
+    atomic_llong shown_ms; /* when a block was written last; wall clock */
 } Console;
+
+enum { SHOW_MS = 100, SHOW_REST_MS = 1000 };
 
 /* "YYYY-MM-DD | study | series | instance" */
 static void write_journal(const Console *console, const char *study, const char *series, const char *instance)
@@ -63,20 +67,28 @@ static void write_journal(const Console *console, const char *study, const char 
         log_warning("pacs.event_sphere", "UID journal: %s", err.text);
 }
 
-static void show_block(const Console *console, const Block *block)
+/* Of what comes quickly some is shown in one write: who waits for the stop sees to the rest. */
+static bool is_to_be_shown(Console *console, int64_t now_ms)
+{
+    long long last = atomic_load(&console->shown_ms);
+    bool due = now_ms < last || now_ms - last >= SHOW_MS;
+    return due && atomic_compare_exchange_strong(&console->shown_ms, &last, now_ms);
+}
+
+static void show_block(Console *console, const Block *block)
 {
     Buf out;
     buf_init(&out, 0);
     block_format(block, console->verbosity, &out);
     bool any = out.n > 0;
     cli_put(stdout, &out);
-    if (any)
+    if (any && is_to_be_shown(console, block->now_us / 1000))
         fflush(stdout);
 }
 
 static void show_event(void *ctx, const ScpEvent *event)
 {
-    const Console *console = ctx;
+    Console *console = ctx;
     bool received = !strcmp(event->action, "CSTORE") && event->committed && event->success;
     if (received && event->study && console->journal)
         write_journal(console, event->study, event->series, event->instance);
@@ -105,7 +117,7 @@ static void show_event(void *ctx, const ScpEvent *event)
 /* An object of a STOW request, as one of a C-STORE. */
 static void show_stored(void *ctx, const WebStored *what)
 {
-    const Console *console = ctx;
+    Console *console = ctx;
     if (what->stored && console->journal)
         write_journal(console, what->stored->study, what->stored->series, what->stored->sop_instance);
     show_block(console, &(Block){.service = "SCP",
@@ -235,9 +247,10 @@ static int wait_for_stop(const Cli *cli, const Console *console, Archive *archiv
                          const sigset_t *signals)
 {
     bool had_terminal = isatty(STDIN_FILENO);
-    double period = cli->settings->db_save_delay > 0.1 ? cli->settings->db_save_delay : 0.1;
-    struct timespec wait = {.tv_sec = (time_t)period,
-                            .tv_nsec = (long)((period - (double)(time_t)period) * 1e9)};
+    double delay = cli->settings->db_save_delay > 0.1 ? cli->settings->db_save_delay : 0.1;
+    int64_t period = (int64_t)(delay * 1000), wait_ms = period < SHOW_REST_MS ? period : SHOW_REST_MS;
+    struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
+    Deadline look = deadline_in(period);
     size_t shown = SIZE_MAX;
     bool away = arc_index_is_away(archive, NULL);
     for (;;) {
@@ -251,6 +264,9 @@ static int wait_for_stop(const Cli *cli, const Console *console, Archive *archiv
             return number;
         if (number < 0 && errno != EAGAIN && errno != EINTR)
             return SIGTERM;
+        if (!deadline_passed(look))
+            continue;
+        look = deadline_in(period);
         audit_watch_look(watch);
         if (arc_index_is_away(archive, NULL) != away) {
             away = !away;
