@@ -404,5 +404,5 @@ def test_the_journal_the_console_and_the_figures_know_what_came(stopped_archive,
     journal = "".join(path.read_text() for path in (stopped_archive.folder / "log").iterdir() if "uid" in path.name.lower())
     assert f"{STUDY} | {STUDY}.1 | {STUDY}.1.1\n" in journal and f"{STUDY} | {STUDY}.2 | {STUDY}.2.1\n" in journal
     assert f"{STUDY}.1.2" not in journal
-    out = stopped_archive.server.output()
-    assert out.count("CURRENT SCP STOW ASSOC") == 3 and "final_status\t\t: 0xc000" in out
+    wait_until(lambda: stopped_archive.server.output().count("CURRENT SCP STOW ASSOC") == 3, what="the rest is shown a second later")
+    assert "final_status\t\t: 0xc000" in stopped_archive.server.output()
