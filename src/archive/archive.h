@@ -177,7 +177,7 @@ ArcRetrieve *arc_retrieve_open_stoppable(Archive *archive, const IdxSelection *s
 uint64_t arc_retrieve_count(const ArcRetrieve *retrieve); /* objects selected at the start */
 /* True and *out; at the end true with out->sop_instance NULL. Strings live until the next call. */
 bool arc_retrieve_next(ArcRetrieve *retrieve, IdxFile *out, Err *err);
-/* Has the disk read the object that comes after the one at hand, while that is being sent. Costs little when files are in memory anyway. */
+/* Has the disk read some of the objects that come after the one at hand, while that is being sent. Costs little when files are in memory anyway. */
 void arc_retrieve_read_ahead(ArcRetrieve *retrieve);
 /* From the first object again. */
 void arc_retrieve_rewind(ArcRetrieve *retrieve);

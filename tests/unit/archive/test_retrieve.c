@@ -1,7 +1,29 @@
 // SPDX-License-Identifier: MIT
 #include "archive_fixture.h"
 
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
 static Arena *arena;
+
+/* Files of which nothing is in memory. */
+static bool cold;
+static int fetched;
+
+ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    if (cold && (flags & RWF_NOWAIT)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return syscall(SYS_preadv2, fd, parts, count, offset, 0, flags);
+}
+
+int posix_fadvise(int fd, off_t offset, off_t n, int advice)
+{
+    fetched += advice == POSIX_FADV_WILLNEED;
+    return 0;
+}
 
 static int setup(void **state)
 {
@@ -124,6 +146,51 @@ static void test_refused(void **state)
     }
 }
 
+static ArcRetrieve *of_patient(const char *const *id)
+{
+    Err err = {0};
+    ArcRetrieve *retrieve =
+        arc_retrieve_open(archive, &(IdxSelection){.patient_ids = id, .patient_count = 1}, &err);
+    if (!retrieve)
+        fail_msg("%s", err.text);
+    return retrieve;
+}
+
+/* The object at hand and some behind it are read ahead, each once, and come in their order. */
+static void test_read_ahead(void **state)
+{
+    enum { OBJECTS = 12, DEPTH = 4 };
+    static const char *const id[] = {"P1"};
+    char uid[32];
+    Err err = {0};
+    IdxFile file;
+    for (int i = 1; i <= OBJECTS; i++) {
+        snprintf(uid, sizeof uid, "1.1.%d", i);
+        store_numbered("P1", "1", "1.1", uid, i);
+    }
+    ArcRetrieve *retrieve = of_patient(id);
+    cold = true;
+    for (int again = 0; again < 2; again++) {
+        fetched = 0;
+        for (int i = 1; i <= OBJECTS; i++) {
+            snprintf(uid, sizeof uid, "1.1.%d", i);
+            assert_true(arc_retrieve_next(retrieve, &file, &err));
+            arc_retrieve_read_ahead(retrieve);
+            assert_string_equal(file.sop_instance, uid);
+            int behind = OBJECTS - i < DEPTH ? OBJECTS - i : DEPTH;
+            assert_int_equal(fetched, i + behind);
+            if (!again && i == OBJECTS / 2)
+                break;
+        }
+        if (!again)
+            arc_retrieve_rewind(retrieve);
+    }
+    assert_true(arc_retrieve_next(retrieve, &file, &err));
+    assert_null(file.sop_instance);
+    arc_retrieve_close(retrieve);
+    cold = false;
+}
+
 /* The list of a hostile identifier costs no more than looking at it once. */
 static void test_list_too_long(void **state)
 {
@@ -144,6 +211,7 @@ static void test_list_too_long(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_selections), TEST(test_refused), TEST(test_list_too_long)};
+    const struct CMUnitTest tests[] = {TEST(test_selections), TEST(test_refused), TEST(test_read_ahead),
+                                       TEST(test_list_too_long)};
     return cmocka_run_group_tests_name("retrieve", tests, NULL, NULL);
 }
