@@ -50,6 +50,7 @@ static const Use uses[] = {
     {"/{study}", AUDIT_TRANSFERRED}, {"/{series}", AUDIT_TRANSFERRED}, {"/{instance}", AUDIT_TRANSFERRED},
     {"/wado", AUDIT_TRANSFERRED},    {"/metadata", AUDIT_ACCESSED},    {"/rendered", AUDIT_ACCESSED},
     {"/thumbnail", AUDIT_ACCESSED},  {"/{frames}", AUDIT_ACCESSED},    {"/{path+}", AUDIT_ACCESSED},
+    {"/bulkdata", AUDIT_ACCESSED},   {"/pixeldata", AUDIT_ACCESSED},
 };
 
 static bool find_use(const HttpExchange *x, AuditKind *kind, char *action)

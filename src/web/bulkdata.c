@@ -148,7 +148,7 @@ static void get_bulkdata(HttpExchange *x, void *ctx)
     const DcmElement *e = find_element(a.attributes, path);
     if (!e)
         http_refuse(x, 404, "instance %s has no element %.100s", file.sop_instance, path);
-    else if (e->length == DCM_UNDEFINED_LENGTH && e->tag == DCM_PixelData)
+    else if (e->length == DCM_UNDEFINED_LENGTH && e == dcm_find(a.attributes, DCM_PixelData))
         web_answer_frames(x, service, &file, NULL, 0);
     else if (e->length == DCM_UNDEFINED_LENGTH)
         http_refuse(x, 404, "element %.100s of instance %s has no value of its own", path, file.sop_instance);

@@ -27,6 +27,8 @@ extern const HttpRoute web_frame_routes[];
 extern const size_t web_frame_route_count;
 extern const HttpRoute web_bulkdata_routes[];
 extern const size_t web_bulkdata_route_count;
+extern const HttpRoute web_bulkdata_all_routes[];
+extern const size_t web_bulkdata_all_route_count;
 extern const HttpRoute web_rendered_routes[];
 extern const size_t web_rendered_route_count;
 /* One object by WADO-URI, §9. */

@@ -17,8 +17,6 @@
 #include <string.h>
 
 enum {
-    KEPT_MAX = 1 << 20,   /* larger values are not even read */
-    INLINE_MAX = 2 << 10, /* larger binary values are referred to */
     BATCHES = 4,
     BATCH_MAX = 8,
     BATCH_BYTES = 16 << 20,
@@ -62,13 +60,9 @@ typedef struct Link {
     const IdxFile *file;
 } Link;
 
-/* From the address of the metadata to the bulk data of the instance. */
-static bool write_uri(void *ctx, const char *path, const DcmElement *e, Buf *out)
+bool metadata_bulk_uri(DcmLevel level, const IdxFile *file, const char *path, Buf *out)
 {
-    (void)e;
-    const Link *link = ctx;
-    const IdxFile *file = link->file;
-    switch (link->level) {
+    switch (level) {
     case DCM_LEVEL_PATIENT:
         break;
     case DCM_LEVEL_STUDY:
@@ -81,11 +75,18 @@ static bool write_uri(void *ctx, const char *path, const DcmElement *e, Buf *out
     return false;
 }
 
+static bool write_uri(void *ctx, const char *path, const DcmElement *e, Buf *out)
+{
+    (void)e;
+    const Link *link = ctx;
+    return metadata_bulk_uri(link->level, link->file, path, out);
+}
+
 static bool write_instance(const Metadata *m, const DcmDataset *ds, const IdxFile *file, bool first, Buf *out,
                            Err *err)
 {
     Link link = {m->level, file};
-    DcmJsonOptions options = {.bulk_threshold = INLINE_MAX, .bulk_uri = write_uri, .ctx = &link};
+    DcmJsonOptions options = {.bulk_threshold = METADATA_INLINE_MAX, .bulk_uri = write_uri, .ctx = &link};
     if (m->format == METADATA_XML) {
         multipart_write_head(out, m->boundary, first, "Content-Type: application/dicom+xml\r\n");
         return dcm_xml_write(out, ds, &options, err);
@@ -104,7 +105,8 @@ static void write_batch(Batch *batch)
     for (size_t i = 0; batch->ok && i < batch->count; i++) {
         const IdxFile *file = &batch->files[i];
         arena_reset(arena);
-        batch->ok = arc_attributes(m->web->archive, arena, file, KEPT_MAX, INLINE_MAX, &a, &batch->err) &&
+        batch->ok = arc_attributes(m->web->archive, arena, file, METADATA_KEPT_MAX, METADATA_INLINE_MAX, &a,
+                                   &batch->err) &&
                     write_instance(m, a.attributes, file, batch->first && i == 0, &batch->out, &batch->err);
     }
     arena_free(arena);

@@ -12,6 +12,14 @@ typedef enum MetadataFormat { METADATA_DICOM_JSON, METADATA_XML, METADATA_JSON }
 /* Changes with what is written here of the same objects. */
 enum { METADATA_EDITION = 1 };
 
+enum {
+    METADATA_KEPT_MAX = 1 << 20,   /* larger values are not even read */
+    METADATA_INLINE_MAX = 2 << 10, /* larger binary values are referred to */
+};
+
+/* Appends what leads from an address of this level ("…/metadata", "…/bulkdata") to a value of an object. */
+bool metadata_bulk_uri(DcmLevel level, const IdxFile *file, const char *path, Buf *out);
+
 typedef struct Metadata Metadata;
 
 /* NULL and err on failure; nothing to be found is told when it is produced. `boundary` counts for XML only. */

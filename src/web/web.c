@@ -152,6 +152,7 @@ static void add_dicomweb(WebServer *server)
         {s->dicomweb_root, web_rendered_routes, web_rendered_route_count, &server->standard},
         {"/wadors", web_rendered_routes, web_rendered_route_count, &server->sphere},
         {s->dicomweb_root, web_bulkdata_routes, web_bulkdata_route_count, &server->standard},
+        {s->dicomweb_root, web_bulkdata_all_routes, web_bulkdata_all_route_count, &server->standard},
         {s->dicomweb_root, web_remove_routes, web_remove_route_count, &server->standard},
         {s->dicomweb_root, capability_routes, 2, server},
         {"", web_uri_routes, web_uri_route_count, &server->standard},
@@ -162,6 +163,7 @@ static void add_dicomweb(WebServer *server)
         {"/wadors", web_retrieve_routes, web_retrieve_route_count, &server->sphere},
         {"/wadors", web_frame_routes, web_frame_route_count, &server->sphere},
         {"/wadors", web_bulkdata_routes, web_bulkdata_route_count, &server->sphere},
+        {"/wadors", web_bulkdata_all_routes, web_bulkdata_all_route_count, &server->sphere},
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         http_add_routes(server->http, tables[i].prefix, tables[i].routes, tables[i].count, tables[i].service);

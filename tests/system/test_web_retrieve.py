@@ -11,6 +11,7 @@ import logging
 import math
 import struct
 import types
+import urllib.parse
 import warnings
 import xml.etree.ElementTree as tree
 import zipfile
@@ -20,7 +21,7 @@ import pytest
 from make_dicom import make, make_image, uid
 from part10 import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, parse, read
 from programs import run
-from pydicom.encaps import generate_pixel_data_frame
+from pydicom.encaps import encapsulate, generate_pixel_data_frame
 from web import Web
 
 RLE, BASELINE, LOSSLESS_JPEG, JPEG_LS, JPEG_2000 = ("1.2.840.10008.1.2." + tail for tail in ("5", "4.50", "4.70", "4.80", "4.90"))
@@ -580,6 +581,110 @@ def test_compressed_pixel_data_in_bulk_is_its_frames(data_web):
     one = data_web.named("emri_small_RLE.dcm")
     parts = data_web.get(one.url + "/bulkdata/7FE00010", Accept=FRAMES % "*").parts("application/octet-stream")
     assert [part.body for part in parts] == reference_frames(one, open_file(one.path))
+
+
+def references(row):
+    """Every BulkDataURI, in order."""
+    if isinstance(row, list):
+        return [found for one in row for found in references(one)]
+    if isinstance(row, dict):
+        return [row["BulkDataURI"]] if "BulkDataURI" in row else [found for value in row.values() for found in references(value)]
+    return []
+
+
+@pytest.mark.parametrize("level", ["study_url", "series_url", "url"])
+def test_bulk_data_of_a_selection_is_what_its_metadata_refers_to(level, data_web):
+    """Each part says by which reference; what that one leads to is the same bytes."""
+    compared = 0
+    for url in list(by_level(data_web, level))[::3 if level == "url" else 1]:
+        wanted = references(data_web.get(url + "/metadata").json())
+        answer = data_web.get(url + "/bulkdata", Accept=FRAMES % "*")
+        if answer.status != 200:
+            assert answer.status == 404 and not wanted or answer.status == 406 and "object" in answer.problem(), (url, answer.body, wanted)
+            continue
+        bodies = {}
+        for part in answer.parts("application/octet-stream"):
+            bodies.setdefault(part.headers["Content-Location"], []).append(part.body)
+        assert list(bodies) == [reference for reference in wanted if reference in bodies], url
+        for reference in wanted:
+            alone = data_web.get(urllib.parse.urljoin(url + "/bulkdata", reference), Accept=FRAMES % "*")
+            if reference not in bodies:
+                assert alone.status == 404, reference
+                continue
+            assert [part.body for part in alone.parts("application/octet-stream")] == bodies[reference], (url, reference)
+            compared += 1
+    assert compared > 50, compared
+
+
+def pixels(ds):
+    return ds.get("PixelData") or ds.get("FloatPixelData") or ds.get("DoubleFloatPixelData")
+
+
+@pytest.mark.parametrize("root, level", [("/dicom-web", "study_url"), ("/wadors", "series_url"), ("/dicom-web", "url")])
+def test_pixel_data_of_a_selection(root, level, data_web):
+    compared = 0
+    for url, objects in by_level(data_web, level).items():
+        files = [(one, open_file(one.path)) for one in objects]
+        if any(one.path.name in UNREADABLE or one.syntax in (BIG_ENDIAN, DEFLATED) or "PixelData" in ds and "Rows" not in ds for one, ds in files):
+            continue
+        wanted = []
+        for one, ds in files:
+            if pixels(ds):
+                wanted += [pixels(ds)] if one.syntax in (IMPLICIT, EXPLICIT) else reference_frames(one, ds)
+        answer = data_web.get(url.replace("/dicom-web", root) + "/pixeldata", Accept=FRAMES % "*")
+        if answer.status != 200:
+            assert answer.status == 404 and not wanted or answer.status == 406 and any(one.path.name in FRAMELESS for one, _ in files), (url, answer.body)
+            continue
+        parts = answer.parts("application/octet-stream")
+        assert sorted(part.body for part in parts) == sorted(wanted), url
+        assert {part.syntax for part in parts} == {EXPLICIT if one.syntax == IMPLICIT else one.syntax for one, ds in files if pixels(ds)}
+        compared += len(wanted)
+    assert compared > 150, compared
+
+
+def test_pixel_data_that_is_decoded(data_web, tmp_path):
+    one = data_web.named("emri_small_RLE.dcm")
+    native = converted(one, tmp_path)
+    parts = data_web.get(one.url + "/pixeldata", Accept='multipart/related; type="application/octet-stream"').parts("application/octet-stream")
+    assert {part.syntax for part in parts} == {EXPLICIT} and b"".join(part.body for part in parts) == native.PixelData
+    big = data_web.named("emri_small_big_endian.dcm")
+    part, = data_web.get(big.url + "/pixeldata").parts("application/octet-stream")
+    assert part.body == converted(big, tmp_path).PixelData
+
+
+def test_what_has_no_bulk_data_as_it_is_wanted(data_web):
+    report, compressed = data_web.named("reportsi.dcm"), data_web.named("emri_small_RLE.dcm")
+    assert "no pixel data" in data_web.get(report.url + "/pixeldata").problem() and data_web.get(report.study_url + "/bulkdata").status == 404
+    for what in ("bulkdata", "pixeldata"):
+        assert data_web.get(f"/dicom-web/studies/1.2.3/{what}").status == 404
+        assert data_web.get(f"/dicom-web/studies/1*/{what}").status == 400
+        assert "octet-stream" in data_web.get(f"{compressed.url}/{what}", Accept="image/png").problem()
+        assert data_web.get(f"{compressed.url}/{what}", Accept=FRAMES % JPEG_LS).status == 406
+
+
+def test_bulk_data_of_some_objects_of_a_study_is_206(data_web):
+    mixed = {url: objects for url, objects in by_level(data_web, "study_url").items() if {RLE, EXPLICIT} <= {one.syntax for one in objects}}
+    assert mixed
+    for url, objects in mixed.items():
+        answer = data_web.get(url + "/pixeldata", Accept=FRAMES % RLE)
+        assert answer.status == 206 and {part.syntax for part in answer.parts("application/octet-stream")} == {RLE}
+
+
+def test_a_compressed_icon_is_not_the_image(stopped_archive, data_web, tmp_path):
+    """Its frames are no value that could be handed out, and those of the image are another element's."""
+    ds = open_file(data_web.named("SC_rgb_rle.dcm").path)
+    icon = pydicom.Dataset()
+    icon.Rows = icon.Columns = 8
+    icon.add_new("PixelData", "OB", encapsulate([b"\1" * 5000]))
+    icon["PixelData"].is_undefined_length = True
+    ds.IconImageSequence = [icon]
+    ds.save_as(tmp_path / "one.dcm")
+    web = Web(stopped_archive)
+    stopped_archive.start()
+    store_all(web, [(tmp_path / "one.dcm").read_bytes()])
+    url = f"/dicom-web/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}/bulkdata"
+    assert web.get(url + "/00880200/0/7FE00010").status == 404 and web.get(url + "/7FE00010", Accept=FRAMES % "*").status == 200
+    assert [part.headers["Content-Location"].rsplit("/")[-1] for part in web.get(url, Accept=FRAMES % "*").parts("application/octet-stream")] == ["7FE00010"]
 
 
 # -- what comes later --
