@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "cli/stopping.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,9 @@ static const char *check_delete(const void *args)
     Answer answer;
     if (!a->key == !a->list)
         return "a key or -l/--list is needed, not both";
+    for (const char *c = a->reason; c && *c; c++)
+        if (iscntrl((unsigned char)*c))
+            return "argument --reason: one line of text is expected";
     return answer_parse(a->force, &answer) ? NULL : "argument -f/--force: Boolean value expected.";
 }
 

@@ -38,6 +38,12 @@ static DcmDataset *new_keys(Arena *arena, DcmLevel level)
     return keys;
 }
 
+/* What a request has in any case: the level of -l, and texts in UTF-8. */
+static bool is_ours(DcmTag tag)
+{
+    return tag == DCM_QueryRetrieveLevel || tag == DCM_SpecificCharacterSet;
+}
+
 /* "PatientName", "0010,0010=DOE*", "(0008,0060)=CT" */
 static bool put_extra(DcmDataset *keys, const char *text, Err *err)
 {
@@ -47,6 +53,11 @@ static bool put_extra(DcmDataset *keys, const char *text, Err *err)
     if (!dcm_tag_parse(name, &tag))
         return err_set(err, ERR_USAGE, "-k %s: '%.*s' is no tag (gggg,eeee) and no keyword of the dictionary",
                        text, SPAN_FMT(name));
+    if (DCM_TAG_GROUP(tag) < 8 || (is_ours(tag) && equals && equals[1]))
+        return err_set(err, ERR_USAGE,
+                       "-k %s: that is no key: -l says the level, and texts are sent in UTF-8", text);
+    if (is_ours(tag))
+        return true;
     if (dcm_dict_vr(tag, (Span){0}) != DCM_VR_SQ)
         dcm_put_utf8(keys, tag, equals ? equals + 1 : "");
     else if (equals && equals[1])

@@ -508,6 +508,8 @@ def test_delete_asks(stored):
 
 
 def test_delete_leaves_an_audit_line_without_patient_data(stored):
+    done = stored.manage("data", "delete", "patient", "FEW", "-f", "yes", "--reason", "sent\nby mistake", check=False)
+    assert done.returncode == 2 and "one line" in done.stderr
     stored.manage("data", "delete", "patient", "FEW", "-f", "yes", "--reason", "sent by mistake")
     line = next(l for l in (stored.folder / "log/pacs.log").read_text().splitlines() if "pacs.audit" in l)
     assert "objects=4" in line and "user=" in line and "FEW" not in line

@@ -51,6 +51,26 @@ static void find_keys(void **state)
     arena_free(arena);
 }
 
+/* Level and character set are the request's own. */
+static void keys_that_are_none(void **state)
+{
+    static const char *const bad[] = {"QueryRetrieveLevel=IMAGE", "SpecificCharacterSet=ISO_IR 100",
+                                      "00020010=1.2", "0000,0002=1.2", "PatientNmae"};
+    Arena *arena = arena_new(0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        KeyArgs args = {.level = "STUDY", .extra = {{bad[i]}, 1}};
+        Err err = {0};
+        assert_null(keys_for_find(arena, &args, &err));
+        assert_int_equal(err.code, ERR_USAGE);
+    }
+    KeyArgs args = {.level = "STUDY", .extra = {{"QueryRetrieveLevel", "SpecificCharacterSet"}, 2}};
+    Err err = {0};
+    const DcmDataset *keys = keys_for_find(arena, &args, &err);
+    assert_string_equal(value_of(arena, keys, DCM_QueryRetrieveLevel), "STUDY");
+    assert_string_equal(value_of(arena, keys, DCM_SpecificCharacterSet), "ISO_IR 192");
+    arena_free(arena);
+}
+
 static void extra_keys(void **state)
 {
     Arena *arena = arena_new(0);
@@ -186,9 +206,10 @@ static void outbox_skips(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(find_keys),    cmocka_unit_test(extra_keys),   cmocka_unit_test(retrieve_keys),
-        cmocka_unit_test(text_sets),    cmocka_unit_test(context_sets), cmocka_unit_test(outbox_reads_heads),
-        cmocka_unit_test(outbox_skips),
+        cmocka_unit_test(find_keys),          cmocka_unit_test(extra_keys),
+        cmocka_unit_test(keys_that_are_none), cmocka_unit_test(retrieve_keys),
+        cmocka_unit_test(text_sets),          cmocka_unit_test(context_sets),
+        cmocka_unit_test(outbox_reads_heads), cmocka_unit_test(outbox_skips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
