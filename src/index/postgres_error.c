@@ -83,8 +83,7 @@ typedef struct State {
 
 static const State states[] = {
     {"55P03", ERR_TIMEOUT,
-     "another server has been writing for too long; look at it, or give db.params.timeout "
-     "more seconds"},
+     "another server has been writing for too long; look at it, and try again when it is done"},
     {"57014", ERR_TIMEOUT, "it took too long and was ended"},
     {"53100", ERR_NO_SPACE, "its disk is full; make room there"},
     {"53200", ERR_LIMIT, "it is out of memory"},

@@ -107,8 +107,8 @@ static bool fail_locked(const char *path, Err *err)
     long pid = lock_holder(path);
     if (pid > 0)
         snprintf(who, sizeof who, " by process %ld", pid);
-    return err_set(err, ERR_TIMEOUT,
-                   "index: %s is locked%s; stop that or give db.params.timeout more seconds", path, who);
+    return err_set(err, ERR_TIMEOUT, "index: %s is locked%s; stop that, or try again when it is done", path,
+                   who);
 }
 
 /* SQLite forgets the number for some failures. */
@@ -132,8 +132,13 @@ static bool fail(Lite *db, int code, const char *doing, Err *err)
                        db->base.source->name, sqlite3_errstr(code));
     case SQLITE_FULL:
         return err_set(err, ERR_NO_SPACE, "index: no space left for %s", db->base.source->name);
-    case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
+        return err_set(
+            err, ERR_IO,
+            "index: cannot %s %s: it is read-only for this user; look at the rights of the file, of "
+            "its -wal and -shm, and of their folder",
+            doing, db->base.source->name);
+    case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_IOERR:
         return err_errno(err, system_error(db), "index: cannot %s %s (%s)", doing, db->base.source->name,

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """app/settings.yml: what is wrong is said with file, line, key and what is allowed (spec rows CFG-01 to CFG-03)."""
+import json
 import re
 
 import pytest
 from archive import Archive
-from programs import free_port, run
+from programs import ROOT, free_port, run
 
 
 def refused(archive, *words, command=("echo", "127.0.0.1", "1", "-aec", "X")):
@@ -120,3 +121,11 @@ def test_no_shape_of_a_file_ends_a_program(name, command, text, stopped_archive)
         path.write_text(shape)
         done = stopped_archive.manage(*command, check=False)
         assert done.returncode >= 0, f"signal {-done.returncode}:\n{shape}"
+
+
+def test_texts_name_keys_that_exist(stopped_archive):
+    keys = set(json.loads(stopped_archive.manage("settings", "show", "--json").stdout))
+    named = {(key, source.name) for source in (ROOT / "src").rglob("*.c") for text in re.findall(r'"(?:[^"\\\n]|\\.)*"', source.read_text())
+             for key in re.findall(r"\b(?:db|ae_params|api|tls|fs)\.[a-z_]+(?:\.[a-z_]+)*", text)}
+    assert len(named) > 50
+    assert not [(key, where) for key, where in sorted(named) if key not in keys and not any(k.startswith(key + ".") for k in keys)]
