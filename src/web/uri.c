@@ -124,12 +124,22 @@ static void answer_image(HttpExchange *x, const WebService *service, const IdxFi
                         frame != NULL);
 }
 
+/* §9.1.2.2.5: who asks for an object without its patient must not get it with. */
+static bool may_be_as_it_is(HttpExchange *x)
+{
+    const char *anonymize = http_parameter(x, "anonymize");
+    if (!anonymize || !strcmp(anonymize, "no"))
+        return true;
+    http_refuse(x, 406, "objects cannot be had anonymized here: they are handed out as they were stored");
+    return false;
+}
+
 static void get_object(HttpExchange *x, void *ctx)
 {
     const WebService *service = ctx;
     IdxFile file;
     Err err = {0};
-    if (!find(x, service, &file))
+    if (!may_be_as_it_is(x) || !find(x, service, &file))
         return;
     if (!wants_file(x)) {
         answer_image(x, service, &file);

@@ -383,7 +383,8 @@ def test_what_is_handed_out_is_a_dicom_file(name, data_web):
 @pytest.mark.parametrize("wrong, status", [
     ({"rows": 0}, 400), ({"columns": "wide"}, 400), ({"windowCenter": 1}, 400), ({"windowWidth": 1}, 400), ({"windowCenter": "a", "windowWidth": 5}, 400),
     ({"region": "0,0,1"}, 400), ({"region": "0.5,0,0.5,1"}, 400), ({"region": "0,0,2,2"}, 400), ({"imageQuality": 0}, 400), ({"frameNumber": 0}, 400),
-    ({"frameNumber": 2}, 404), ({"contentType": "image/gif"}, 406), ({"contentType": "text/plain"}, 406)])
+    ({"frameNumber": 2}, 404), ({"contentType": "image/gif"}, 406), ({"contentType": "text/plain"}, 406),
+    ({"anonymize": "yes"}, 406), ({"anonymize": "yes", "contentType": "application/dicom"}, 406), ({"anonymize": "", "contentType": ""}, 406)])
 def test_wado_uri_refuses_what_is_wrong(wrong, status, data_web):
     answer = data_web.get(uri(data_web.named("CT_small.dcm"), **{"contentType": "image/jpeg", **wrong}))
     assert answer.status == status and answer.problem()
