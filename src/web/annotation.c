@@ -13,6 +13,7 @@
 #include "index/tables.h"
 #include "web/annotation_uid.h"
 #include "web/audit.h"
+#include "web/dicomweb.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -234,12 +235,7 @@ static void say_name(HttpExchange *x, const IdxAnnotation *a)
     for (const char *p = name; *p; p++)
         buf_u8(&out, *p < 0x20 || *p > 0x7E || strchr("\"\\%", *p) ? '_' : (uint8_t)*p);
     buf_append_cstr(&out, "\"; filename*=UTF-8''");
-    for (const char *p = name; *p; p++) {
-        uint8_t c = (uint8_t)*p;
-        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                     strchr(".-_~", (char)c);
-        buf_printf(&out, plain ? "%c" : "%%%02X", c);
-    }
+    web_append_part(&out, name);
     http_header(x, "Content-Disposition", buf_cstr(&out));
     buf_free(&out);
 }

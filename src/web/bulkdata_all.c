@@ -118,28 +118,15 @@ static const char *wanted_syntax(const WebAccept *accept, const char *stored)
 
 /* -- parts -- */
 
-/* UIDs are what the object says: what has no place in an address is in no header. */
-static bool is_plain(const char *uid)
-{
-    for (; *uid; uid++)
-        if (!(*uid == '.' || *uid == '-' || *uid == '_' || (*uid >= '0' && *uid <= '9') ||
-              (*uid >= 'A' && *uid <= 'Z') || (*uid >= 'a' && *uid <= 'z')))
-            return false;
-    return true;
-}
-
 static void write_head(Gathering *g, const char *path, const char *syntax, Buf *out)
 {
     Buf *head = &g->scratch;
     buf_append_cstr(head, "Content-Type: application/octet-stream");
     if (syntax)
         buf_printf(head, "; transfer-syntax=%s", syntax);
+    buf_append_cstr(head, "\r\nContent-Location: ");
+    metadata_bulk_uri(g->level, &g->file, path, head);
     buf_append_cstr(head, "\r\n");
-    if (is_plain(g->file.series) && is_plain(g->file.sop_instance)) {
-        buf_append_cstr(head, "Content-Location: ");
-        metadata_bulk_uri(g->level, &g->file, path, head);
-        buf_append_cstr(head, "\r\n");
-    }
     multipart_write_head(out, g->boundary, !g->any, buf_cstr(head));
     buf_clear(head);
     g->any = true;

@@ -26,6 +26,35 @@ bool web_choose_of(HttpExchange *x, const char *types, const WebOffer *offers, s
     return false;
 }
 
+static bool is_unreserved(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
+           c == '-' || c == '_' || c == '~';
+}
+
+bool web_append_part(Buf *out, const char *text)
+{
+    bool ok = true;
+    for (; *text && ok; text++)
+        ok = is_unreserved(*text) ? buf_u8(out, (uint8_t)*text) : buf_printf(out, "%%%02X", (uint8_t)*text);
+    return ok;
+}
+
+const char *web_address_part(Arena *arena, const char *text)
+{
+    const char *p = text;
+    while (is_unreserved(*p))
+        p++;
+    if (!*p)
+        return text;
+    Buf out;
+    buf_init(&out, 0);
+    web_append_part(&out, text);
+    const char *encoded = arena_strdup(arena, buf_cstr(&out));
+    buf_free(&out);
+    return encoded;
+}
+
 const char *web_media(HttpExchange *x, const WebOffer *offer, const char *boundary)
 {
     if (!offer->multipart)

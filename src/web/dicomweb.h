@@ -58,6 +58,11 @@ void web_answer_bytes(HttpExchange *x, const IdxFile *file, const char *media, u
 void web_answer_part(HttpExchange *x, const IdxFile *file, const WebOffer *offer, const char *headers,
                      uint64_t offset, uint64_t length);
 
+/* A text as one part of an address, percent-encoded (RFC 3986 §2.3): what objects call UIDs may be anything. */
+bool web_append_part(Buf *out, const char *text);
+/* The same in the arena; `text` itself where nothing is to be encoded. */
+const char *web_address_part(Arena *arena, const char *text);
+
 /* For entity tags and keys: the content of the object in hexadecimal digits. In the exchange's arena. */
 const char *web_content_tag(HttpExchange *x, const IdxFile *file);
 

@@ -62,17 +62,14 @@ typedef struct Link {
 
 bool metadata_bulk_uri(DcmLevel level, const IdxFile *file, const char *path, Buf *out)
 {
-    switch (level) {
-    case DCM_LEVEL_PATIENT:
-        break;
-    case DCM_LEVEL_STUDY:
-        return buf_printf(out, "series/%s/instances/%s/bulkdata/%s", file->series, file->sop_instance, path);
-    case DCM_LEVEL_SERIES:
-        return buf_printf(out, "instances/%s/bulkdata/%s", file->sop_instance, path);
-    case DCM_LEVEL_IMAGE:
-        return buf_printf(out, "../%s/bulkdata/%s", file->sop_instance, path);
+    if (level == DCM_LEVEL_STUDY) {
+        buf_append_cstr(out, "series/");
+        web_append_part(out, file->series);
+        buf_append_cstr(out, "/");
     }
-    return false;
+    buf_append_cstr(out, level == DCM_LEVEL_IMAGE ? "../" : "instances/");
+    web_append_part(out, file->sop_instance);
+    return buf_printf(out, "/bulkdata/%s", path);
 }
 
 static bool write_uri(void *ctx, const char *path, const DcmElement *e, Buf *out)

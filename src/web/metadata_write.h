@@ -10,7 +10,7 @@
 typedef enum MetadataFormat { METADATA_DICOM_JSON, METADATA_XML, METADATA_JSON } MetadataFormat;
 
 /* Changes with what is written here of the same objects. */
-enum { METADATA_EDITION = 1 };
+enum { METADATA_EDITION = 2 };
 
 enum {
     METADATA_KEPT_MAX = 1 << 20,   /* larger values are not even read */

@@ -51,8 +51,9 @@ static void put_retrieve_url(Results *r, DcmDataset *ds)
     static const char *const parts[] = {"", "/studies/", "/series/", "/instances/"};
     const char *url = r->base;
     for (int level = DCM_LEVEL_STUDY; level <= (int)r->level; level++)
-        url = arena_printf(r->row, "%s%s%s", url, parts[level],
-                           dcm_text(r->row, ds, dcm_level_unique_key((DcmLevel)level), 0));
+        url = arena_printf(
+            r->row, "%s%s%s", url, parts[level],
+            web_address_part(r->row, dcm_text(r->row, ds, dcm_level_unique_key((DcmLevel)level), 0)));
     dcm_put_utf8(ds, DCM_RetrieveURL, url);
 }
 

@@ -23,7 +23,7 @@ typedef struct Tally {
 static const char *study_url(Stow *s, const char *study)
 {
     return arena_printf(http_arena(s->x), "%s%s/studies/%s", http_base_url(s->x), s->service->retrieve_prefix,
-                        study);
+                        web_address_part(http_arena(s->x), study));
 }
 
 static DcmDataset *add_item(DcmDataset *answer, DcmTag sequence)
@@ -40,12 +40,14 @@ static bool has_warning(const StowObject *o)
 
 static void put_stored(Stow *s, DcmDataset *answer, const StowObject *o)
 {
+    Arena *arena = http_arena(s->x);
     DcmDataset *item = add_item(answer, DCM_ReferencedSOPSequence);
     dcm_put_utf8(item, DCM_ReferencedSOPClassUID, o->stored.sop_class);
     dcm_put_utf8(item, DCM_ReferencedSOPInstanceUID, o->stored.sop_instance);
     dcm_put_utf8(item, DCM_RetrieveURL,
-                 arena_printf(http_arena(s->x), "%s/series/%s/instances/%s", study_url(s, o->stored.study),
-                              o->stored.series, o->stored.sop_instance));
+                 arena_printf(arena, "%s/series/%s/instances/%s", study_url(s, o->stored.study),
+                              web_address_part(arena, o->stored.series),
+                              web_address_part(arena, o->stored.sop_instance)));
     if (has_warning(o))
         dcm_put_u16(item, DCM_WarningReason, WARNING_COERCED);
 }

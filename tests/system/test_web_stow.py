@@ -4,6 +4,7 @@ import concurrent.futures
 import gzip
 import http.client
 import os
+import urllib.parse
 
 import pytest
 from make_dicom import attributes, data_set, make_image, make_large, meta, uid
@@ -157,6 +158,25 @@ def test_what_looks_like_a_boundary_in_the_data(web):
         answer = stow(web, [data], boundary="Xx")
         assert answer.status == 200, answer.body
         assert kept(web.archive)[instance] == parse(data).data
+
+
+def test_addresses_of_objects_whose_uids_are_none(web, tmp_path):
+    """They may hold anything; what is said of them leads to them and nowhere else."""
+    uids = {"StudyInstanceUID": "1.2/../../x", "SeriesInstanceUID": 'a b%41#;=&+"', "SOPInstanceUID": "1<2>'"}
+    make_image(tmp_path / "one.dcm", rows=64, columns=64, **uids)
+    stored = stow(web, [(tmp_path / "one.dcm").read_bytes()]).json()
+    urls = [stored["00081190"]["Value"][0], stored["00081199"]["Value"][0]["00081190"]["Value"][0]]
+    row, = web.get("/dicom-web/instances").json()
+    assert row["00081190"]["Value"] == urls[1:] and "/studies/1.2%2F..%2F..%2Fx/series/a%20b%2541%23%3B%3D%26%2B%22/instances/1%3C2%3E%27" in urls[1]
+    assert urls[0].endswith("/studies/1.2%2F..%2F..%2Fx") and web.get(urllib.parse.urlsplit(urls[0]).path).status == 400  # no slash in a part
+    make_image(tmp_path / "two.dcm", rows=64, columns=64, **{**uids, "StudyInstanceUID": "%2e%2e", "SOPInstanceUID": "1<2>''"})
+    url = urllib.parse.urlsplit(stow(web, [(tmp_path / "two.dcm").read_bytes()]).json()["00081199"]["Value"][0]["00081190"]["Value"][0]).path
+    row, = web.get(url + "/metadata").json()
+    reference = urllib.parse.urljoin(url + "/metadata", row["7FE00010"]["BulkDataURI"])
+    assert row["00080018"]["Value"] == ["1<2>''"] and web.get(reference, Accept="application/octet-stream").status == 200
+    for level in (url, url.rsplit("/instances", 1)[0], url.rsplit("/series", 1)[0]):
+        part, = web.get(level + "/bulkdata").parts("application/octet-stream")
+        assert urllib.parse.urljoin(level + "/bulkdata", part.headers["Content-Location"]) == reference
 
 
 def test_a_body_that_is_compressed_is_refused(web):
