@@ -10,8 +10,13 @@
 #include <string.h>
 #include <strings.h>
 
-static const char exposed[] = "Content-Length, Content-Type, Content-Range, ETag, Location, Warning";
-static const char request_headers[] = "Authorization, Accept, Content-Type, Range, If-None-Match";
+static const char exposed[] =
+    "Content-Length, Content-Type, Content-Range, ETag, Location, Warning, Accept-Ranges, "
+    "Content-Disposition, Content-Location, Retry-After";
+/* What pages send of themselves, and what libraries for HTTP add. */
+static const char request_headers[] =
+    "Authorization, Accept, Content-Type, Range, If-Range, If-Match, If-None-Match, "
+    "If-Modified-Since, Cache-Control, Pragma, X-Requested-With";
 
 /* What Access-Control-Allow-Origin says; NULL when the origin is not allowed. */
 static const char *allowed_origin(const HttpExchange *x)

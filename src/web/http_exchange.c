@@ -211,8 +211,9 @@ static bool may_be_dropped(const HttpExchange *x)
     const char *expect = http_request_header(x, "Expect");
     if (expect && !strcasecmp(expect, "100-continue"))
         return false;
-    if (http_request_header(x, "Transfer-Encoding"))
-        return !http_request_header(x, "Content-Length");
+    const char *coding = http_request_header(x, "Transfer-Encoding");
+    if (coding) /* where any other ends is not known */
+        return !strcasecmp(coding, "chunked") && !http_request_header(x, "Content-Length");
     return http_request_length(x) <= DROP_MAX;
 }
 

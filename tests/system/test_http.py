@@ -207,10 +207,10 @@ def test_cors_for_the_origins_of_the_settings_only(stopped_archive):
     preflight = web.ask("OPTIONS", "/dicom-web/studies", **asked)
     assert preflight.status == 204 and preflight.headers["Access-Control-Allow-Origin"] == "https://viewer.example"
     allowed = preflight.headers["Access-Control-Allow-Headers"].split(", ")
-    assert {"Authorization", "Accept", "Content-Type", "Range", "If-None-Match"} <= set(allowed)
+    assert {"Authorization", "Accept", "Content-Type", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "Cache-Control", "Pragma", "X-Requested-With"} <= set(allowed)
     answer = web.get("/dicom-web/studies", Origin="https://viewer.example")
     exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
-    assert {"Content-Length", "Content-Type", "Content-Range", "ETag", "Location", "Warning"} <= set(exposed)
+    assert {"Content-Length", "Content-Type", "Content-Range", "ETag", "Location", "Warning", "Accept-Ranges", "Content-Disposition", "Content-Location", "Retry-After"} <= set(exposed)
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin" and "Origin" in answer.headers["Vary"]
     assert not any(name.lower().startswith("access-control") for name in web.get("/health", Origin="https://evil.example").headers)
 
@@ -287,6 +287,14 @@ def test_bad_heads_are_refused(web, name):
     assert status_of(answer) is None or 400 <= status_of(answer) < 600, answer[:300]
     assert b" 200 " not in answer[:20]
     assert web.get("/health").status == 200
+
+
+def test_a_coding_that_is_unknown_is_refused_at_once(web):
+    """Its end would be that of the connection: the answer must not wait for it."""
+    for coding in (b"rot13", b"gzip, chunked"):
+        with web.connect() as sock:
+            sock.sendall(b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\nTransfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n")
+            assert status_of(read_all(sock)) == 501
 
 
 def test_much_declared_and_little_sent(stopped_archive):
