@@ -124,6 +124,8 @@ typedef struct Job {
     const IdxFile *seen;     /* NULL = nothing */
     int64_t
         older_us;    /* when the other content was written that the index has of it; 0 = none, or not asked */
+    bool asked;      /* its sender has asked the index for it, and looked at the file */
+    bool doubted;    /* and has to, before it can be told what becomes of the object */
     bool distrusted; /* the file that the index has of it is not what the index says */
     bool stamped;    /* its file has the time file.end_us, to the microsecond */
 
@@ -155,7 +157,8 @@ bool job_file_is_there(const IdxFile *file);
 bool job_same_content(const IdxFile *a, const IdxFile *b);
 /* The database did not answer before the job was in it, or nobody knows whether it is: the spool sees to it. */
 void job_must_wait(Job *job);
-/* Is this object in the archive already, byte for byte? Else job->older_us tells of other content. */
+/* Is this object in the archive already, byte for byte? Else job->older_us tells of other content. Asked of the index only while objects come again, or where the
+   committer doubts: it looks anyway. */
 bool job_is_same(Archive *archive, Job *job);
 
 /* -- leftovers.c: files that were replaced by ones elsewhere -- */
@@ -271,6 +274,7 @@ struct Archive {
     atomic_uint file_scans;
     atomic_bool full;      /* the disk; room.c has said so */
     atomic_bool leftovers; /* there may be some */
+    atomic_int look_early; /* so many objects more are looked up by their senders (plan.c) */
 };
 
 #define archive_notice(archive, level, ...) archive_log((archive), ARC_LOGGER, (level), __VA_ARGS__)

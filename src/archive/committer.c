@@ -3,7 +3,7 @@
  * Group commit. One thread takes whatever waits, decides what is to be done with it and gives it its names (commit_names.c: each folder is synced once);
  * another takes whatever has its names and indexes it in one transaction (commit_rows.c). While either is at work the next group gathers, so that the cost
  * of a commit is shared by as many as there are senders; a lone sender waits for nobody. Of many, rows wait a moment for those whose names are coming: with
- * eight senders of small objects a transaction then has six rows in place of two, and an object costs a seventh less of the processor.
+ * eight senders of small objects a transaction then has six rows in place of two, and an object costs an eighth less of the processor.
  *
  * An object whose UID is that of another one that is under way waits until that one is done, and so sees it.
  */

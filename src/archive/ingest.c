@@ -283,17 +283,32 @@ static bool sync_data(ArcIngest *ingest, Err *err)
     return ok;
 }
 
-/* Hands over to the committer. *consumed when the committer frees the ingest. */
+/* Hands over to the committer; once more where it leaves a question. False when the committer frees the ingest. */
+static bool settle(ArcIngest *ingest)
+{
+    Job *job = &ingest->job;
+    job->put = ingest->put;
+    ingest->put = NULL;
+    if (!committer_run(ingest->archive->committer, job))
+        return false;
+    if (!job->doubted)
+        return true;
+    if (job_is_same(ingest->archive, job)) {
+        job_settle(job, ARC_SAME);
+        return true;
+    }
+    job->done = false;
+    return committer_run(ingest->archive->committer, job);
+}
+
+/* *consumed when the committer frees the ingest. */
 static bool run_job(ArcIngest *ingest, ArcStored *out, bool *consumed, Err *err)
 {
     Job *job = &ingest->job;
     int64_t began = clock_ns();
-    job->put = ingest->put;
-    ingest->put = NULL;
-    if (!committer_run(ingest->archive->committer, job)) {
-        *consumed = true;
+    *consumed = !settle(ingest);
+    if (*consumed)
         return err_set(err, ERR_TIMEOUT, "the disk or the index does not answer");
-    }
     figures_stage("commit", began);
     if (!job->ok) {
         *err = job->err;

@@ -32,6 +32,27 @@ static void test_same(void **state)
     assert_int_equal(count_files("temp"), 2);
 }
 
+/* Whether an object is there is asked before it is synced, but only while others that came were. */
+static void test_looked_up_early(void **state)
+{
+    Spec spec = filled("1.2.3.4.5", 1);
+    Job there, fresh;
+    job_init(&there, JOB_INGEST);
+    job_init(&fresh, JOB_INGEST);
+    fresh.file.sop_instance = "1.2.3.4.6";
+    assert_int_equal(store_spec(&spec), ARC_STORED);
+    assert_true(find_instance(there.arena, "1.2.3.4.5", &there.file));
+    assert_false(job_is_same(archive, &there));
+    assert_int_equal(store_spec(&spec), ARC_SAME); /* as the committer has found */
+    assert_true(job_is_same(archive, &there));
+    assert_int_equal(store_spec(&spec), ARC_SAME);
+    for (int i = 0; i < 1000; i++)
+        assert_false(job_is_same(archive, &fresh));
+    assert_false(job_is_same(archive, &there));
+    job_destroy(&there);
+    job_destroy(&fresh);
+}
+
 static void test_keep_first(void **state)
 {
     under_policy(ARC_KEEP_FIRST);
@@ -103,6 +124,20 @@ static void test_file_was_deleted(void **state)
     assert_stored_spec(&spec);
 }
 
+/* The last byte is another one, and the file a little younger. */
+static void damage(const char *path)
+{
+    const struct timespec times[] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = time(NULL) + 10}};
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    fseek(file, -1, SEEK_END);
+    int last = fgetc(file);
+    fseek(file, -1, SEEK_END);
+    fputc(last ^ 1, file);
+    fclose(file);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
 /* Somebody wrote into the file: whoever sends the object again has it stored whole, and what lay there stays to be looked at. */
 static void test_file_was_damaged(void **state)
 {
@@ -115,20 +150,34 @@ static void test_file_was_damaged(void **state)
         const struct timespec times[] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = time(NULL) + 10}};
         assert_int_equal(utimensat(AT_FDCWD, at(name), times, 0), 0); /* only touched */
         assert_int_equal(store_spec(&spec), ARC_SAME);
-        FILE *file = fopen(at(name), "r+");
-        assert_non_null(file);
-        fseek(file, -1, SEEK_END);
-        int last = fgetc(file);
-        fseek(file, -1, SEEK_END);
-        fputc(last ^ 1, file);
-        fclose(file);
-        assert_int_equal(utimensat(AT_FDCWD, at(name), times, 0), 0);
+        damage(at(name));
         assert_int_equal(store_spec(&spec), ARC_STORED);
         assert_stored_spec(&spec);
         assert_int_equal(count_files("quarantine"), before + 2);
         assert_int_equal(store_spec(&spec), ARC_SAME);
     }
     assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_instances(), 1);
+}
+
+/* The same where nothing came again lately, so that the sender has not asked and the committer finds the object. */
+static void test_damage_found_late(void **state)
+{
+    static const char name[] = "data/P1/1.2.3/1.2.3.4/1.2.3.4.5";
+    Spec spec = filled("1.2.3.4.5", 1);
+    assert_int_equal(store_spec(&spec), ARC_STORED);
+    assert_int_equal(atomic_load(&archive->look_early), 0);
+    damage(at(name));
+    assert_int_equal(store_spec(&spec), ARC_STORED);
+    assert_stored_spec(&spec);
+    assert_true(atomic_load(&archive->look_early) > 0);
+    assert_int_equal(count_files("quarantine"), 2);
+    atomic_store(&archive->look_early, 0);
+    const struct timespec times[] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = time(NULL) + 10}};
+    assert_int_equal(utimensat(AT_FDCWD, at(name), times, 0), 0); /* only touched */
+    assert_int_equal(store_spec(&spec), ARC_SAME);
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_files("temp"), 2);
     assert_int_equal(count_instances(), 1);
 }
 
@@ -475,12 +524,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_same),
+        TEST(test_looked_up_early),
         TEST(test_keep_first),
         TEST(test_keep_both),
         TEST(test_replace),
         TEST(test_replace_elsewhere),
         TEST(test_file_was_deleted),
         TEST(test_file_was_damaged),
+        TEST(test_damage_found_late),
         TEST(test_lost_index),
         TEST(test_junk_in_place),
         TEST(test_index_fails),
