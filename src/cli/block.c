@@ -2,6 +2,7 @@
 #include "cli/block.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/number.h"
 #include "dicom/status.h"
 #include "dicom/value.h"
@@ -58,6 +59,22 @@ static void ruler(Buf *out, size_t width)
     buf_append_cstr(out, "\n");
 }
 
+/* Peers' texts and UIDs: nothing that a terminal would obey. */
+static void text(Buf *out, const char *value)
+{
+    size_t from = out->n;
+    buf_append_cstr(out, value ? value : "");
+    if (buf_cstr(out) && out->n > from)
+        log_make_printable((char *)out->p + from);
+}
+
+static void row(Buf *out, const char *name, const char *value)
+{
+    buf_append_cstr(out, name);
+    text(out, value);
+    buf_append_cstr(out, "\n");
+}
+
 static void section(Buf *out, size_t width, const char *title)
 {
     buf_printf(out, "# %s\n", title);
@@ -67,15 +84,15 @@ static void section(Buf *out, size_t width, const char *title)
 static void log_section(Buf *out, size_t width, const Block *block)
 {
     section(out, width, "LOG");
-    buf_printf(out, "# last_log\t: %s\n", block->last_log ? block->last_log : "");
+    row(out, "# last_log\t: ", block->last_log);
 }
 
 static void context_section(Buf *out, size_t width, const Block *block)
 {
     section(out, width, "CONTEXT");
     buf_printf(out, "# context ID\t\t: %u\n", block->context_id);
-    buf_printf(out, "# abstract Syntax\t: %s\n", block->abstract_syntax ? block->abstract_syntax : "");
-    buf_printf(out, "# Transfer Syntax\t: %s\n", block->transfer_syntax ? block->transfer_syntax : "");
+    row(out, "# abstract Syntax\t: ", block->abstract_syntax);
+    row(out, "# Transfer Syntax\t: ", block->transfer_syntax);
     ruler(out, width);
 }
 
@@ -95,7 +112,7 @@ static void every_step_sections(Buf *out, size_t width, const Block *block)
     char when[32];
     clock_format(block->began_us, false, when);
     buf_printf(out, "# dt_exec\t\t: %s\n", when);
-    buf_printf(out, "# associate_ae\t\t: %s\n", block->peer_ae ? block->peer_ae : "");
+    row(out, "# associate_ae\t\t: ", block->peer_ae);
     buf_printf(out, "# AE\t\t\t: %-16s\n", block->own_ae ? block->own_ae : "");
     buf_printf(out, "# success\t\t: %s\n", block->success ? "True" : "False");
     ruler(out, width);
@@ -104,13 +121,6 @@ static void every_step_sections(Buf *out, size_t width, const Block *block)
     log_section(out, width, block);
     if (block->data_set)
         data_set_section(out, width, block->data_set);
-}
-
-static void row(Buf *out, const char *name, const char *value)
-{
-    buf_append_cstr(out, name);
-    buf_append_cstr(out, value ? value : "");
-    buf_append_cstr(out, "\n");
 }
 
 /* In servers, of each operation: mostly without printf. */

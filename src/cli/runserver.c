@@ -60,10 +60,13 @@ static void write_journal(const Console *console, const char *study, const char 
 {
     char when[32], entry[256];
     clock_format(clock_wall_us(), false, when);
-    int n = snprintf(entry, sizeof entry, "%.10s | %s | %s | %s\n", when, study, series ? series : "",
-                     instance ? instance : "");
+    snprintf(entry, sizeof entry - 1, "%.10s | %s | %s | %s", when, study, series ? series : "",
+             instance ? instance : "");
+    log_make_printable(entry); /* one line, whatever a peer calls an object */
+    size_t n = strlen(entry);
+    entry[n++] = '\n';
     Err err = {0};
-    if (!log_file_write(console->journal, entry, (size_t)n, &err))
+    if (!log_file_write(console->journal, entry, n, &err))
         log_warning("pacs.event_sphere", "UID journal: %s", err.text);
 }
 

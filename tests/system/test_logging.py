@@ -313,6 +313,14 @@ def test_the_journal_of_uids_is_bounded_and_follows_its_name(archive, few):  # C
     wait_until(journal.exists, 10, "the journal is made again")
 
 
+def test_no_uid_writes_a_line_of_its_own(archive, few):
+    make_image(few / "odd.dcm", PatientID="FEW", StudyInstanceUID="1.2\x1b[2K9", SeriesInstanceUID="1.2\x1b[31m3", SOPInstanceUID="1.2.3.4.5.6")
+    assert store(archive, few / "odd.dcm").returncode == 0
+    journal = (archive.folder / "log/study_series_instances.uid").read_text()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \| 1\.2\?\[2K9 \| 1\.2\?\[31m3 \| 1\.2\.3\.4\.5\.6\n", journal)
+    assert "\x1b" not in archive.server.output()
+
+
 def test_who_is_refused_writes_nothing_into_the_journal(archive, few):  # B6
     journal = archive.folder / "log/study_series_instances.uid"
     refused = run("dcmsend", "+sd", "-aet", "STRANGER", "-aec", archive.aet, "127.0.0.1", archive.port, few, check=False)

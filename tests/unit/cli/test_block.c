@@ -74,6 +74,29 @@ static void scp_store_with_uids(void **state)
                  "##############################################################################\n");
 }
 
+/* What a peer sends is no command for the terminal, and no other line. */
+static void texts_of_peers_are_printable(void **state)
+{
+    Block block = {.service = "SCU",
+                   .action = "CSTORE",
+                   .committed = true,
+                   .study = "1.2\x1b[31m3",
+                   .series = "1.2\n# Study UID",
+                   .instance = "1.2\r3",
+                   .last_log = "answered: \x1b]0;it\x07",
+                   .peer_ae = "A\x1b",
+                   .now_us = moment};
+    Buf out;
+    buf_init(&out, 0);
+    block_format(&block, 2, &out);
+    const char *shown = buf_cstr(&out);
+    assert_null(strpbrk(shown, "\x1b\r\x07"));
+    assert_non_null(strstr(shown, "# Study UID\t\t: 1.2?[31m3\n"));
+    assert_non_null(strstr(shown, "# Series UID\t\t: 1.2?# Study UID\n"));
+    assert_non_null(strstr(shown, "# last_log\t: answered: ?]0;it?\n"));
+    buf_free(&out);
+}
+
 static void find_has_its_log(void **state)
 {
     Block block = {.service = "SCU",
@@ -194,10 +217,15 @@ static void progress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scu_echo_final),   cmocka_unit_test(scp_store_with_uids),
-        cmocka_unit_test(find_has_its_log), cmocka_unit_test(every_section),
-        cmocka_unit_test(status_texts),     cmocka_unit_test(execution_time),
-        cmocka_unit_test(banner),           cmocka_unit_test(progress),
+        cmocka_unit_test(scu_echo_final),
+        cmocka_unit_test(scp_store_with_uids),
+        cmocka_unit_test(texts_of_peers_are_printable),
+        cmocka_unit_test(find_has_its_log),
+        cmocka_unit_test(every_section),
+        cmocka_unit_test(status_texts),
+        cmocka_unit_test(execution_time),
+        cmocka_unit_test(banner),
+        cmocka_unit_test(progress),
     };
     return cmocka_run_group_tests(tests, utc, NULL);
 }
