@@ -274,11 +274,14 @@ def test_what_was_accessed_over_http(web_archive):
     for _ in range(3):
         for instance in instances:
             assert http(web_archive, "GET", f"{series}/instances/{instance}/rendered") == 200
-    for path in (f"{series}/metadata", f"/dicom-web/studies/{STUDY}/metadata"):
+    for path in (f"{series}/metadata", f"/dicom-web/studies/{STUDY}/metadata", f"{series}/pixeldata"):
         assert http(web_archive, "GET", path) == 200
+    assert http(web_archive, "GET", f"{series}/instances/{instances[0]}/bulkdata") == 404  # all of it is in the metadata
     query = f"requestType=WADO&studyUID={STUDY}&seriesUID={STUDY}.1&objectUID={instances[0]}"
     assert http(web_archive, "GET", f"/wado?{query}") == 200
-    records = trail.wait("DICOM Instances Accessed", count=3)
+    records = trail.wait("DICOM Instances Accessed", count=5)
+    pixels, bulk = (next(r for r in records if r.detail("Route").endswith(end)) for end in ("/pixeldata", "/bulkdata"))
+    assert (pixels.detail("Series"), pixels.detail("Instances"), bulk.detail("Instance")) == (f"{STUDY}.1", str(len(instances)), instances[0])
     first, of_series, of_study = (next(r for r in records if r.detail("Route").endswith(end)) for end in ("/rendered", "{series}/metadata", "{study}/metadata"))
     assert (first.studies, first.detail("Series")) == ([STUDY], f"{STUDY}.1") and first.detail("Instance") in instances
     assert (of_series.detail("Series"), of_series.detail("Instance"), of_series.detail("Instances")) == (f"{STUDY}.1", None, str(len(instances)))
