@@ -36,9 +36,9 @@ typedef struct Stow {
     StowObject *first, **last, *current;
     size_t count;
     bool audited;
-    pthread_mutex_t lock; /* guards at_work, and the results of objects at work */
+    pthread_mutex_t lock; /* guards the counts, and the results of objects at work */
     pthread_cond_t done;
-    size_t at_work;
+    size_t at_work, awaited; /* of which no more than these are waited for */
 } Stow;
 
 /* -- store_objects.c -- */

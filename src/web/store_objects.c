@@ -89,14 +89,15 @@ void web_store_commit(void *ctx, void *item)
     o->ingest = NULL;
     report(o);
     pthread_mutex_lock(&s->lock);
-    s->at_work--;
-    pthread_cond_signal(&s->done);
+    if (--s->at_work == s->awaited)
+        pthread_cond_signal(&s->done);
     pthread_mutex_unlock(&s->lock);
 }
 
 void stow_wait(Stow *s, size_t n)
 {
     pthread_mutex_lock(&s->lock);
+    s->awaited = n;
     while (s->at_work > n)
         pthread_cond_wait(&s->done, &s->lock);
     pthread_mutex_unlock(&s->lock);
