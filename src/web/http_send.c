@@ -114,10 +114,16 @@ static void become_source(HttpExchange *x, Stretches *s)
 
 /* -- ranges -- */
 
+/* A multipart body has another boundary each time: pieces of two answers do not fit together. */
+static bool is_multipart(const char *media)
+{
+    return media && !strncmp(media, "multipart/", strlen("multipart/"));
+}
+
 /* The whole length of a body that ranges can be cut out of; -1 for others. */
 static int64_t seekable_length(const Answer *a)
 {
-    if (a->status != 200 || a->kind == ANSWER_SOURCE || a->before.n || a->after.n ||
+    if (a->status != 200 || is_multipart(a->media) || a->kind == ANSWER_SOURCE || a->before.n || a->after.n ||
         (a->kind == ANSWER_MEMORY && gzip_suits(a->media)))
         return -1;
     return a->kind == ANSWER_MEMORY ? (int64_t)a->body.n : a->length;

@@ -571,6 +571,15 @@ def test_ranges_of_bulk_data(data_web):
     assert data_web.get(url, Accept="application/octet-stream", Range="bytes=-10").body == pixels[-10:]
 
 
+@pytest.mark.parametrize("path", ["/frames/1,2", "/frames/2", "/bulkdata/7FE00010", "/pixeldata", "/metadata", ""])
+def test_no_ranges_of_multipart_bodies(path, data_web):
+    """Each answer has a boundary of its own: what was cut out of two would not fit together."""
+    kind = {"/metadata": "application/dicom+xml", "": "application/dicom"}.get(path, "application/octet-stream")
+    for name in ("emri_small.dcm", "emri_small_RLE.dcm"):
+        answer = data_web.get(data_web.named(name).url + path, Accept=f'multipart/related; type="{kind}"', Range="bytes=10-19")
+        assert answer.status == 200 and "Accept-Ranges" not in answer.headers and answer.parts(kind)
+
+
 @pytest.mark.parametrize("path", ["7FE00011", "00081140", "0008", "00080008/1", "00081140/9/00081150", "00081140/x/00081150", "00081140/0", "PixelData"])
 def test_bulk_data_that_is_not_there(path, data_web):
     answer = data_web.get(data_web.named("CT_small.dcm").url + "/bulkdata/" + path)
