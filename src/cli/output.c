@@ -83,8 +83,9 @@ bool answer_parse(const char *word, Answer *out)
 
 Answer answer_ask(const char *question, Answer given)
 {
+    enum { QUESTIONS = 3 }; /* what is no terminal may say the wrong thing for ever */
     char line[64];
-    while (given == ANSWER_NONE) {
+    for (int i = 0; given == ANSWER_NONE && i < QUESTIONS; i++) {
         fprintf(stderr, "%s (yes/no) ", question);
         fflush(stderr);
         if (!fgets(line, sizeof line, stdin)) {

@@ -502,7 +502,7 @@ def test_deleted_is_gone_for_peers_and_comes_back(archive, few):
 
 
 def test_delete_asks(stored):
-    for stdin, code, left in (("", 1, 4), ("no\n", 0, 4), ("perhaps\nyes\n", 0, 0)):
+    for stdin, code, left in (("", 1, 4), ("no\n", 0, 4), ("y\n" * 10 + "yes\n", 1, 4), ("perhaps\nyes\n", 0, 0)):
         done = stored.manage("data", "delete", "study", FEW, stdin=stdin, check=False)
         assert done.returncode == code and len(instances(stored)) == left
 
