@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,8 +100,12 @@ static int run(Cli *cli, const Command *command, const void *args)
     int code = command->run(cli, args);
     if (!auditing_end(cli, code == EXIT_OK, &err))
         code = cli_fail(cli, "%s", err.text);
-    if (fflush(stdout) != 0 && code == EXIT_OK) {
-        err_errno(&err, errno, "cannot write the output");
+    bool lost = ferror(stdout) != 0; /* earlier; nobody knows why any more */
+    if ((fflush(stdout) != 0 || lost) && code == EXIT_OK) {
+        if (lost)
+            err_set(&err, ERR_IO, "cannot write the output");
+        else
+            err_errno(&err, errno, "cannot write the output");
         code = cli_fail(cli, "%s", err.text);
     }
     return code;
@@ -190,8 +195,19 @@ static int exit_code(const Command *command, int code)
     return px && !serves && code == EXIT_FAILED && how && !strcmp(how, "pypx") ? EXIT_OK : code;
 }
 
+/* Whoever starts us may have closed them: the next files would get their numbers, and what is printed would be written into those. */
+static bool open_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    return true;
+}
+
 int cli_main(int argc, char *const *argv)
 {
+    if (!open_standard_streams())
+        return EXIT_FAILED;
     /* A peer or a reader of our output that goes away is an error of a write, not the end of the program. */
     signal(SIGPIPE, SIG_IGN);
     const char *invoked = argc > 0 ? argv[0] : "gantry";

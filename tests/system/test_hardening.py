@@ -42,6 +42,18 @@ def no_umask():
 
 
 @pytest.mark.asan
+def test_closed_streams_are_no_files_of_ours(stopped_archive):
+    """What is printed goes nowhere then, and not into the file that was opened first."""
+    for closed in ("<&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"):
+        done = run("/bin/sh", "-c", f'"$0" settings show {closed}; "$0" monitor modality {closed}', stopped_archive.folder / "manage")
+        assert closed == "<&-" or not done.stdout
+    texts = ("No db entries founded", "console_verbose_level   ")
+    for path in (path for path in stopped_archive.folder.rglob("*") if path.is_file() and not path.is_symlink()):
+        assert not [text for text in texts if text.encode() in path.read_bytes()], path
+    full = run("/bin/sh", "-c", '"$0" settings show >/dev/full', stopped_archive.folder / "manage", check=False)
+    assert full.returncode == 1 and "cannot write the output" in full.stderr
+
+
 def test_files_are_private_whatever_the_umask(no_umask, tmp_path, few):
     archive = Archive(tmp_path)
     web = Web(archive, annotation__start=True)
