@@ -124,9 +124,8 @@ typedef struct Job {
     const IdxFile *seen;     /* NULL = nothing */
     int64_t
         older_us;    /* when the other content was written that the index has of it; 0 = none, or not asked */
-    bool asked;      /* its sender has asked the index for it, and looked at the file */
-    bool doubted;    /* and has to, before it can be told what becomes of the object */
-    bool distrusted; /* the file that the index has of it is not what the index says */
+    bool doubted;    /* its sender has to look at the file that the index has of it */
+    bool distrusted; /* and has found that it is not what the index says */
     bool stamped;    /* its file has the time file.end_us, to the microsecond */
 
     pthread_mutex_t lock; /* guards the two below */

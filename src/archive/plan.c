@@ -59,8 +59,8 @@ bool job_is_same(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
-    job->asked = job->doubted || atomic_load(&archive->look_early) > 0;
-    if (!job->asked || spool_is_away(archive->spool, NULL))
+    bool worth_it = job->doubted || atomic_load(&archive->look_early) > 0;
+    if (!worth_it || spool_is_away(archive->spool, NULL))
         return false;
     if (idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err)) {
         has_come_again(archive);
@@ -108,7 +108,9 @@ static void make_obsolete(Job *job, const IdxFile *found)
 static void leave_to_sender(Job *job)
 {
     Err err;
-    err_set(&err, ERR_MISMATCH, "the file of the object was written to");
+    err_set(&err, ERR_MISMATCH,
+            "the file of object %s was written to, and could not be looked at; send the object again",
+            job->file.sop_instance);
     job_fail(job, &err);
     job->doubted = true;
 }
@@ -165,6 +167,16 @@ static void plan_unseen(Archive *archive, Job *job)
     }
 }
 
+/* What lies there goes to the quarantine. Beside a new name it would stay, and a new index could prefer it. */
+static void take_place_of(const Archive *archive, Job *job, const IdxFile *damaged)
+{
+    const char *name = store_name(archive->store, damaged->path);
+    if (!name)
+        return;
+    job->name = name;
+    job->over = OVER_JUNK;
+}
+
 static void plan_ingest(Archive *archive, Job *job)
 {
     IdxFile found;
@@ -188,16 +200,15 @@ static void plan_ingest(Archive *archive, Job *job)
             return;
         }
         bool touched = is_touched(&found);
-        if (touched && !job->asked) {
+        if (touched && !job->distrusted) {
             leave_to_sender(job);
             return;
         }
-        if (!job->distrusted || !touched) {
+        if (!touched) {
             job_settle(job, ARC_SAME);
             return;
         }
-        if (is_own_path(archive, job, found.path))
-            job->over = OVER_JUNK; /* it goes to the quarantine */
+        take_place_of(archive, job, &found);
     }
     job->plan = PLAN_PUBLISH;
     job->outcome = ARC_STORED;

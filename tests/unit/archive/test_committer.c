@@ -124,20 +124,6 @@ static void test_file_was_deleted(void **state)
     assert_stored_spec(&spec);
 }
 
-/* The last byte is another one, and the file a little younger. */
-static void damage(const char *path)
-{
-    const struct timespec times[] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = time(NULL) + 10}};
-    FILE *file = fopen(path, "r+");
-    assert_non_null(file);
-    fseek(file, -1, SEEK_END);
-    int last = fgetc(file);
-    fseek(file, -1, SEEK_END);
-    fputc(last ^ 1, file);
-    fclose(file);
-    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
-}
-
 /* Somebody wrote into the file: whoever sends the object again has it stored whole, and what lay there stays to be looked at. */
 static void test_file_was_damaged(void **state)
 {
@@ -179,6 +165,26 @@ static void test_damage_found_late(void **state)
     assert_int_equal(count_files("data"), 1);
     assert_int_equal(count_files("temp"), 2);
     assert_int_equal(count_instances(), 1);
+}
+
+/* It came again after its sender had asked for it in vain: nobody has looked at its file. */
+static void test_damage_after_the_question(void **state)
+{
+    Spec spec = filled("1.2.3.4.5", 1);
+    Job job;
+    job_init(&job, JOB_INGEST);
+    job.file.sop_instance = "1.2.3.4.5";
+    atomic_store(&archive->look_early, 10);
+    assert_false(job_is_same(archive, &job));
+    assert_int_equal(store_spec(&spec), ARC_STORED);
+    damage(at("data/P1/1.2.3/1.2.3.4/1.2.3.4.5"));
+    assert_true(find_instance(job.arena, "1.2.3.4.5", &job.file));
+    assert_true(committer_run(archive->committer, &job));
+    assert_false(job.ok);
+    assert_true(job.doubted);
+    assert_false(job_is_same(archive, &job));
+    assert_true(job.distrusted);
+    job_destroy(&job);
 }
 
 static void lose_index(void)
@@ -532,6 +538,7 @@ int main(void)
         TEST(test_file_was_deleted),
         TEST(test_file_was_damaged),
         TEST(test_damage_found_late),
+        TEST(test_damage_after_the_question),
         TEST(test_lost_index),
         TEST(test_junk_in_place),
         TEST(test_index_fails),

@@ -199,6 +199,22 @@ static void test_unknown_object_under_the_name(void **state)
     assert_int_equal(count_files("quarantine"), 0);
 }
 
+/* What was stored under another layout is replaced where it lies: else the damaged file would stay, and a new index could prefer it. */
+static void test_damaged_elsewhere(void **state)
+{
+    Spec one = of_patient("1.1", "P1", 1);
+    char before[5000];
+    assert_int_equal(store_spec(&one), ARC_STORED);
+    snprintf(before, sizeof before, "%s", path_of("1.1"));
+    damage(before);
+    under_layout(by_patient);
+    assert_int_equal(store_spec(&one), ARC_STORED);
+    assert_stored_spec(&one);
+    assert_string_equal(path_of("1.1"), before);
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_files("quarantine"), 2);
+}
+
 static void test_junk_under_the_name(void **state)
 {
     Err err = {0};
@@ -378,6 +394,7 @@ int main(void)
         TEST(test_replacing_beside),
         TEST(test_replacing_moves_to_a_taken_name),
         TEST(test_unknown_object_under_the_name),
+        TEST(test_damaged_elsewhere),
         TEST(test_junk_under_the_name),
         TEST(test_what_cannot_be_read_stays),
         TEST(test_names_that_are_none),
