@@ -284,9 +284,12 @@ static NetGot await(ScpAssociation *a, NetCommand *request, Err *err)
     return NET_GOT_NOTHING;
 }
 
+/* In the middle of an operation it is no end that anybody agreed to: that one says so. */
 static void on_release(void *ctx)
 {
     ScpAssociation *a = ctx;
+    if (a->serving)
+        return;
     say_goodbye(a, "released", NULL);
     if (!scp_give_place_back(a))
         log_gather(false); /* who writes slowly is not asked again meanwhile */
@@ -304,7 +307,10 @@ void scp_association_run(ScpAssociation *a)
         arena_reset(a->arena);
         if (request.field != NET_C_ECHO_RQ || clock_ms() - a->began > LOOK_MS)
             log_gather(false);
-        if (!serve(a, &request, &err)) {
+        a->serving = true;
+        bool goes_on = serve(a, &request, &err);
+        a->serving = false;
+        if (!goes_on) {
             got = NET_GOT_END;
             break;
         }

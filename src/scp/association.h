@@ -41,6 +41,7 @@ typedef struct ScpAssociation {
     Buf answer;           /* as sent */
     bool tls;             /* it came over TLS */
     int64_t began;        /* clock_ms */
+    bool serving;         /* a request */
     Deadline admit_again; /* when the white list is to be asked again */
     ScpDestination *destinations;
     uint64_t stored, refused, sent;      /* objects */

@@ -263,6 +263,20 @@ def test_cancel_of_a_get(archive):
     client.release()
 
 
+def test_a_release_in_the_middle_of_a_get_is_told_once(archive):
+    fill(archive, 60)
+    client = QueryClient(archive.port, storage=[SECONDARY_CAPTURE], more=role(SECONDARY_CAPTURE, 0, 1))
+    with pytest.raises((AssertionError, Aborted, OSError)):
+        client.get("STUDY", {STUDY: ("UI", uid(4, 1))}, on_object=lambda n: n == 3 and client.sock.sendall(pdu(5, b"\0" * 4)))
+    client.sock.close()
+
+    def ends():  # of the association that stored, and of this one
+        return re.findall(r"association of RAW (released|broke off) after", (archive.folder / "log/pacs.log").read_text())
+    wait_until(lambda: "broke off" in ends(), 20, "the end is in the log")
+    archive.stop()
+    assert ends() == ["released", "broke off"]
+
+
 @pytest.mark.parametrize("roles", ["proposed", "absent"])
 def test_get_with_role_selection_and_without(archive, roles):
     """Horos and OsiriX leave the role out: they get their objects all the same."""
