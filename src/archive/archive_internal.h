@@ -125,7 +125,7 @@ typedef struct Job {
     int64_t
         older_us;    /* when the other content was written that the index has of it; 0 = none, or not asked */
     bool doubted;    /* its sender has to look at the file that the index has of it */
-    bool distrusted; /* and has found that it is not what the index says */
+    bool distrusted; /* that file is not what the index says */
     bool stamped;    /* its file has the time file.end_us, to the microsecond */
 
     pthread_mutex_t lock; /* guards the two below */
@@ -154,6 +154,8 @@ void job_fail(Job *job, const Err *err);
 /* Is there a file of the size that its row says? */
 bool job_file_is_there(const IdxFile *file);
 bool job_same_content(const IdxFile *a, const IdxFile *b);
+/* Did a layout give the name at `path` to another object? What cannot be read at this moment may be one, and is not touched. */
+bool job_name_is_taken(Archive *archive, const Job *job, const char *path);
 /* The database did not answer before the job was in it, or nobody knows whether it is: the spool sees to it. */
 void job_must_wait(Job *job);
 /* Is this object in the archive already, byte for byte? Else job->older_us tells of other content. Asked of the index only while objects come again, or where the

@@ -55,23 +55,6 @@ static bool claim(const CommitNames *c, Job *job, uint64_t key, bool *news)
     return true;
 }
 
-/* Did a layout give another object the same name? What cannot be read at this moment may be one, and is not touched. */
-static bool is_taken(Archive *archive, const Job *job)
-{
-    if (!archive_names_are_foreign(archive))
-        return false;
-    Arena *arena = arena_new(0);
-    Inspector inspector;
-    IdxFile there = {0};
-    Err why;
-    bool taken = inspect_head(&inspector, arena, job->file.path, 0, &there, &why)
-                     ? strcmp(there.sop_instance, job->file.sop_instance) != 0
-                     : why.code == ERR_IO;
-    inspector_end(&inspector);
-    arena_free(arena);
-    return taken;
-}
-
 /* Both stay: this one gets a name of its own. */
 static void go_beside(Job *job)
 {
@@ -87,7 +70,7 @@ static void go_beside(Job *job)
 static void meet_orphan(CommitNames *c, Job *job)
 {
     Archive *archive = c->archive;
-    if (is_taken(archive, job)) {
+    if (job_name_is_taken(archive, job, job->file.path)) {
         go_beside(job);
         return;
     }

@@ -23,11 +23,27 @@ bool job_same_content(const IdxFile *a, const IdxFile *b)
            strcmp(a->transfer_syntax, b->transfer_syntax) == 0;
 }
 
+static bool is_another_size(const IdxFile *file)
+{
+    struct stat st;
+    return stat(file->path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size != file->size;
+}
+
 /* Did somebody write to the file since it was stored? */
 static bool is_touched(const IdxFile *file)
 {
     struct stat st;
     return stat(file->path, &st) == 0 && adoption_is_younger(file, &st);
+}
+
+static void distrust(Archive *archive, Job *job, const IdxFile *found, const char *why)
+{
+    if (!job->distrusted)
+        archive_notice(
+            archive, LOG_WARNING,
+            "the file of object %s is damaged, and is replaced by the same object, which came again: %s",
+            found->sop_instance, why);
+    job->distrusted = true;
 }
 
 /* Who sends an object again may be about to delete the last sound copy. A file that was written to is read, therefore. */
@@ -39,12 +55,9 @@ static bool is_sound(Archive *archive, Job *job, const IdxFile *found)
     if (!is_touched(found))
         return true;
     check_file(found, &any, &never, &seen);
-    job->distrusted = seen.what != ARC_SOUND;
-    if (job->distrusted)
-        archive_notice(
-            archive, LOG_WARNING,
-            "the file of object %s is damaged, and is replaced by the same object, which came again: %s",
-            found->sop_instance, seen.why.text);
+    job->distrusted = false;
+    if (seen.what != ARC_SOUND)
+        distrust(archive, job, found, seen.why.text);
     return !job->distrusted;
 }
 
@@ -133,6 +146,22 @@ static bool is_own_path(Archive *archive, const Job *job, const char *path)
     return name && strcmp(name, job->name) == 0;
 }
 
+bool job_name_is_taken(Archive *archive, const Job *job, const char *path)
+{
+    if (!archive_names_are_foreign(archive))
+        return false;
+    Arena *arena = arena_new(0);
+    Inspector inspector;
+    IdxFile there = {0};
+    Err why;
+    bool taken = inspect_head(&inspector, arena, path, 0, &there, &why)
+                     ? strcmp(there.sop_instance, job->file.sop_instance) != 0
+                     : why.code == ERR_IO;
+    inspector_end(&inspector);
+    arena_free(arena);
+    return taken;
+}
+
 static void plan_other_content(Archive *archive, Job *job, const IdxFile *found)
 {
     switch (archive->settings.duplicates) {
@@ -168,10 +197,11 @@ static void plan_unseen(Archive *archive, Job *job)
 }
 
 /* What lies there goes to the quarantine. Beside a new name it would stay, and a new index could prefer it. */
-static void take_place_of(const Archive *archive, Job *job, const IdxFile *damaged)
+static void take_place_of(Archive *archive, Job *job, const IdxFile *damaged)
 {
     const char *name = store_name(archive->store, damaged->path);
-    if (!name)
+    job->older_us = damaged->end_us;
+    if (!name || job_name_is_taken(archive, job, damaged->path))
         return;
     job->name = name;
     job->over = OVER_JUNK;
@@ -208,6 +238,9 @@ static void plan_ingest(Archive *archive, Job *job)
             job_settle(job, ARC_SAME);
             return;
         }
+        take_place_of(archive, job, &found);
+    } else if (job_same_content(&found, &job->file) && is_another_size(&found)) {
+        distrust(archive, job, &found, "it has another size");
         take_place_of(archive, job, &found);
     }
     job->plan = PLAN_PUBLISH;

@@ -187,6 +187,29 @@ static void test_damage_after_the_question(void **state)
     job_destroy(&job);
 }
 
+/* Somebody edited the file, which is another size and well-formed still: that is no other content which came first. */
+static void test_file_was_edited(void **state)
+{
+    static const char name[] = "data/P1/1.2.3/1.2.3.4/1.2.3.4.5";
+    static const uint8_t padding[] = {0xFC, 0xFF, 0xFC, 0xFF, 'O', 'B', 0, 0, 2, 0, 0, 0, 0, 0};
+    Spec spec = filled("1.2.3.4.5", 1);
+    for (int policy = ARC_KEEP_FIRST; policy <= ARC_REPLACE; policy++) {
+        under_policy(policy);
+        store_spec(&spec);
+        size_t before = count_files("quarantine");
+        FILE *file = fopen(at(name), "a");
+        assert_non_null(file);
+        assert_int_equal(fwrite(padding, 1, sizeof padding, file), sizeof padding);
+        fclose(file);
+        assert_int_equal(store_spec(&spec), ARC_STORED);
+        assert_stored_spec(&spec);
+        assert_int_equal(count_files("quarantine"), before + 2);
+        assert_int_equal(store_spec(&spec), ARC_SAME);
+    }
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_instances(), 1);
+}
+
 static void lose_index(void)
 {
     arc_close(archive);
@@ -539,6 +562,7 @@ int main(void)
         TEST(test_file_was_damaged),
         TEST(test_damage_found_late),
         TEST(test_damage_after_the_question),
+        TEST(test_file_was_edited),
         TEST(test_lost_index),
         TEST(test_junk_in_place),
         TEST(test_index_fails),

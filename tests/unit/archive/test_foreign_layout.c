@@ -106,6 +106,28 @@ static void test_neither_is_lost(void **state)
     assert_int_equal(count_files("data"), 3);
 }
 
+/* The file of one was taken away, and its name went to another: who sends the first again does not put that one aside as damage. */
+static void test_a_name_that_went_to_another(void **state)
+{
+    const struct timespec later[] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = time(NULL) + 10}};
+    Spec one = of_patient("1.1", "P1", 1), two = of_patient("1.2", "P1", 2);
+    under_layout(by_patient);
+    for (int bytes = 0; bytes < 2; bytes++) {
+        two.pixels += (size_t)bytes * 100; /* as large as the first, and larger */
+        assert_false(stored_beside(&one));
+        assert_int_equal(unlink(path_of(one.instance)), 0);
+        assert_false(stored_beside(&two));
+        assert_int_equal(utimensat(AT_FDCWD, path_of(two.instance), later, 0), 0);
+        assert_true(stored_beside(&one));
+        assert_stored_spec(&one);
+        assert_stored_spec(&two);
+        assert_int_equal(count_files("quarantine"), 0);
+        one.instance = "1.3";
+        two.instance = "1.4";
+        one.patient_id = two.patient_id = "P2";
+    }
+}
+
 enum { SENDERS = 8, EACH = 20 };
 
 static void *send_some(void *number)
@@ -390,6 +412,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_beside),
         TEST(test_neither_is_lost),
+        TEST(test_a_name_that_went_to_another),
         TEST(test_many_at_once),
         TEST(test_replacing_beside),
         TEST(test_replacing_moves_to_a_taken_name),
