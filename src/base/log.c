@@ -47,7 +47,6 @@ static size_t output_count;
 static Route routes[LOG_MAX_LOGGERS + 1]; /* longest name first; root is the last */
 static size_t route_count;                /* 0: there is no plan */
 static _Thread_local unsigned long association;
-static atomic_bool any_left; /* by log_leave */
 /* What is written now. Not on the stack, where the compiler clears 8 KB for each line. */
 static _Thread_local struct {
     char message[MAX_MESSAGE];
@@ -230,23 +229,18 @@ static void write_stream(Output *output, const char *line, size_t n)
     pthread_mutex_unlock(&output->lock);
 }
 
-/* Says on stderr that the file cannot be written: once for each outage. */
-static void note_outcome(Output *output, bool ok, const Err *err)
-{
-    if (atomic_load_explicit(&output->failing, memory_order_relaxed) == !ok)
-        return;
-    if (!atomic_exchange(&output->failing, !ok) && !ok && takes_a_line(STDERR_FILENO, 0)) {
-        char text[sizeof err->text + 64];
-        int m = snprintf(text, sizeof text, "%s; lines of this log are lost until it can be written\n",
-                         err->text);
-        write_all(STDERR_FILENO, text, (size_t)m);
-    }
-}
-
 static void write_file(Output *output, const char *line, size_t n)
 {
     Err err = {0};
-    note_outcome(output, log_file_write(output->file, line, n, &err), &err);
+    bool ok = log_file_write(output->file, line, n, &err);
+    if (atomic_load_explicit(&output->failing, memory_order_relaxed) == !ok)
+        return;
+    if (!atomic_exchange(&output->failing, !ok) && !ok && takes_a_line(STDERR_FILENO, 0)) {
+        char text[sizeof err.text + 64];
+        int m =
+            snprintf(text, sizeof text, "%s; lines of this log are lost until it can be written\n", err.text);
+        write_all(STDERR_FILENO, text, (size_t)m);
+    }
 }
 
 static void write_waiting(void)
@@ -274,35 +268,6 @@ void log_gather(bool on)
     waiting.on = on;
     if (!on)
         write_waiting();
-}
-
-void log_leave(void)
-{
-    Err err = {0};
-    bool tried = true;
-    waiting.on = false;
-    bool ok = !waiting.n || log_file_leave(waiting.output->file, waiting.text, waiting.n, &tried, &err);
-    if (waiting.n && tried)
-        note_outcome(waiting.output, ok, &err);
-    waiting.n = 0;
-    if (!tried)
-        atomic_store(&any_left, true);
-}
-
-bool log_is_left(void)
-{
-    return atomic_load_explicit(&any_left, memory_order_relaxed);
-}
-
-void log_flush(void)
-{
-    atomic_store(&any_left, false);
-    for (size_t i = 0; i < output_count; i++) {
-        Err err = {0};
-        bool tried = false, ok = !outputs[i].file || log_file_flush(outputs[i].file, &tried, &err);
-        if (tried)
-            note_outcome(&outputs[i], ok, &err);
-    }
 }
 
 /* C1 ones come as two bytes of UTF-8. */

@@ -59,11 +59,6 @@ unsigned long log_association(void);
  * Turning it off writes what waits.
  */
 void log_gather(bool on);
-/* Turns it off, too; but while much is said so, what waits may wait on for what others say, until log_flush. */
-void log_leave(void);
-/* Does anything wait so? Who then has nothing to do for a tenth of a second calls log_flush. */
-bool log_is_left(void);
-void log_flush(void);
 
 typedef enum LogOutput { LOG_TO_NOTHING, LOG_TO_STDERR, LOG_TO_STDOUT, LOG_TO_FILE } LogOutput;
 typedef struct LogFormat LogFormat; /* base/log_format.h */

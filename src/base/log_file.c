@@ -23,16 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    MINUTE = 60,
-    HOUR = 3600,
-    HALF_A_DAY = 43200,
-    DAY = 86400,
-    WEEK = 604800,
-    PATIENCE_MS = 60000,
-    SOON_MS = 100,
-    LEFT_BYTES = 8192
-};
+enum { MINUTE = 60, HOUR = 3600, HALF_A_DAY = 43200, DAY = 86400, WEEK = 604800, PATIENCE_MS = 60000 };
 
 struct LogFile {
     LogFileSettings set;
@@ -44,9 +35,6 @@ struct LogFile {
     int64_t not_before_ms; /* after a rotation that failed: when to try again */
     uint64_t lost;         /* lines since the last that was written */
     bool torn;             /* the last line has no end */
-    int64_t written_ms;    /* when lines that might have been left were written last */
-    size_t left_n;
-    char left[LEFT_BYTES]; /* lines that were left behind */
 };
 
 static int64_t now_s(void)
@@ -281,81 +269,19 @@ static bool write_gap(LogFile *file)
     return false;
 }
 
-/* With the lock held, as are those below. */
-static bool write_lines(LogFile *file, const char *lines, size_t n, Err *err)
+bool log_file_write(LogFile *file, const char *line, size_t n, Err *err)
 {
+    pthread_mutex_lock(&file->lock);
     bool ok = follow_name(file, err);
     if (ok) {
         if (is_due(file, n))
             rotate(file);
-        ok = write_gap(file) && write_out(file, lines, n);
+        ok = write_gap(file) && write_out(file, line, n);
         if (!ok)
             err_errno(err, errno, "log: cannot write %s", file->path);
     }
     for (size_t i = 0; !ok && i < n; i++)
-        file->lost += lines[i] == '\n';
-    return ok;
-}
-
-static bool write_left(LogFile *file, Err *err)
-{
-    size_t n = file->left_n;
-    file->left_n = 0;
-    return n == 0 || write_lines(file, file->left, n, err);
-}
-
-static bool fits_behind(const LogFile *file, size_t n)
-{
-    return n <= sizeof file->left - file->left_n;
-}
-
-static void leave(LogFile *file, const char *lines, size_t n)
-{
-    memcpy(file->left + file->left_n, lines, n);
-    file->left_n += n;
-}
-
-static bool write_all(LogFile *file, const char *lines, size_t n, Err *err)
-{
-    if (!file->left_n)
-        return write_lines(file, lines, n, err);
-    if (!fits_behind(file, n)) {
-        bool ok = write_left(file, err);
-        return write_lines(file, lines, n, err) && ok;
-    }
-    leave(file, lines, n);
-    return write_left(file, err);
-}
-
-bool log_file_write(LogFile *file, const char *line, size_t n, Err *err)
-{
-    pthread_mutex_lock(&file->lock);
-    bool ok = write_all(file, line, n, err);
-    pthread_mutex_unlock(&file->lock);
-    return ok;
-}
-
-bool log_file_leave(LogFile *file, const char *lines, size_t n, bool *tried, Err *err)
-{
-    int64_t now = clock_ms();
-    bool ok = true;
-    pthread_mutex_lock(&file->lock);
-    *tried = now - file->written_ms >= SOON_MS || !fits_behind(file, n);
-    if (*tried) {
-        ok = write_all(file, lines, n, err);
-        file->written_ms = now;
-    } else {
-        leave(file, lines, n);
-    }
-    pthread_mutex_unlock(&file->lock);
-    return ok;
-}
-
-bool log_file_flush(LogFile *file, bool *tried, Err *err)
-{
-    pthread_mutex_lock(&file->lock);
-    *tried = file->left_n > 0;
-    bool ok = write_left(file, err);
+        file->lost += line[i] == '\n';
     pthread_mutex_unlock(&file->lock);
     return ok;
 }
@@ -363,7 +289,6 @@ bool log_file_flush(LogFile *file, bool *tried, Err *err)
 void log_file_reopen(LogFile *file)
 {
     pthread_mutex_lock(&file->lock);
-    write_left(file, NULL);
     if (file->fd >= 0)
         open_name(file, NULL);
     pthread_mutex_unlock(&file->lock);
@@ -404,7 +329,6 @@ void log_file_close(LogFile *file)
 {
     if (!file)
         return;
-    write_left(file, NULL);
     if (file->fd >= 0)
         close(file->fd);
     pthread_mutex_destroy(&file->lock);

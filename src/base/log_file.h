@@ -44,9 +44,6 @@ typedef struct LogFile LogFile;
 LogFile *log_file_open(const LogFileSettings *settings, Err *err);
 /* One write(2) for a line, or several, each of which ends with a line feed. False when it is lost. */
 bool log_file_write(LogFile *file, const char *line, size_t n, Err *err);
-/* The same, but while lines come quickly they may stay behind for the next ones, or for log_file_flush: not *tried then. They leave before any that is written. */
-bool log_file_leave(LogFile *file, const char *lines, size_t n, bool *tried, Err *err);
-bool log_file_flush(LogFile *file, bool *tried, Err *err);
 /* Opens the name again. */
 void log_file_reopen(LogFile *file);
 const char *log_file_path(const LogFile *file);

@@ -295,7 +295,7 @@ static void on_release(void *ctx)
         log_gather(false); /* who writes slowly is not asked again meanwhile */
 }
 
-/* What an association that is over in a moment has to say is written together; any other is heard of while it lives. */
+/* What an association that is over in a moment has to say is written at once; any other is heard of while it lives. */
 void scp_association_run(ScpAssociation *a)
 {
     Err err = {0};
@@ -325,7 +325,7 @@ void scp_association_run(ScpAssociation *a)
         say_goodbye(a, "broke off", &err);
     if (net_is_open(a->net))
         net_abort(a->net, (NetAbort){.source = NET_ABORT_BY_USER});
-    log_leave();
+    log_gather(false);
     scp_destinations_free(a);
     scp_audit_end(a);
 }

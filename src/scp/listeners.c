@@ -95,25 +95,12 @@ static bool watch(ScpServer *server, int fd, uint32_t what, int operation)
     return epoll_ctl(server->ready, operation, fd, &event) == 0;
 }
 
-/* Who has nothing to do sees to lines that were left behind. */
-static bool await_one(const ScpServer *server, struct epoll_event *event, Deadline deadline)
-{
-    enum { LINES_MS = 100 };
-    for (;;) {
-        Deadline look = log_is_left() ? deadline_min(deadline, deadline_in(LINES_MS)) : deadline;
-        int n = epoll_wait(server->ready, event, 1, deadline_poll_ms(look));
-        if (n == 0 && log_is_left())
-            log_flush();
-        if (n != 0 || deadline_passed(deadline))
-            return n == 1;
-    }
-}
-
 void *listeners_take(void *ctx, Deadline deadline)
 {
     ScpServer *server = ctx;
     struct epoll_event event;
-    if (scp_stopping(server) || !await_one(server, &event, deadline) || scp_stopping(server))
+    if (scp_stopping(server) || epoll_wait(server->ready, &event, 1, deadline_poll_ms(deadline)) != 1 ||
+        scp_stopping(server))
         return NULL;
     int which = (int)event.data.u32;
     Connection *c = accept_one(server, which);

@@ -390,58 +390,6 @@ static void gathered_lines_leave_together(void **state)
     assert_non_null(strstr(content("b.log"), "ten"));
 }
 
-/* Says it again until it is left behind: on a machine that stands still lines do not come quickly. */
-static void leave_behind(const char *text)
-{
-    for (int i = 0; i < 1000 && !log_is_left(); i++) {
-        log_gather(true);
-        log_info("pacs", "%s", text);
-        log_leave();
-    }
-    assert_true(log_is_left());
-}
-
-static void ends_with(const char *name, const char *end)
-{
-    const char *text = content(name);
-    assert_true(strlen(text) >= strlen(end));
-    assert_string_equal(text + strlen(text) - strlen(end), end);
-}
-
-static void what_is_left_leaves_with_what_comes(void **state)
-{
-    logger("pacs", LOG_NOTSET, handler("a.log", LOG_NOTSET));
-    start();
-    log_gather(true);
-    log_info("pacs", "alone");
-    log_leave();
-    ends_with("a.log", "alone\n");
-    leave_behind("one");
-    log_info("pacs", "two");
-    const char *one = strstr(content("a.log"), "one\n");
-    assert_non_null(one);
-    assert_non_null(strstr(one, "two\n"));
-    log_flush();
-    assert_false(log_is_left());
-    ends_with("a.log", "two\n");
-    leave_behind("three");
-    log_flush();
-    ends_with("a.log", "three\n");
-    leave_behind("four");
-    log_reopen();
-    ends_with("a.log", "four\n");
-    log_flush();
-    leave_behind("five");
-    for (int i = 0; i < 1000; i++) {
-        log_gather(true);
-        log_info("pacs", "%0200d", i);
-        log_leave();
-    }
-    log_close();
-    ends_with("a.log", "000999\n");
-    assert_non_null(strstr(content("a.log"), "000500\n"));
-}
-
 #define LOG_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void)
@@ -463,7 +411,6 @@ int main(void)
         LOG_TEST(a_full_disk_is_told_once),
         LOG_TEST(threads_do_not_mix_lines),
         LOG_TEST(gathered_lines_leave_together),
-        LOG_TEST(what_is_left_leaves_with_what_comes),
         cmocka_unit_test(levels_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
