@@ -87,6 +87,11 @@ static bool enter_archive(Cli *cli, bool serves)
     return true;
 }
 
+static bool serves(const Command *command)
+{
+    return command == &command_runserver || command == &command_px_listen || command == &command_storescp_sh;
+}
+
 static int run(Cli *cli, const Command *command, const void *args)
 {
     if (command->needs_archive) {
@@ -100,6 +105,8 @@ static int run(Cli *cli, const Command *command, const void *args)
     int code = command->run(cli, args);
     if (!auditing_end(cli, code == EXIT_OK, &err))
         code = cli_fail(cli, "%s", err.text);
+    if (serves(command)) /* what it says is for those who look, and they may go */
+        return code;
     bool lost = ferror(stdout) != 0; /* earlier; nobody knows why any more */
     if ((fflush(stdout) != 0 || lost) && code == EXIT_OK) {
         if (lost)
@@ -189,10 +196,10 @@ static const Command *command_of_name(const char *name)
 static int exit_code(const Command *command, int code)
 {
     const char *how = getenv("PX_EXIT");
-    bool serves = command == &command_px_listen || command == &command_storescp_sh, px = false;
+    bool px = false;
     for (const Command *const *c = cli_px_commands; *c; c++)
         px = px || command == *c;
-    return px && !serves && code == EXIT_FAILED && how && !strcmp(how, "pypx") ? EXIT_OK : code;
+    return px && !serves(command) && code == EXIT_FAILED && how && !strcmp(how, "pypx") ? EXIT_OK : code;
 }
 
 /* Whoever starts us may have closed them: the next files would get their numbers, and what is printed would be written into those. */

@@ -293,6 +293,22 @@ def test_a_console_that_nobody_reads_does_not_stop_the_server(stopped_archive):
     assert code == 0
 
 
+def test_who_looks_at_the_console_may_go(stopped_archive):
+    """The server serves on, and its stop is no failure."""
+    stopped_archive.set("console_verbose_level", 2)
+    reader, writer = os.pipe()
+    process = subprocess.Popen([stopped_archive.folder / "manage", "runserver"], stdout=writer, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd="/", env=ENVIRONMENT)
+    os.close(writer)
+    try:
+        wait_until(lambda: echo(stopped_archive) == 0, 20, "the server answers")
+        os.close(reader)
+        assert echo(stopped_archive) == 0
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=30 * PATIENCE)[1]
+    assert process.returncode == 0, said
+
+
 # -- the journal of received objects --
 
 def test_the_journal_of_uids_is_bounded_and_follows_its_name(archive, few):  # CFG-08
