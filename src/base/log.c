@@ -270,14 +270,17 @@ void log_gather(bool on)
         write_waiting();
 }
 
-/* C1 ones come as two bytes of UTF-8. */
+/* C1 ones come as two bytes of UTF-8, or alone. */
 void log_make_printable(char *text)
 {
-    for (unsigned char *p = (unsigned char *)text; *p; p++) {
-        if (*p < 0x20 || *p == 0x7f)
+    enum { LONGEST = 4 };
+    for (uint8_t *p = (uint8_t *)text; *p;) {
+        size_t n = *p < 0x80 ? 1 : span_utf8_length(span_of(p, strnlen((char *)p, LONGEST)));
+        if (*p < 0x20 || *p == 0x7f || n == 0)
             *p = '?';
-        else if (*p == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0)
+        else if (*p == 0xC2 && p[1] < 0xA0)
             *p = p[1] = '?';
+        p += n ? n : 1;
     }
 }
 

@@ -98,7 +98,7 @@ void log_each_file(void (*visit)(void *ctx, const char *path), void *ctx);
 /* Drops the plan. */
 void log_close(void);
 
-/* Control characters become '?': a peer's text or a file's name must not forge lines or drive a terminal. */
+/* Control characters, and bytes that are no UTF-8, become '?': a peer's text or a file's name must not forge lines or drive a terminal, nor spoil a log for who reads it. */
 void log_make_printable(char *text);
 
 const char *log_level_name(int level);

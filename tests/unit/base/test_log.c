@@ -208,6 +208,21 @@ static void a_peer_cannot_forge_a_line(void **state)
     assert_non_null(strstr(text, " ??31m \xC3\xA9\n"));
 }
 
+/* One such byte, and a program that reads the log as UTF-8 takes none of it; others take 9B for the beginning of a command. */
+static void what_is_no_utf8_is_not_written(void **state)
+{
+    char cut[] = "\xE2\x82", whole[] = "\xE2\x82\xAC \xF0\x9F\x98\x80 \xC3\xA9";
+    start_plainly();
+    log_warning("pacs", "%s",
+                "A\x9B"
+                "1mB\xFF\xC3 \xED\xA0\x80\xC0\xAF\xF0\x9F\x98");
+    assert_non_null(strstr(content("a.log"), "A?1mB?? ????????\n"));
+    log_make_printable(cut);
+    assert_string_equal(cut, "??");
+    log_make_printable(whole);
+    assert_string_equal(whole, "\xE2\x82\xAC \xF0\x9F\x98\x80 \xC3\xA9");
+}
+
 static void long_lines_are_cut(void **state)
 {
     start_plainly();
@@ -403,6 +418,7 @@ int main(void)
         LOG_TEST(a_plan_that_cannot_be_leaves_the_one_before),
         LOG_TEST(the_place_in_the_source_is_known),
         LOG_TEST(a_peer_cannot_forge_a_line),
+        LOG_TEST(what_is_no_utf8_is_not_written),
         LOG_TEST(long_lines_are_cut),
         LOG_TEST(the_association_is_named),
         LOG_TEST(joined_texts_are_one_line),
