@@ -189,7 +189,7 @@ static bool authorize(HttpExchange *x)
 static bool check_coding(HttpExchange *x)
 {
     const char *coding = http_request_header(x, "Content-Encoding");
-    if (!coding || !x->entry->route->handler.body || !strcasecmp(coding, "identity"))
+    if (!coding || !*coding || !x->entry->route->handler.body || !strcasecmp(coding, "identity"))
         return true;
     http_header(x, "Accept-Encoding", "identity");
     http_refuse(x, 415, "the body is encoded as %.40s; here it is taken as it is only", coding);

@@ -184,6 +184,8 @@ def test_a_body_that_is_compressed_is_refused(web):
     for path in ("/dicom-web/studies", "/dicom-web/studies/1.2.3"):
         answer = web.ask("POST", path, raw, Content_Type="application/dicom", Content_Encoding="gzip")
         assert answer.status == 415 and "gzip" in answer.problem() and answer.headers["Accept-Encoding"] == "identity"
+    for plain in ("", "Identity"):
+        assert web.ask("POST", "/dicom-web/studies", file_of()[1], Content_Type="application/dicom", Content_Encoding=plain).status == 200
 
 
 @pytest.mark.parametrize("media", [None, "text/plain", "multipart/form-data; boundary=X", "multipart/related; type=\"application/dicom\"", "application/dicom+json",
