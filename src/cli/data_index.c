@@ -162,9 +162,10 @@ static bool is_store(const Settings *s, const char *folder)
 static bool check_emptied(const char *folder, Err *err)
 {
     const char *home = getenv("HOME");
-    char *real = realpath(folder, NULL);
-    bool ok =
-        !real || (strcmp(real, "/") != 0 && !(home && strcmp(home, real) != 0 && file_lies_in(home, real)));
+    char *real = realpath(folder, NULL), *real_home = home ? realpath(home, NULL) : NULL;
+    bool ok = !real || (strcmp(real, "/") != 0 &&
+                        !(real_home && strcmp(real_home, real) != 0 && file_lies_in(real_home, real)));
+    free(real_home);
     free(real);
     return ok ||
            err_set(err, ERR_REFUSED,

@@ -237,9 +237,13 @@ def test_rm_empties_no_archive_and_no_machine(stopped_archive, few, tmp_path):
     shutil.copytree(few, everything / "other/data")
     shutil.copytree(stopped_archive.folder / "app", everything / "other/app")
     before = snapshot(everything)
-    home = {"HOME": str(everything / "few")}  # a folder that holds it is everybody's
-    done = stopped_archive.manage("data", "index", "-rm", "yes", "-d", everything, env=home, check=False)
-    assert done.returncode == 1 and "name the folder" in done.stderr and snapshot(everything) == before
+    (tmp_path / "home").symlink_to(everything / "few")
+    for home in (everything / "few", tmp_path / "home"):  # a folder that holds it is everybody's
+        done = stopped_archive.manage("data", "index", "-rm", "yes", "-d", everything, env={"HOME": str(home)}, check=False)
+        assert done.returncode == 1 and "name the folder" in done.stderr and snapshot(everything) == before
+    shutil.copytree(few, everything / "mine")
+    stopped_archive.manage("data", "index", "-rm", "yes", "-d", everything / "mine", env={"HOME": f"{everything}/mine/"})
+    assert not snapshot(everything / "mine")
     done = index(stopped_archive, "-rm", "yes", "-d", everything)
     assert (done["deleted"], done["kept"]) == (4, 1) and not snapshot(everything / "few")
     assert snapshot(everything / "other") == {k[6:]: v for k, v in before.items() if k.startswith("other/")}
