@@ -16,6 +16,7 @@
 #include "cli/block.h"
 #include "cli/cli.h"
 #include "cli/confining.h"
+#include "cli/console.h"
 #include "cli/notify.h"
 #include "cli/serving.h"
 #include "cli/tls.h"
@@ -435,6 +436,7 @@ static int run(Cli *cli, const void *args)
     const Args *a = args;
     sigset_t signals;
     serving_begin(&signals);
+    console_begin();
     log_settings(cli);
 
     Err err = {0};

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -307,6 +308,37 @@ def test_who_looks_at_the_console_may_go(stopped_archive):
         process.terminate()
         said = process.communicate(timeout=30 * PATIENCE)[1]
     assert process.returncode == 0, said
+
+
+def test_blocks_that_nobody_reads_do_not_stop_the_server(stopped_archive):
+    """A pager, or a terminal after Ctrl-S: associations go on, and so does the stop."""
+    stopped_archive.set("console_verbose_level", 1)
+    reader, writer = os.pipe()
+    with open(stopped_archive.folder / "server.err", "ab") as err:
+        process = subprocess.Popen([stopped_archive.folder / "manage", "runserver"], stdout=writer, stderr=err, stdin=subprocess.DEVNULL,
+                                   cwd="/", env=ENVIRONMENT)
+    os.close(writer)
+
+    def more_than_a_pipe_holds():
+        for _ in range(400):
+            association = Association(stopped_archive.port)
+            assert association.echo() == 0
+            association.release()
+
+    def told():
+        assert echo(stopped_archive) == 0
+        return select.select([reader], [], [], 0)[0] and b"lines are missing here" in os.read(reader, 1 << 20)
+    try:
+        wait_until(lambda: echo(stopped_archive) == 0, 20, "the server answers")
+        more_than_a_pipe_holds()
+        assert os.read(reader, 1 << 20).count(b"CURRENT SCP") > 100
+        wait_until(told, 20, "blocks are shown again")
+        more_than_a_pipe_holds()
+        process.terminate()
+        assert process.wait(30 * PATIENCE) == 0
+    finally:
+        process.kill()
+        os.close(reader)
 
 
 # -- the journal of received objects --
