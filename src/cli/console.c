@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* stdout becomes a stream of our own, which asks before each piece that it writes. Its lock is that of the stream. */
+/* stdout becomes a stream of our own, which asks before each piece that it writes. */
 #include "cli/console.h"
 
 #include "base/clock.h"
@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,7 +16,9 @@
 
 enum { WAIT_MS = 100, PAUSE_MS = 1000 };
 
+/* The stream has a lock, too, but tools that look for races do not see that one. */
 typedef struct Console {
+    pthread_mutex_t lock; /* guards what follows */
     int64_t deaf_until_ms;
     bool missing; /* something was dropped since the last that was written */
 } Console;
@@ -42,10 +45,10 @@ static ssize_t write_piece(const char *p, size_t n)
     return done;
 }
 
-static ssize_t put(void *cookie, const char *p, size_t n)
+/* The number of bytes that are dealt with; 0 = they cannot be written. */
+static ssize_t put_all(Console *console, const char *p, size_t n)
 {
     static const char note[] = "\n(some lines are missing here: nobody took them)\n";
-    Console *console = cookie;
     for (size_t at = 0; at < n;) {
         if (!takes(console))
             return (ssize_t)n;
@@ -59,9 +62,18 @@ static ssize_t put(void *cookie, const char *p, size_t n)
     return (ssize_t)n;
 }
 
+static ssize_t put(void *cookie, const char *p, size_t n)
+{
+    Console *console = cookie;
+    pthread_mutex_lock(&console->lock);
+    ssize_t done = put_all(console, p, n);
+    pthread_mutex_unlock(&console->lock);
+    return done;
+}
+
 void console_begin(void)
 {
-    static Console console;
+    static Console console = {.lock = PTHREAD_MUTEX_INITIALIZER};
     fflush(stdout);
     FILE *own = fopencookie(&console, "w", (cookie_io_functions_t){.write = put});
     if (!own)
