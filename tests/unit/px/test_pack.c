@@ -171,6 +171,22 @@ static void test_the_copy_never_goes(void **state)
     arena_free(arena);
 }
 
+/* Another last byte; the time it was written is that of before where `unseen`, else a second later. */
+static void spoil(const char *path, bool unseen)
+{
+    struct stat before;
+    int fd = open(path, O_RDWR);
+    assert_int_equal(fstat(fd, &before), 0);
+    char last;
+    assert_int_equal(pread(fd, &last, 1, before.st_size - 1), 1);
+    last = (char)~last;
+    assert_int_equal(pwrite(fd, &last, 1, before.st_size - 1), 1);
+    before.st_mtim.tv_sec += !unseen;
+    assert_int_equal(futimens(fd, (struct timespec[]){before.st_atim, before.st_mtim}), 0);
+    close(fd);
+}
+
+/* A disk that rots says nothing: only what is read at the end tells. */
 static void test_a_copy_that_differs(void **state)
 {
     Err err = {0};
@@ -178,12 +194,33 @@ static void test_a_copy_that_differs(void **state)
     PxObject object;
     pack(1, false, 1);
     assert_true(px_base_object(base, arena, "1.2.3.4.1", &object, &err));
-    int fd = open(object.path, O_WRONLY);
-    assert_int_equal(pwrite(fd, "x", 1, (off_t)object.size - 1), 1);
-    close(fd);
+    spoil(object.path, true);
     assert_int_equal(pack(1, true, 1).failed, 1);
     assert_int_equal(seen.last.code, ERR_MISMATCH);
     assert_int_equal(access(in_folder(0), F_OK), 0);
+    arena_free(arena);
+}
+
+/* A copy that somebody wrote to is replaced by its source, which may go then. */
+static void test_a_copy_that_was_written_to(void **state)
+{
+    Err err = {0};
+    Arena *arena = arena_new(0);
+    PxObject object;
+    pack(1, false, 1);
+    assert_true(px_base_object(base, arena, "1.2.3.4.1", &object, &err));
+    Buf stored, now;
+    buf_init(&stored, 0);
+    buf_init(&now, 0);
+    assert_true(file_read_all(object.path, 1 << 20, &stored, &err));
+    spoil(object.path, false);
+    assert_int_equal(pack(1, true, 1).failed, 0);
+    assert_int_not_equal(access(in_folder(0), F_OK), 0);
+    assert_true(px_base_object(base, arena, "1.2.3.4.1", &object, &err));
+    assert_true(file_read_all(object.path, 1 << 20, &now, &err));
+    assert_true(span_eq(buf_span(&now), buf_span(&stored)));
+    buf_free(&stored);
+    buf_free(&now);
     arena_free(arena);
 }
 
@@ -220,6 +257,7 @@ int main(void)
         TEST(test_what_cannot_be_packed_stays),
         TEST(test_the_copy_never_goes),
         TEST(test_a_copy_that_differs),
+        TEST(test_a_copy_that_was_written_to),
         TEST(test_replaced),
         TEST(test_stopped),
         TEST(test_nothing),
