@@ -300,15 +300,31 @@ def test_a_packed_file_does_not_delete_itself(base):
     assert done.returncode == 1 and copy.exists()
 
 
+def spoil(copy, later):
+    """Some bits become others, `later` seconds after the copy was written."""
+    before, damaged = copy.stat(), bytearray(copy.read_bytes())
+    damaged[-20] ^= 0xFF
+    copy.write_bytes(damaged)
+    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns + later * 10**9))
+
+
 def test_a_copy_that_was_damaged_is_no_reason_to_delete(base):
+    """As by a disk that rots, which no time tells of."""
+    source = image(base.incoming, "a.dcm")
+    base.file("a.dcm")
+    spoil(base.data / base.packed()[0], later=0)
+    done = base.run("--xcrdirfile", source, "--cleanup", check=False)
+    assert done.returncode == 1 and "is not the same" in done.stderr and source.exists()
+
+
+def test_a_copy_that_was_written_to_is_packed_anew(base):
     source = image(base.incoming, "a.dcm")
     base.file("a.dcm")
     copy = base.data / base.packed()[0]
-    damaged = bytearray(copy.read_bytes())
-    damaged[-20] ^= 0xFF
-    copy.write_bytes(damaged)
-    done = base.run("--xcrdirfile", source, "--cleanup", check=False)
-    assert done.returncode == 1 and "is not the same" in done.stderr and source.exists()
+    sound = copy.read_bytes()
+    spoil(copy, later=1)
+    base.run("--xcrdirfile", source, "--cleanup")
+    assert copy.read_bytes() == sound and len(base.packed()) == 1 and not source.exists()
 
 
 # -- the command line --
