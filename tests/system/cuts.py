@@ -59,7 +59,7 @@ class Recorded:
             (self.archive.folder / "server.out").unlink()
         self.incoming = self.archive.folder / "incoming"
         self.incoming.mkdir()
-        self.kinds, self.most, self.patience = Counter(), 0, (60 if database else 20) * PATIENCE
+        self.deaths, self.kinds, self.most, self.patience = 0, Counter(), 0, (60 if database else 20) * PATIENCE
 
     # -- the record --
 
@@ -89,7 +89,7 @@ class Recorded:
                 self.database.environment = {}
         self.archive.environment = {}
         self.layer.close()
-        self.events = list(read_events(self.layer.log))
+        self.events = list(read_events(self.layer.log, self.deaths))
         self.here = [tree(root) for root in self.roots()]
         (self.archive.folder / "server.out").unlink()
 
@@ -461,6 +461,7 @@ def killed(run):
             time.sleep(0.3)
             if turn < 2:
                 run.archive.kill()
+                run.deaths += 1
                 run.archive.start()
 
 

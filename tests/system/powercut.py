@@ -97,17 +97,23 @@ class Event:
     data: bytes
 
 
-def read_events(path):
-    raw, at = pathlib.Path(path).read_bytes(), 0
+def read_events(path, deaths=0):
+    """Of the record. Who is killed may be writing to it: what has come of his last event counts, so that as many as `deaths` may be cut short."""
+    raw, at, magic_bytes = pathlib.Path(path).read_bytes(), 0, struct.pack("<I", MAGIC)
     while at + EVENT.size <= len(raw):
         magic, kind, time, ino, dir1, dir2, offset, length, flags, n1, n2, n = EVENT.unpack_from(raw, at)
         assert magic == MAGIC, "the record is damaged"
-        at += EVENT.size
-        name1, name2 = raw[at:at + n1].decode(errors="surrogateescape"), raw[at + n1:at + n1 + n2].decode(errors="surrogateescape")
-        at += n1 + n2
+        names, end = at + EVENT.size, at + EVENT.size + n1 + n2 + n
+        if end != len(raw) and not raw.startswith(magic_bytes, end):
+            end, deaths = raw.find(magic_bytes, at + 1), deaths - 1
+            assert deaths >= 0, "the record is damaged"
+            end = len(raw) if end < 0 else end
+        at = end
+        if end < names + n1 + n2:
+            continue
+        name1, name2 = raw[names:names + n1].decode(errors="surrogateescape"), raw[names + n1:names + n1 + n2].decode(errors="surrogateescape")
         assert kind != REFUSED, f"the layer cannot follow what the program does: {name1}"
-        yield Event(kind, time, ino, dir1, dir2, offset, length, flags, name1, name2, raw[at:at + n])
-        at += n
+        yield Event(kind, time, ino, dir1, dir2, offset, length, flags, name1, name2, raw[names + n1 + n2:end])
 
 
 class Node:
