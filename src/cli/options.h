@@ -60,6 +60,7 @@ struct Command {
     const void *defaults; /* the struct before parsing */
     size_t size;          /* of the struct */
     bool needs_archive;   /* runs in an archive folder: settings are loaded before `run` */
+    bool serves;          /* until it is stopped; what it prints is for those who look */
     /* What the table cannot say: options that need or exclude each other. NULL = fine, else the reason. */
     const char *(*check)(const void *args);
     bool lenient; /* words that the table does not know are passed over, and named as a warning */

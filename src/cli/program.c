@@ -87,15 +87,10 @@ static bool enter_archive(Cli *cli, bool serves)
     return true;
 }
 
-static bool serves(const Command *command)
-{
-    return command == &command_runserver || command == &command_px_listen || command == &command_storescp_sh;
-}
-
 static int run(Cli *cli, const Command *command, const void *args)
 {
     if (command->needs_archive) {
-        if (!enter_archive(cli, command == &command_runserver))
+        if (!enter_archive(cli, command->serves))
             return EXIT_FAILED;
         journal(command, args);
     }
@@ -105,7 +100,7 @@ static int run(Cli *cli, const Command *command, const void *args)
     int code = command->run(cli, args);
     if (!auditing_end(cli, code == EXIT_OK, &err))
         code = cli_fail(cli, "%s", err.text);
-    if (serves(command)) /* what it says is for those who look, and they may go */
+    if (command->serves) /* who looked at what it says may have gone */
         return code;
     bool lost = ferror(stdout) != 0; /* earlier; nobody knows why any more */
     if ((fflush(stdout) != 0 || lost) && code == EXIT_OK) {
@@ -199,7 +194,7 @@ static int exit_code(const Command *command, int code)
     bool px = false;
     for (const Command *const *c = cli_px_commands; *c; c++)
         px = px || command == *c;
-    return px && !serves(command) && code == EXIT_FAILED && how && !strcmp(how, "pypx") ? EXIT_OK : code;
+    return px && !command->serves && code == EXIT_FAILED && how && !strcmp(how, "pypx") ? EXIT_OK : code;
 }
 
 /* Whoever starts us may have closed them: the next files would get their numbers, and what is printed would be written into those. */

@@ -302,6 +302,7 @@ const Command command_px_listen = {
     .options = options,
     .defaults = &defaults,
     .size = sizeof(Args),
+    .serves = true,
     .check = check,
     .run = run,
 };
@@ -342,5 +343,6 @@ const Command command_storescp_sh = {
     .options = script_options,
     .defaults = &script_defaults,
     .size = sizeof(ScriptArgs),
+    .serves = true,
     .run = run_script,
 };

@@ -474,5 +474,6 @@ const Command command_runserver = {
     .defaults = &defaults,
     .size = sizeof(Args),
     .needs_archive = true,
+    .serves = true,
     .run = run,
 };

@@ -108,12 +108,17 @@ static bool find_values(Gathering *g, Err *err)
 }
 
 /* Native values are little endian whatever the object is stored in. NULL: nothing of the object is acceptable. */
-static const char *wanted_syntax(const WebAccept *accept, const char *stored)
+static const char *wanted_syntax(const WebAccept *accept, const WebOffer *as, const char *stored)
 {
-    const char *syntax = web_wanted_syntax(accept, &offer, stored);
+    const char *syntax = web_wanted_syntax(accept, as, stored);
     bool fine = syntax && (!strcmp(syntax, stored) || !strcmp(syntax, DCM_UID_ExplicitVRLittleEndian) ||
                            !strcmp(syntax, DCM_UID_ImplicitVRLittleEndian));
     return fine ? syntax : NULL;
+}
+
+static bool takes(const WebAccept *accept, const WebOffer *as, const char *stored)
+{
+    return wanted_syntax(accept, as, stored) != NULL;
 }
 
 /* -- parts -- */
@@ -213,7 +218,7 @@ static bool next_object(Gathering *g, Buf *out, bool *ended, Err *err)
             return g->any || err_set(err, ERR_NOT_FOUND, "there is no %s in it",
                                      g->pixels_only ? "pixel data" : "bulk data");
         }
-        wanted = wanted_syntax(g->accept, file.transfer_syntax);
+        wanted = wanted_syntax(g->accept, &offer, file.transfer_syntax);
     } while (!wanted);
     g->decode = strcmp(wanted, file.transfer_syntax) != 0;
     arena_reset(g->arena);
@@ -246,33 +251,6 @@ static void free_gathering(void *ctx)
 
 /* -- the request -- */
 
-/* 206 and 406 are told before the answer begins. */
-static bool begin(Gathering *g, const IdxSelection *selection, unsigned *status, Err *err)
-{
-    uint64_t acceptable = 0, all = 0;
-    IdxFile file;
-    bool ok;
-    g->retrieve = arc_retrieve_open(g->web->archive, selection, err);
-    if (!g->retrieve)
-        return false;
-    while ((ok = arc_retrieve_next(g->retrieve, &file, err)) && file.sop_instance) {
-        all++;
-        acceptable += wanted_syntax(g->accept, file.transfer_syntax) != NULL;
-    }
-    if (!ok)
-        return false;
-    if (all == 0)
-        return err_set(err, ERR_NOT_FOUND, "nothing of this study, series or instance is in the archive");
-    if (acceptable == 0)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "none of the %llu objects can be had in a transfer syntax of the Accept header; "
-                       "transfer-syntax=* takes them as they are stored",
-                       (unsigned long long)all);
-    arc_retrieve_rewind(g->retrieve);
-    *status = acceptable < all ? 206 : 200;
-    return true;
-}
-
 static void gather(HttpExchange *x, const WebService *service, bool pixels_only)
 {
     IdxSelection selection;
@@ -297,7 +275,8 @@ static void gather(HttpExchange *x, const WebService *service, bool pixels_only)
     Err err = {0};
     unsigned status = 200;
     WebStream *stream = NULL;
-    if (begin(g, &selection, &status, &err))
+    g->retrieve = web_retrieve_open(g->web->archive, &selection, accept, &offer, takes, &status, &err);
+    if (g->retrieve)
         stream = web_stream_new(&(WebProducer){produce, free_gathering, g}, &err);
     else
         free_gathering(g);

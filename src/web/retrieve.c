@@ -80,6 +80,56 @@ const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, co
     return found;
 }
 
+typedef struct Tally {
+    uint64_t acceptable, all;
+} Tally;
+
+static bool count_acceptable(ArcRetrieve *retrieve, const WebAccept *accept, const WebOffer *offer,
+                             WebTakes *takes, Tally *out, Err *err)
+{
+    *out = (Tally){arc_retrieve_count(retrieve), arc_retrieve_count(retrieve)};
+    if (!takes)
+        return true;
+    *out = (Tally){0};
+    IdxFile file;
+    bool ok;
+    while ((ok = arc_retrieve_next(retrieve, &file, err)) && file.sop_instance) {
+        out->all++;
+        out->acceptable += takes(accept, offer, file.transfer_syntax);
+    }
+    arc_retrieve_rewind(retrieve);
+    return ok;
+}
+
+static bool judge(const Tally *tally, Err *err)
+{
+    if (tally->all == 0)
+        return err_set(err, ERR_NOT_FOUND, "nothing of this study, series or instance is in the archive");
+    if (tally->acceptable > 0)
+        return true;
+    err_set(err, ERR_UNSUPPORTED,
+            "none of the %llu objects can be had in a transfer syntax of the Accept header; "
+            "transfer-syntax=* takes them as they are stored",
+            (unsigned long long)tally->all);
+    err->http = 406;
+    return false;
+}
+
+ArcRetrieve *web_retrieve_open(Archive *archive, const IdxSelection *selection, const WebAccept *accept,
+                               const WebOffer *offer, WebTakes *takes, unsigned *status, Err *err)
+{
+    Tally tally;
+    ArcRetrieve *retrieve = arc_retrieve_open(archive, selection, err);
+    if (!retrieve)
+        return NULL;
+    if (!count_acceptable(retrieve, accept, offer, takes, &tally, err) || !judge(&tally, err)) {
+        arc_retrieve_close(retrieve);
+        return NULL;
+    }
+    *status = tally.acceptable < tally.all ? 206 : 200;
+    return retrieve;
+}
+
 void web_object_problem(HttpExchange *x, Err *err)
 {
     if (err->code == ERR_FORMAT || err->code == ERR_UNSUPPORTED)

@@ -17,6 +17,15 @@ const char *web_wanted_syntax(const WebAccept *accept, const WebOffer *offer, co
 /* Is that never NULL, whatever is stored? */
 bool web_takes_all(const WebAccept *accept, const WebOffer *offer);
 
+/* Can an object stored in `stored` be had? */
+typedef bool WebTakes(const WebAccept *accept, const WebOffer *offer, const char *stored);
+/*
+ * Opens a selection whose answer is in an acceptable form; *status is 200, or 206 where that is so of some objects only, which is asked before the answer begins. Rows are only looked at when
+ * it depends on them: `takes` NULL = of all. NULL and err: 404 or 406, or it cannot be opened.
+ */
+ArcRetrieve *web_retrieve_open(Archive *archive, const IdxSelection *selection, const WebAccept *accept,
+                               const WebOffer *offer, WebTakes *takes, unsigned *status, Err *err);
+
 /* http_problem for what fails at the object itself: damaged pixel data cannot be had in the form that was asked for (406), which is no fault of the request. */
 void web_object_problem(HttpExchange *x, Err *err);
 

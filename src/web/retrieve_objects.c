@@ -201,42 +201,19 @@ static void free_delivery(void *ctx)
 
 /* -- the request -- */
 
-/* How many objects of the selection can be had in a syntax that is acceptable? Asked before the answer begins: 206 and 406 tell it. Their rows are only looked at
-   when the answer depends on them. */
-static bool count_acceptable(Delivery *d, uint64_t *acceptable, uint64_t *all, Err *err)
+static bool takes(const WebAccept *accept, const WebOffer *offer, const char *stored)
 {
-    *acceptable = *all = arc_retrieve_count(d->retrieve);
-    if (web_takes_all(d->accept, &offers[d->form]))
-        return true;
-    *acceptable = *all = 0;
-    IdxFile file;
-    bool ok;
-    while ((ok = arc_retrieve_next(d->retrieve, &file, err)) && file.sop_instance) {
-        ++*all;
-        *acceptable += web_wanted_syntax(d->accept, &offers[d->form], file.transfer_syntax) != NULL;
-    }
-    arc_retrieve_rewind(d->retrieve);
-    return ok;
+    return web_wanted_syntax(accept, offer, stored) != NULL;
 }
 
 /* Opens everything up to the first object, so that what fails at once is a problem document and no broken answer. */
 static bool begin(Delivery *d, const IdxSelection *selection, unsigned *status, Err *err)
 {
-    uint64_t acceptable, all;
-    d->retrieve = arc_retrieve_open(d->archive, selection, err);
-    if (!d->retrieve || !count_acceptable(d, &acceptable, &all, err))
+    const WebOffer *offer = &offers[d->form];
+    d->retrieve = web_retrieve_open(d->archive, selection, d->accept, offer,
+                                    web_takes_all(d->accept, offer) ? NULL : takes, status, err);
+    if (!d->retrieve)
         return false;
-    if (all == 0)
-        return err_set(err, ERR_NOT_FOUND, "nothing of this study, series or instance is in the archive");
-    if (acceptable == 0) {
-        err_set(err, ERR_UNSUPPORTED,
-                "none of the %llu objects can be had in a transfer syntax of the Accept header; "
-                "transfer-syntax=* takes them as they are stored",
-                (unsigned long long)all);
-        err->http = 406;
-        return false;
-    }
-    *status = acceptable < all ? 206 : 200;
     if (d->form == AS_ZIP) {
         d->piece = malloc(PIECE);
         d->zip = d->piece ? zip_writer_new(&d->out, err) : NULL;
