@@ -161,6 +161,7 @@ void job_must_wait(Job *job);
 /* Is this object in the archive already, byte for byte? Else job->older_us tells of other content. Asked of the index only while objects come again, or where the
    committer doubts: it looks anyway. */
 bool job_is_same(Archive *archive, Job *job);
+bool jobs_come_again(const Archive *archive);
 
 /* -- leftovers.c: files that were replaced by ones elsewhere -- */
 /* What is claimed (store.h) for an object, by its UID; for a file that is no object of ours, by its name. */

@@ -245,17 +245,20 @@ static bool understand(ArcIngest *ingest, Err *err)
     return ingest->job.name != NULL;
 }
 
-static bool take_digest(ArcIngest *ingest, Err *err)
+static bool end_data(ArcIngest *ingest, Err *err)
+{
+    ingest->job.file.end_us = clock_wall_us();
+    return store_put_end(ingest->put, NULL, err);
+}
+
+static void take_digest(ArcIngest *ingest)
 {
     StoreDigest digest;
-    if (!store_put_end(ingest->put, &digest, err))
-        return false;
+    store_put_digest(ingest->put, &digest);
     IdxFile *file = &ingest->job.file;
     file->size = digest.size;
-    file->end_us = clock_wall_us();
     memcpy(file->sha256, digest.sha256, sizeof file->sha256);
     memcpy(file->content, digest.content, sizeof file->content);
-    return true;
 }
 
 static void fill_stored(const ArcIngest *ingest, ArcOutcome outcome, ArcStored *out)
@@ -318,18 +321,32 @@ static bool run_job(ArcIngest *ingest, ArcStored *out, bool *consumed, Err *err)
     return true;
 }
 
+/* The data is synced while it is still digested, unless it may turn out to be here already. */
+static bool settle_data(ArcIngest *ingest, bool *same, Err *err)
+{
+    *same = false;
+    if (!jobs_come_again(ingest->archive)) {
+        bool ok = sync_data(ingest, err);
+        take_digest(ingest);
+        return ok;
+    }
+    take_digest(ingest);
+    *same = job_is_same(ingest->archive, &ingest->job);
+    return *same || sync_data(ingest, err);
+}
+
 bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err)
 {
     Err own;
     ArcStored ignored;
-    bool consumed = false;
+    bool consumed = false, same;
     err = err ? err : &own;
     out = out ? out : &ignored;
-    bool ok = understand(ingest, err) && take_digest(ingest, err);
-    if (ok && job_is_same(ingest->archive, &ingest->job))
+    bool ok = understand(ingest, err) && end_data(ingest, err) && settle_data(ingest, &same, err);
+    if (ok && same)
         fill_stored(ingest, ARC_SAME, out);
     else
-        ok = ok && sync_data(ingest, err) && run_job(ingest, out, &consumed, err);
+        ok = ok && run_job(ingest, out, &consumed, err);
     if (!consumed)
         ingest_free(ingest);
     figures_ingest(ok ? out : NULL);

@@ -68,11 +68,16 @@ static void has_come_again(Archive *archive)
     atomic_store(&archive->look_early, LOOK_EARLY);
 }
 
+bool jobs_come_again(const Archive *archive)
+{
+    return atomic_load(&archive->look_early) > 0;
+}
+
 bool job_is_same(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
-    bool worth_it = job->doubted || atomic_load(&archive->look_early) > 0;
+    bool worth_it = job->doubted || jobs_come_again(archive);
     if (!worth_it || spool_is_away(archive->spool, NULL))
         return false;
     if (idx_instance(archive->index, job->arena, job->file.sop_instance, &found, &err)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writing one object to a temporary file, in blocks. A large object goes past the kernel's cache: it is written once and as a rule read much later, if ever, so that a copy in the cache
+ * Writing one object to a temporary file, in blocks, each of which is digested meanwhile (digest.c). A large object goes past the kernel's cache: it is written once and as a rule read much later, if ever, so that a copy in the cache
  * would only cost the processor the copying and the finding of memory, and everybody else the place of what they do read. Objects that are smaller, file systems that cannot
  * do so, and archives that do not want it go through the cache: the kernel is then asked early to write out what it has, so that the final sync finds little to do
  * and a large object does not fill memory with dirty pages: at most WINDOW bytes are under way.
@@ -30,13 +30,19 @@ static StorePut *put_new(Store *store)
     return put;
 }
 
+static void give_blocks(StorePut *put)
+{
+    block_give(put->store, put->block);
+    block_give(put->store, put->other);
+    put->block = put->other = NULL;
+}
+
 void put_free(StorePut *put)
 {
     if (put->fd >= 0)
         close(put->fd);
-    EVP_MD_CTX_free(put->sha);
-    XXH3_freeState(put->content);
-    block_give(put->store, put->block);
+    digest_free(&put->digesting);
+    give_blocks(put);
     free(put->path);
     free(put);
 }
@@ -59,11 +65,7 @@ StorePut *store_put_begin(Store *store, Err *err)
     snprintf(put->name, sizeof put->name, "%" PRIu64, number);
     put->path = file_join(store->session.path, put->name);
     put->block = block_take(store);
-    put->sha = EVP_MD_CTX_new();
-    put->content = XXH3_createState();
-    if (!put->sha || !put->content || !EVP_DigestInit_ex(put->sha, store->sha256, NULL))
-        abort();
-    XXH3_128bits_reset(put->content);
+    digest_begin(&put->digesting, store);
     put->fd = openat(store->session.dir, put->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (put->fd >= 0)
         return put;
@@ -112,15 +114,6 @@ static bool write_out(StorePut *put, size_t from, size_t to, Err *err)
     return true;
 }
 
-/* Digests bytes that stand at `from`. */
-static void digest(StorePut *put, uint64_t from, Span bytes)
-{
-    EVP_DigestUpdate(put->sha, bytes.p, bytes.n);
-    uint64_t skip = put->content_from > from ? put->content_from - from : 0;
-    if (skip < bytes.n)
-        XXH3_128bits_update(put->content, bytes.p + skip, bytes.n - skip);
-}
-
 /* Has the disk begin with the whole pages from `from` to `to` (one that grows would be written twice), and wait when too much is under way. */
 static bool start_writing(StorePut *put, uint64_t from, uint64_t to, Err *err)
 {
@@ -139,12 +132,21 @@ static bool start_writing(StorePut *put, uint64_t from, uint64_t to, Err *err)
     return true;
 }
 
+/* The next bytes come into the other block: this one is still digested. */
+static void change_blocks(StorePut *put)
+{
+    uint8_t *other = put->other ? put->other : block_take(put->store);
+    put->other = put->block;
+    put->block = other;
+}
+
 /* Writes what is held. Past the cache only whole blocks of the disk can be written: what is left at an object's end goes through it. (To pad it, and then to cut
    the file, has the file system read that block again.) */
 static bool write_block(StorePut *put, Err *err)
 {
     uint64_t from = put->written;
     size_t n = put->held, whole = n - n % DISK_BLOCK;
+    digest_piece(&put->digesting, span_of(put->block, n));
     if (n >= DIRECT_FROM && !put->direct && put->store->direct && !set_direct(put, true))
         put->store->direct = false;
     size_t direct = put->direct ? whole : 0;
@@ -154,6 +156,8 @@ static bool write_block(StorePut *put, Err *err)
     ok = ok && write_out(put, direct, n, err) &&
          (n < BLOCK || put->direct || start_writing(put, from, from + n, err));
     put->held = 0;
+    if (digest_is_busy(&put->digesting))
+        change_blocks(put);
     return ok;
 }
 
@@ -161,7 +165,6 @@ bool store_put_write(StorePut *put, Span bytes, Err *err)
 {
     if (put->ended || put->failed)
         return err_set(err, ERR_IO, "%s cannot be written any more", put->path);
-    digest(put, put->size, bytes);
     put->size += bytes.n;
     while (bytes.n) {
         size_t n = bytes.n < BLOCK - put->held ? bytes.n : BLOCK - put->held;
@@ -176,28 +179,28 @@ bool store_put_write(StorePut *put, Span bytes, Err *err)
 
 void store_put_mark_content(StorePut *put)
 {
-    XXH3_128bits_reset(put->content);
-    put->content_from = put->size;
+    digest_mark_content(&put->digesting, put->size);
 }
 
-bool store_put_end(StorePut *put, StoreDigest *out, Err *err)
+bool store_put_end(StorePut *put, StoreDigest *digest, Err *err)
 {
     if (put->ended || put->failed)
         return err_set(err, ERR_IO, "%s cannot be ended", put->path);
     if (put->held && !write_block(put, err))
         return false;
-    block_give(put->store, put->block);
-    put->block = NULL;
     put->ended = true;
-    unsigned n = 0;
-    EVP_DigestFinal_ex(put->sha, put->digest.sha256, &n);
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(put->content));
-    memcpy(put->digest.content, canonical.digest, sizeof put->digest.content);
-    put->digest.size = put->size;
-    if (out)
-        *out = put->digest;
+    if (digest)
+        store_put_digest(put, digest);
     return true;
+}
+
+void store_put_digest(StorePut *put, StoreDigest *out)
+{
+    if (!put->digested)
+        digest_end(&put->digesting, &put->digest);
+    put->digested = true;
+    give_blocks(put);
+    *out = put->digest;
 }
 
 void put_start_sync(StorePut *put)

@@ -38,6 +38,7 @@ void store_close(Store *store)
     if (!store)
         return;
     pool_finish(store->helpers);
+    pool_finish(store->digesters);
     session_close(&store->session);
     if (store->root >= 0)
         close(store->root);

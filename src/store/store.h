@@ -40,8 +40,10 @@ StorePut *store_put_begin(Store *store, Err *err);
 bool store_put_write(StorePut *put, Span bytes, Err *err);
 /* Bytes from here on belong to the content digest. Default: from the start. */
 void store_put_mark_content(StorePut *put);
-/* No more bytes. Digest valid from here on. */
+/* No more bytes: what was given is in the file. `digest` may be NULL: who has something else to do meanwhile asks for it later. */
 bool store_put_end(StorePut *put, StoreDigest *digest, Err *err);
+/* Of an object that has ended. */
+void store_put_digest(StorePut *put, StoreDigest *digest);
 /* Removes what was written. NULL is fine. */
 void store_put_abandon(StorePut *put);
 /* Sets the modification time of an object that has ended. It becomes durable with the bytes. */

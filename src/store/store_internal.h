@@ -49,11 +49,36 @@ struct Store {
     pthread_mutex_t blocks_lock; /* guards the two below */
     uint8_t *blocks[SPARE_BLOCKS];
     size_t spare_blocks;
-    pthread_mutex_t known_lock;      /* guards `known`, and the making of `helpers` */
-    uint64_t known[KNOWN_FOLDERS];   /* hashes of folders that are durable up to the root */
-    Pool *helpers;                   /* sync.c */
+    pthread_mutex_t known_lock;    /* guards `known`, and the making of `helpers` and `digesters` */
+    uint64_t known[KNOWN_FOLDERS]; /* hashes of folders that are durable up to the root */
+    Pool *helpers;                 /* sync.c */
+    Pool *digesters;               /* digest.c */
+    atomic_int idle_digesters;
     atomic_int_least64_t settled_us; /* what came before this moment is durable (found.c) */
 };
+
+/* -- digest.c -- */
+/* One thread's, but for the piece that a helper has. */
+typedef struct Digesting {
+    Store *store;
+    EVP_MD_CTX *sha;
+    XXH3_state_t *content;
+    uint64_t at, content_from; /* bytes that are in; where the content begins */
+    Span piece;                /* the last one */
+    pthread_mutex_t lock;      /* guards `busy` */
+    pthread_cond_t changed;
+    bool busy; /* a helper has the piece */
+} Digesting;
+
+void digest_begin(Digesting *digesting, Store *store);
+void digest_free(Digesting *digesting);
+/* The next bytes; they stay as they are until digest_await. */
+void digest_piece(Digesting *digesting, Span bytes);
+bool digest_is_busy(Digesting *digesting);
+void digest_await(Digesting *digesting);
+/* What stands at `from` and behind it is content; no piece has reached it. */
+void digest_mark_content(Digesting *digesting, uint64_t from);
+void digest_end(Digesting *digesting, StoreDigest *out);
 
 struct StorePut {
     Store *store;
@@ -61,13 +86,13 @@ struct StorePut {
     char name[24]; /* in the session's folder */
     char *path;
     uint8_t *block; /* `held` bytes wait in it */
+    uint8_t *other; /* the block before, while it is digested; NULL = none was wanted yet */
     size_t held;
     uint64_t size, written; /* bytes given; bytes in the file */
-    uint64_t content_from;  /* where the content digest begins */
-    EVP_MD_CTX *sha;
-    XXH3_state_t *content;
+    Digesting digesting;
     StoreDigest digest;
-    bool direct; /* written past the cache */
+    bool digested; /* `digest` is made */
+    bool direct;   /* written past the cache */
     bool ended, synced, failed;
     bool stamped; /* its time is to be synced, too */
 };
