@@ -245,10 +245,12 @@ static bool understand(ArcIngest *ingest, Err *err)
     return ingest->job.name != NULL;
 }
 
+/* The time is taken when the last byte is written: a file that is younger than its row says was written to by somebody else (adoption_is_younger). */
 static bool end_data(ArcIngest *ingest, Err *err)
 {
+    bool ok = store_put_end(ingest->put, NULL, err);
     ingest->job.file.end_us = clock_wall_us();
-    return store_put_end(ingest->put, NULL, err);
+    return ok;
 }
 
 static void take_digest(ArcIngest *ingest)

@@ -1,15 +1,53 @@
 // SPDX-License-Identifier: MIT
 #include "archive/archive_internal.h"
+#include "archive/verify_internal.h"
 #include "dicom/part10.h"
 #include "dicom/scan.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include <dirent.h>
 
 #include "archive_fixture.h"
+
+/* A disk that takes its time, or cannot keep what it took; how often it was asked to keep a temporary file. */
+static atomic_bool slow, loses;
+static atomic_int syncs;
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+    if (atomic_load(&slow))
+        usleep(50000);
+    return syscall(SYS_write, fd, p, n);
+}
+
+static int sync_file(int fd, long how)
+{
+    char link[64], path[200] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    struct stat st;
+    bool temporary = readlink(link, path, sizeof path - 1) > 0 && strstr(path, "/temp/") &&
+                     fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    atomic_fetch_add(&syncs, temporary);
+    if (!temporary || !atomic_load(&loses))
+        return (int)syscall(how, fd);
+    errno = EIO;
+    return -1;
+}
+
+int fsync(int fd)
+{
+    return sync_file(fd, SYS_fsync);
+}
+
+int fdatasync(int fd)
+{
+    return sync_file(fd, SYS_fdatasync);
+}
 
 static void test_stored(void **state)
 {
@@ -60,6 +98,122 @@ static void test_meta(void **state)
     assert_string_equal(meta.implementation_class, DCM_IMPLEMENTATION_CLASS_UID);
     assert_int_equal(meta.defects, 0);
     buf_free(&file);
+}
+
+/* A file that is younger than its row says counts as one that was written to since. */
+static void test_row_is_no_older_than_its_file(void **state)
+{
+    Arena *arena = arena_new(0);
+    IdxFile file;
+    struct stat st;
+    static const size_t pixels[] = {64, 900000};
+    for (size_t i = 0; i < 2; i++) {
+        Spec spec = SPEC("1.2.3.4.5");
+        spec.pixels = pixels[i];
+        atomic_store(&slow, true);
+        store_spec(&spec);
+        atomic_store(&slow, false);
+        assert_true(find_instance(arena, "1.2.3.4.5", &file));
+        assert_int_equal(stat(file.path, &st), 0);
+        assert_false(adoption_is_younger(&file, &st));
+    }
+    arena_free(arena);
+}
+
+static void assert_sound(const Spec *spec)
+{
+    static const atomic_bool never;
+    Arena *arena = arena_new(0);
+    IdxFile file;
+    Checked seen = {0};
+    Pace any = {.bytes_per_second = 0};
+    assert_true(find_instance(arena, spec->instance, &file));
+    check_file(&file, &any, &never, &seen);
+    assert_int_equal(seen.what, ARC_SOUND);
+    arena_free(arena);
+}
+
+/* An object is synced while it is digested; where objects come again, it is first asked whether it need be. Its digests are the file's either way. */
+static void test_synced_once_or_not_at_all(void **state)
+{
+    Spec first = SPEC("1.2.3.4.5"), second = SPEC("1.2.3.4.6");
+    first.pixels = second.pixels = 900000;
+    atomic_store(&syncs, 0);
+    assert_int_equal(store_spec(&first), ARC_STORED);
+    assert_int_equal(atomic_load(&syncs), 1);
+    assert_int_equal(store_spec(&first), ARC_SAME); /* as the committer has found */
+    assert_int_equal(atomic_load(&syncs), 2);
+    assert_true(jobs_come_again(archive));
+    assert_int_equal(store_spec(&first), ARC_SAME);
+    assert_int_equal(atomic_load(&syncs), 2);
+    assert_int_equal(store_spec(&second), ARC_STORED);
+    assert_int_equal(atomic_load(&syncs), 3);
+    assert_sound(&first);
+    assert_sound(&second);
+}
+
+static void assert_nothing_left(void)
+{
+    assert_int_equal(count_files("data"), 1);
+    assert_int_equal(count_files("temp"), 2);
+    assert_int_equal(count_files("quarantine"), 0);
+    assert_int_equal(count_instances(), 1);
+    assert_int_equal(arc_ingest_waiting(archive), 0);
+}
+
+static void lose(const Spec *spec, int look_early)
+{
+    Err err = {0};
+    atomic_store(&archive->look_early, look_early);
+    atomic_store(&loses, true);
+    bool ok = ingest_spec(spec, NULL, &err);
+    atomic_store(&loses, false);
+    assert_false(ok);
+    assert_int_equal(err.code, ERR_IO);
+    assert_int_equal(err.dimse, 0x0110);
+    assert_nothing_left();
+}
+
+/* What the disk cannot keep leaves nothing, whether it is new or other content of what is there, and whether it is synced before its digests are known or
+   after. What is there stays. */
+static void test_sync_fails(void **state)
+{
+    Spec kept = SPEC("1.2.3.4.5"), other = SPEC("1.2.3.4.5"), fresh = SPEC("1.2.3.4.6");
+    kept.pixels = other.pixels = fresh.pixels = 900000;
+    other.fill = 1;
+    assert_int_equal(store_spec(&kept), ARC_STORED);
+    for (int look_early = 0; look_early <= 10; look_early += 10) {
+        lose(&fresh, look_early);
+        lose(&other, look_early);
+    }
+    assert_sound(&kept);
+    assert_stored_spec(&kept);
+    assert_int_equal(store_spec(&other), ARC_REPLACED);
+    assert_sound(&other);
+}
+
+/* A large object that is refused at its end, or given up, while a helper digests it. */
+static void test_refused_while_digested(void **state)
+{
+    Spec kept = SPEC("1.2.3.4.5"), refused = SPEC("1.2.3.4.6");
+    Buf bytes;
+    refused.pixels = 3 << 20;
+    assert_int_equal(store_spec(&kept), ARC_STORED);
+    buf_init(&bytes, 0);
+    encode(&refused, DCM_UID_ExplicitVRLittleEndian, &bytes);
+    ArcIncoming incoming = {.transfer_syntax = DCM_UID_ExplicitVRLittleEndian, .study = "1.9"};
+    for (int look_early = 0; look_early <= 10; look_early += 10) {
+        Err err = {0};
+        atomic_store(&archive->look_early, look_early);
+        assert_false(ingest_bytes(&incoming, buf_span(&bytes), bytes.n, NULL, &err));
+        assert_int_equal(err.code, ERR_MISMATCH);
+        assert_nothing_left();
+        ArcIngest *ingest = arc_ingest_begin(archive, &incoming, &err);
+        assert_true(arc_ingest_write(ingest, buf_span(&bytes), &err));
+        arc_ingest_abandon(ingest);
+        assert_nothing_left();
+    }
+    buf_free(&bytes);
 }
 
 /* Pieces of one byte, and of odd sizes around the buffer. */
@@ -528,6 +682,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_stored),
         TEST(test_meta),
+        TEST(test_row_is_no_older_than_its_file),
+        TEST(test_synced_once_or_not_at_all),
+        TEST(test_sync_fails),
+        TEST(test_refused_while_digested),
         TEST(test_pieces),
         TEST(test_encodings),
         TEST(test_hostile_ids),
