@@ -4,26 +4,20 @@
  * P-DATA-TF of its own. Headers and data of many PDUs leave in one writev; nothing is copied and nothing allocated per PDU. Small messages that may
  * wait for others are copied, and leave together with them.
  *
- * A file is mapped, and the kernel copies out of the mapping: half the copies of read and write. sendfile would make none on this side, but each PDU two
- * system calls, and the receiver pays more for pieces of a page than is saved. Nothing here touches mapped bytes, so that a file that was cut is an error of
- * writev (EFAULT) and no SIGBUS.
+ * A file goes out in pieces that are mapped or read (base/file_piece.h). sendfile would make no copy on this side, but each PDU two system calls, and the receiver pays more for pieces of a
+ * page than is saved.
  */
+#include "base/file_piece.h"
 #include "net/association_inside.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     BATCH_PDUS = 48,           /* per writev: two parts each */
     BATCH_BYTES = 2 << 20,     /* of data, so that a deadline covers a bounded amount */
     STREAM_BYTES = 256 * 1024, /* a source is read in pieces of about this */
-    HELD_BYTES = 32 * 1024,    /* messages wait until they are as long as this together */
-    MAP_BYTES = 4 << 20,       /* a file is mapped in pieces of about this … */
-    MAP_WORTH_IT = 64 * 1024   /* … unless it is shorter */
+    HELD_BYTES = 32 * 1024     /* messages wait until they are as long as this together */
 };
 
 typedef struct Batch {
@@ -255,60 +249,19 @@ bool net_send_stream(NetAssociation *a, const NetCommand *command, NetSource sou
 
 /* -- out of a file -- */
 
-static bool became_shorter(Err *err)
+/* The next piece, in whole PDUs but for the last one. */
+static bool put_piece(Batch *b, uint8_t context_id, NetFile *left, Err *err)
 {
-    return err_set(err, ERR_IO, "the file has become shorter while it was read");
-}
-
-static ssize_t read_file(void *ctx, uint8_t *p, size_t n, Err *err)
-{
-    NetFile *left = ctx;
-    if (n > left->size)
-        n = (size_t)left->size;
-    if (n == 0)
-        return 0;
-    ssize_t got;
-    do
-        got = pread(left->fd, p, n, (off_t)left->offset);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        err_errno(err, errno, "cannot read the file");
-    else if (got == 0)
-        became_shorter(err);
-    if (got <= 0)
-        return -1;
-    left->offset += (uint64_t)got;
-    left->size -= (uint64_t)got;
-    return got;
-}
-
-/* Behind the end of a file its last page is mapped too, as zeros: that the file is still as long has to be asked. */
-static bool is_whole(const NetFile *file)
-{
-    struct stat st;
-    return fstat(file->fd, &st) == 0 && (uint64_t)st.st_size >= file->offset + file->size;
-}
-
-/* The next piece, in whole PDUs but for the last one. False, and nothing sent: it cannot be mapped. */
-static bool put_mapped(Batch *b, uint8_t context_id, NetFile *left, bool *sent, Err *err)
-{
-    size_t chunk = chunk_of(b->a), piece = chunk > MAP_BYTES ? chunk : MAP_BYTES / chunk * chunk;
-    bool last = left->size <= piece;
-    size_t n = last ? (size_t)left->size : piece;
-    size_t into = (size_t)(left->offset % (uint64_t)sysconf(_SC_PAGESIZE));
-    uint8_t *map = mmap(NULL, into + n, PROT_READ, MAP_SHARED, left->fd, (off_t)(left->offset - into));
-    if (map == MAP_FAILED)
-        return false;
-    if (!is_whole(left)) {
-        became_shorter(err);
-        *sent = source_failed(b->a, err);
-    } else {
-        *sent = put_all(b, context_id, false, last, span_of(map + into, n), err) && flush(b, err);
-    }
-    munmap(map, into + n);
-    left->offset += n;
-    left->size -= n;
-    return true;
+    NetAssociation *a = b->a;
+    FilePiece piece;
+    FilePieceHow how = a->stream->tls || a->held.n ? FILE_PIECE_OURS : FILE_PIECE_ANYHOW;
+    if (!file_piece_open(&piece, left->fd, left->offset, left->size, chunk_of(a), how, err))
+        return source_failed(a, err);
+    left->offset += piece.bytes.n;
+    left->size -= piece.bytes.n;
+    bool sent = put_all(b, context_id, false, left->size == 0, piece.bytes, err) && flush(b, err);
+    file_piece_close(&piece);
+    return sent;
 }
 
 bool net_send_file(NetAssociation *a, const NetCommand *command, const NetFile *file, Err *err)
@@ -321,15 +274,12 @@ bool net_send_file(NetAssociation *a, const NetCommand *command, const NetFile *
     b.pdus = 0;
     b.bytes = 0;
     b.later = false;
-    bool mapped = file->size >= MAP_WORTH_IT && !a->stream->tls;
-    /* With nothing held back no byte of the mapping is copied here. */
-    bool sent = (!mapped || write_held(a, err)) && begin(&b, command, true, err);
-    while (sent && mapped && left.size) {
-        mapped = put_mapped(&b, command->context_id, &left, &sent, err);
-        if (mapped && !left.size)
-            return sent;
-    }
-    return sent && put_source(&b, command->context_id, read_file, &left, err);
+    /* With nothing held back no byte is copied here. */
+    bool sent = (file->size < HELD_BYTES || write_held(a, err)) && begin(&b, command, true, err);
+    do
+        sent = sent && put_piece(&b, command->context_id, &left, err);
+    while (sent && left.size);
+    return sent;
 }
 
 uint16_t net_next_message_id(NetAssociation *a)

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * Files that are a part of a body go to the socket out of a mapping, so that they are copied once.
+ * Files that are a part of a body go to the socket as they are.
  *
- * One file between two texts is a list of memory for libmicrohttpd. Stretches of files within a body of unknown length (RFC 9112 §7.1, chunked): written to the socket as whole chunks, out of a mapping, between two chunks of
- * libmicrohttpd's own. That library copies every block twice and cannot send files that are not the whole body.
+ * One file between two texts is a list of memory for libmicrohttpd, the file mapped. Stretches of files within a body of unknown length (RFC 9112 §7.1, chunked) are written to the socket as
+ * whole chunks, between two chunks of libmicrohttpd's own. That library copies every block twice and cannot send files that are not the whole body.
  *
  * It asks for the next block when everything before it has been written, in the connection's own thread; what is written here meanwhile is
  * therefore in its place. Waits are cut short by the watchdog and by a stop, which shut the socket down.
  *
  * Mapped bytes are only touched by the kernel: a file that was cut is an error of sendmsg (EFAULT) and no SIGBUS.
  */
+#include "base/file_piece.h"
 #include "web/http_internal.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { WINDOW = 4 << 20, LOOK_MS = 250 };
+enum { CHUNK = 4 << 20, LOOK_MS = 250 };
 
 /* What is missing of the last page would be mapped as zeros. */
 static bool is_whole(int fd, uint64_t end)
@@ -110,30 +111,30 @@ static bool write_all(HttpExchange *x, struct iovec *parts, size_t count, Err *e
 static bool send_chunk(HttpExchange *x, const HttpStretch *s, size_t n, Err *err)
 {
     char head[24], tail[] = "\r\n";
-    size_t into = (size_t)(s->offset % (uint64_t)sysconf(_SC_PAGESIZE));
-    uint8_t *map = mmap(NULL, into + n, PROT_READ, MAP_SHARED, s->fd, (off_t)(s->offset - into));
-    if (map == MAP_FAILED)
-        return err_errno(err, errno, "cannot map the file");
-    bool ok = is_whole(s->fd, s->offset + n);
-    if (ok) {
-        int head_n = snprintf(head, sizeof head, "%zx\r\n", s->before.n + n);
-        struct iovec parts[] = {{head, (size_t)head_n},
-                                {(void *)(uintptr_t)s->before.p, s->before.n},
-                                {map + into, n},
-                                {tail, 2}};
-        ok = write_all(x, parts, sizeof parts / sizeof *parts, err);
-    } else {
-        err_set(err, ERR_IO, "the file has become shorter");
+    int head_n = snprintf(head, sizeof head, "%zx\r\n", s->before.n + n);
+    bool first = true;
+    for (size_t at = 0; at < n; first = false) {
+        FilePiece piece;
+        if (!file_piece_open(&piece, s->fd, s->offset + at, n - at, 1, FILE_PIECE_ANYHOW, err))
+            return false;
+        at += piece.bytes.n;
+        struct iovec parts[] = {{head, first ? (size_t)head_n : 0},
+                                {(void *)(uintptr_t)s->before.p, first ? s->before.n : 0},
+                                {(void *)(uintptr_t)piece.bytes.p, piece.bytes.n},
+                                {tail, at == n ? 2 : 0}};
+        bool sent = write_all(x, parts, sizeof parts / sizeof *parts, err);
+        file_piece_close(&piece);
+        if (!sent)
+            return false;
     }
-    munmap(map, into + n);
-    x->sent += ok ? s->before.n + n : 0;
-    return ok;
+    x->sent += s->before.n + n;
+    return true;
 }
 
 static bool send_stretch(HttpExchange *x, HttpStretch s, Err *err)
 {
     while (s.length) {
-        size_t n = s.length < WINDOW ? (size_t)s.length : WINDOW;
+        size_t n = s.length < CHUNK ? (size_t)s.length : CHUNK;
         if (!send_chunk(x, &s, n, err))
             return false;
         s.before = (Span){0};

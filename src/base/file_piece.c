@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include "base/file_piece.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* -- buffers, kept for the next piece: what was just used is in the cache -- */
+
+enum { SPARE = 8 };
+
+static struct {
+    pthread_mutex_t lock; /* guards what follows */
+    uint8_t *spare[SPARE];
+    size_t count;
+} buffers = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static uint8_t *take_buffer(size_t n)
+{
+    uint8_t *buffer = NULL;
+    pthread_mutex_lock(&buffers.lock);
+    if (n <= FILE_PIECE_READ && buffers.count)
+        buffer = buffers.spare[--buffers.count];
+    pthread_mutex_unlock(&buffers.lock);
+    buffer = buffer ? buffer : malloc(n < FILE_PIECE_READ ? FILE_PIECE_READ : n);
+    if (!buffer)
+        abort();
+    return buffer;
+}
+
+static void give_buffer(uint8_t *buffer, size_t n)
+{
+    pthread_mutex_lock(&buffers.lock);
+    bool kept = n <= FILE_PIECE_READ && buffers.count < SPARE;
+    if (kept)
+        buffers.spare[buffers.count++] = buffer;
+    pthread_mutex_unlock(&buffers.lock);
+    if (!kept)
+        free(buffer);
+}
+
+/* -- pieces -- */
+
+enum { MAP_FROM = 64 << 10 };
+
+static atomic_int mapped; /* pieces, at this moment */
+
+static size_t size_of(uint64_t left, size_t unit, size_t most)
+{
+    size_t whole = unit > most ? unit : most / unit * unit;
+    return left < whole ? (size_t)left : whole;
+}
+
+static bool too_short(Err *err)
+{
+    return err_set(err, ERR_IO, "the file has become shorter while it was read");
+}
+
+/* Behind the end of a file its last page is mapped too, as zeros: that the file is still as long has to be asked. */
+static bool is_whole(int fd, uint64_t end)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && (uint64_t)st.st_size >= end;
+}
+
+/* False without err: it cannot be mapped. */
+static bool map(FilePiece *piece, int fd, uint64_t offset, size_t n, Err *err)
+{
+    size_t into = (size_t)(offset % (uint64_t)sysconf(_SC_PAGESIZE));
+    uint8_t *p = mmap(NULL, into + n, PROT_READ, MAP_SHARED, fd, (off_t)(offset - into));
+    if (p == MAP_FAILED)
+        return false;
+    if (!is_whole(fd, offset + n)) {
+        munmap(p, into + n);
+        return too_short(err);
+    }
+    *piece = (FilePiece){.bytes = span_of(p + into, n), .map = p, .map_size = into + n};
+    return true;
+}
+
+static bool read_all(uint8_t *p, int fd, uint64_t offset, size_t n, Err *err)
+{
+    while (n) {
+        ssize_t got = pread(fd, p, n, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0 ? too_short(err) : err_errno(err, errno, "cannot read the file");
+        p += got;
+        offset += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+static bool fill(FilePiece *piece, int fd, uint64_t offset, size_t n, Err *err)
+{
+    uint8_t *buffer = take_buffer(n);
+    if (!read_all(buffer, fd, offset, n, err)) {
+        give_buffer(buffer, n);
+        return false;
+    }
+    *piece = (FilePiece){.bytes = span_of(buffer, n), .buffer = buffer};
+    return true;
+}
+
+bool file_piece_open(FilePiece *piece, int fd, uint64_t offset, uint64_t left, size_t unit, FilePieceHow how,
+                     Err *err)
+{
+    Err why = {0};
+    size_t to_map = size_of(left, unit, FILE_PIECE_MAPPED);
+    *piece = (FilePiece){0};
+    if (how == FILE_PIECE_ANYHOW && left >= MAP_FROM) {
+        if (atomic_fetch_add(&mapped, 1) == 0 && map(piece, fd, offset, to_map, &why))
+            return true;
+        atomic_fetch_sub(&mapped, 1);
+        if (why.code) {
+            *err = why;
+            return false;
+        }
+    }
+    return fill(piece, fd, offset, size_of(left, unit, FILE_PIECE_READ), err);
+}
+
+void file_piece_close(FilePiece *piece)
+{
+    if (piece->map) {
+        munmap(piece->map, piece->map_size);
+        atomic_fetch_sub(&mapped, 1);
+    } else if (piece->buffer) {
+        give_buffer(piece->buffer, piece->bytes.n);
+    }
+    *piece = (FilePiece){0};
+}
