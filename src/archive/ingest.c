@@ -8,7 +8,7 @@
  * kept); C000 the data set is malformed, ends early, or lacks a SOP Instance UID (kept in quarantine); 0110 anything
  * on our side.
  *
- * The sender's thread does what can be done in parallel: digests, the check for an identical object, the data's fsync.
+ * The sender's thread does what can be done in parallel: the check for an identical object, the data's fsync, the digests where no helper has them (store/digest.c).
  */
 #include "archive/archive_internal.h"
 #include "archive/figures.h"

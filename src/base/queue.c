@@ -129,7 +129,14 @@ static void grow(Pool *pool)
         pool->count++;
 }
 
-Pool *pool_new(size_t threads, size_t backlog, PoolWork work, void *ctx)
+static void pool_free(Pool *pool)
+{
+    pthread_mutex_destroy(&pool->lock);
+    queue_free(pool->queue);
+    free(pool);
+}
+
+Pool *pool_try(size_t threads, size_t backlog, PoolWork work, void *ctx)
 {
     Pool *pool = calloc(1, sizeof *pool + threads * sizeof(pthread_t));
     if (!pool)
@@ -140,9 +147,19 @@ Pool *pool_new(size_t threads, size_t backlog, PoolWork work, void *ctx)
     pool->most = threads;
     pthread_mutex_init(&pool->lock, NULL);
     /* The first is there from the beginning, so that whatever is put is worked off. */
-    if (threads == 0 || pthread_create(&pool->threads[0], NULL, worker, pool) != 0)
+    if (threads > 0 && pthread_create(&pool->threads[0], NULL, worker, pool) == 0) {
+        pool->count = 1;
+        return pool;
+    }
+    pool_free(pool);
+    return NULL;
+}
+
+Pool *pool_new(size_t threads, size_t backlog, PoolWork work, void *ctx)
+{
+    Pool *pool = pool_try(threads, backlog, work, ctx);
+    if (!pool)
         abort();
-    pool->count = 1;
     return pool;
 }
 
@@ -167,7 +184,5 @@ void pool_finish(Pool *pool)
     queue_close(pool->queue);
     for (size_t i = 0; i < pool->count; i++)
         pthread_join(pool->threads[i], NULL);
-    pthread_mutex_destroy(&pool->lock);
-    queue_free(pool->queue);
-    free(pool);
+    pool_free(pool);
 }

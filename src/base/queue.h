@@ -31,6 +31,8 @@ typedef void (*PoolWork)(void *ctx, void *item);
 
 /* Up to `threads` workers, at least 1, calling work(ctx, item) for each item put; they are started as they are needed. At most `backlog` items wait. */
 Pool *pool_new(size_t threads, size_t backlog, PoolWork work, void *ctx);
+/* The same for those who can do without: NULL when no thread can be had now. */
+Pool *pool_try(size_t threads, size_t backlog, PoolWork work, void *ctx);
 bool pool_put(Pool *pool, void *item, Deadline deadline);
 /* Closes, waits until all items are worked off, ends the threads, frees. */
 void pool_finish(Pool *pool);

@@ -47,22 +47,22 @@ static void help(void *ctx, void *item)
     Store *store = ctx;
     Digesting *d = item;
     digest(d, d->piece);
+    atomic_fetch_add(&store->idle_digesters, 1); /* before: who waits for this piece has the next */
     pthread_mutex_lock(&d->lock);
     d->busy = false;
     pthread_cond_signal(&d->changed);
-    pthread_mutex_unlock(&d->lock);
-    atomic_fetch_add(&store->idle_digesters, 1);
+    pthread_mutex_unlock(&d->lock); /* the object may be gone from here on */
 }
 
-/* Made when they are first wanted: most programs only read. */
+/* Made when they are first wanted: most programs only read. NULL when no thread can be had. */
 static Pool *helpers(Store *store)
 {
     pthread_mutex_lock(&store->known_lock);
     if (!store->digesters) {
         long processors = sysconf(_SC_NPROCESSORS_ONLN);
         int n = processors < 1 ? 1 : processors < MOST_HELPERS ? (int)processors : MOST_HELPERS;
-        store->digesters = pool_new((size_t)n, (size_t)n, help, store);
-        atomic_store(&store->idle_digesters, n);
+        store->digesters = pool_try((size_t)n, (size_t)n, help, store);
+        atomic_store(&store->idle_digesters, store->digesters ? n : 0);
     }
     Pool *pool = store->digesters;
     pthread_mutex_unlock(&store->known_lock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writing one object to a temporary file, in blocks, each of which is digested meanwhile (digest.c). A large object goes past the kernel's cache: it is written once and as a rule read much later, if ever, so that a copy in the cache
+ * Writing one object to a temporary file, in blocks, each of which is digested meanwhile (digest.c). A large object goes past the kernel's cache:
+ * it is written once and as a rule read much later, if ever, so that a copy in the cache
  * would only cost the processor the copying and the finding of memory, and everybody else the place of what they do read. Objects that are smaller, file systems that cannot
  * do so, and archives that do not want it go through the cache: the kernel is then asked early to write out what it has, so that the final sync finds little to do
  * and a large object does not fill memory with dirty pages: at most WINDOW bytes are under way.

@@ -5,9 +5,10 @@
  * Names are made by the archive's layout; they are relative and safe (base/file.h: file_is_safe_relative) or refused.
  * Promises: what store_publish reported as published survives a power cut, data and name both; before that, nothing is
  * visible under the final name; SHA-256 (whole object) and XXH3-128 (from a given offset: the data set) are
- * computed while writing.
+ * computed while it is written and synced, partly by threads of the store's own.
  *
- * Threads: a StorePut belongs to one thread at a time; everything else may be called from any thread.
+ * Threads: a StorePut belongs to one thread of the caller's at a time; everything else may be called from any thread. All puts are gone
+ * before store_close.
  */
 #ifndef GANTRY_STORE_STORE_H
 #define GANTRY_STORE_STORE_H
@@ -42,7 +43,7 @@ bool store_put_write(StorePut *put, Span bytes, Err *err);
 void store_put_mark_content(StorePut *put);
 /* No more bytes: what was given is in the file. `digest` may be NULL: who has something else to do meanwhile asks for it later. */
 bool store_put_end(StorePut *put, StoreDigest *digest, Err *err);
-/* Of an object that has ended. */
+/* Of an object that has ended; not of StorePublish.previous, which was written by somebody else. Waits for what is still being computed. */
 void store_put_digest(StorePut *put, StoreDigest *digest);
 /* Removes what was written. NULL is fine. */
 void store_put_abandon(StorePut *put);

@@ -47,20 +47,21 @@ static void help(void *ctx, void *item)
     pthread_mutex_unlock(&round->lock);
 }
 
-/* Made when it is first wanted: most programs only read. */
+/* Made when it is first wanted: most programs only read. NULL when no thread can be had. */
 static Pool *helpers(Store *store)
 {
     pthread_mutex_lock(&store->known_lock);
     if (!store->helpers)
-        store->helpers = pool_new(HELPERS, HELPERS, help, NULL);
+        store->helpers = pool_try(HELPERS, HELPERS, help, NULL);
+    Pool *pool = store->helpers;
     pthread_mutex_unlock(&store->known_lock);
-    return store->helpers;
+    return pool;
 }
 
 static void ask_for_help(Store *store, SyncRound *round)
 {
     Pool *pool = helpers(store);
-    for (size_t i = 1; i < round->count && i < HELPERS; i++) {
+    for (size_t i = 1; pool && i < round->count && i < HELPERS; i++) {
         pthread_mutex_lock(&round->lock);
         round->helping++;
         pthread_mutex_unlock(&round->lock);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,6 +62,19 @@ static int drop_store(void **state)
     store_close(store);
     store = NULL;
     return nftw(top, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* With such a stack the kernel gives no thread. */
+static inline void refuse_threads(bool refuse)
+{
+    static size_t usual;
+    pthread_attr_t attr;
+    assert_int_equal(pthread_getattr_default_np(&attr), 0);
+    if (refuse)
+        pthread_attr_getstacksize(&attr, &usual);
+    assert_int_equal(pthread_attr_setstacksize(&attr, refuse ? (size_t)1 << 50 : usual), 0);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    pthread_attr_destroy(&attr);
 }
 
 /* An ended put with this content. */

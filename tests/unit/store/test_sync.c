@@ -31,6 +31,18 @@ static void test_all_of_them(void **state)
     close_folders(list, FOLDERS);
 }
 
+static void test_without_helpers(void **state)
+{
+    Folder list[FOLDERS] = {0};
+    Err err;
+    open_folders(list, FOLDERS);
+    refuse_threads(true);
+    bool synced = sync_folders(store, list, FOLDERS, &err);
+    refuse_threads(false);
+    assert_true(synced);
+    close_folders(list, FOLDERS);
+}
+
 /* One that cannot be synced is found wherever it stands. */
 static void test_a_failure_is_told(void **state)
 {
@@ -74,6 +86,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all_of_them, make_store, drop_store),
+        cmocka_unit_test_setup_teardown(test_without_helpers, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_a_failure_is_told, make_store, drop_store),
         cmocka_unit_test_setup_teardown(test_passes_at_one_time, make_store, drop_store),
     };
