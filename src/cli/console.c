@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* stdout becomes a stream of our own, which asks before each piece that it writes. */
+/* stdout becomes a stream of our own, which asks before each piece that it writes, and writes what comes quickly in large ones. */
 #include "cli/console.h"
 
 #include "base/clock.h"
@@ -8,13 +8,16 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 100, PAUSE_MS = 1000 };
+enum { WAIT_MS = 100, PAUSE_MS = 1000, SHOW_MS = 100 };
+
+static atomic_int_least64_t shown_ms; /* when something was shown last */
 
 /* The stream has a lock, too, but tools that look for races do not see that one. */
 typedef struct Console {
@@ -81,4 +84,21 @@ void console_begin(void)
     if (isatty(STDOUT_FILENO))
         setvbuf(own, NULL, _IOLBF, BUFSIZ);
     stdout = own;
+}
+
+static bool is_due(void)
+{
+    int64_t now = clock_ms(), last = atomic_load(&shown_ms);
+    return now - last >= SHOW_MS && atomic_compare_exchange_strong(&shown_ms, &last, now);
+}
+
+void console_show(void)
+{
+    if (is_due())
+        fflush(stdout);
+}
+
+void console_show_rest(void)
+{
+    fflush(stdout);
 }

@@ -25,7 +25,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,19 +44,17 @@ static const Option options[] = {
     {OPT_END},
 };
 
-/* The console and the UID journal, shared by the association threads and those that store what comes over HTTP. */
-typedef struct Console {
+/* Where it is told what happens: the console, the UID journal, the audit trail. Shared by the association threads and those that store what comes over HTTP. */
+typedef struct Reporting {
     const Settings *settings;
     int verbosity;
-    LogFile *journal;      /* NULL = none */
-    Audit *audit;          /* NULL = none */
-    atomic_llong shown_ms; /* when a block was written last; wall clock */
-} Console;
-
-enum { SHOW_MS = 100, SHOW_REST_MS = 1000 };
+    LogFile *journal; /* NULL = none */
+    Audit *audit;     /* NULL = none */
+} Reporting;
 
 /* "YYYY-MM-DD | study | series | instance" */
-static void write_journal(const Console *console, const char *study, const char *series, const char *instance)
+static void write_journal(const Reporting *reporting, const char *study, const char *series,
+                          const char *instance)
 {
     char when[32], entry[256];
     clock_format(clock_wall_us(), false, when);
@@ -67,35 +64,27 @@ static void write_journal(const Console *console, const char *study, const char 
     size_t n = strlen(entry);
     entry[n++] = '\n';
     Err err = {0};
-    if (!log_file_write(console->journal, entry, n, &err))
+    if (!log_file_write(reporting->journal, entry, n, &err))
         log_warning("pacs.event_sphere", "UID journal: %s", err.text);
 }
 
-/* Of what comes quickly some is shown in one write: who waits for the stop sees to the rest. */
-static bool is_to_be_shown(Console *console, int64_t now_ms)
-{
-    long long last = atomic_load(&console->shown_ms);
-    bool due = now_ms < last || now_ms - last >= SHOW_MS;
-    return due && atomic_compare_exchange_strong(&console->shown_ms, &last, now_ms);
-}
-
-static void show_block(Console *console, const Block *block)
+static void show_block(const Reporting *reporting, const Block *block)
 {
     Buf out;
     buf_init(&out, 0);
-    block_format(block, console->verbosity, &out);
+    block_format(block, reporting->verbosity, &out);
     bool any = out.n > 0;
     cli_put(stdout, &out);
-    if (any && is_to_be_shown(console, block->now_us / 1000))
-        fflush(stdout);
+    if (any)
+        console_show();
 }
 
 static void show_event(void *ctx, const ScpEvent *event)
 {
-    Console *console = ctx;
+    const Reporting *reporting = ctx;
     bool received = !strcmp(event->action, "CSTORE") && event->committed && event->success;
-    if (received && event->study && console->journal)
-        write_journal(console, event->study, event->series, event->instance);
+    if (received && event->study && reporting->journal)
+        write_journal(reporting, event->study, event->series, event->instance);
     Block block = {.service = "SCP",
                    .action = event->action,
                    .committed = event->committed,
@@ -108,37 +97,37 @@ static void show_event(void *ctx, const ScpEvent *event)
                    .now_us = clock_wall_us(),
                    .began_us = event->began_us,
                    .peer_ae = event->calling_ae,
-                   .own_ae = console->settings->aet,
+                   .own_ae = reporting->settings->aet,
                    .success = event->success,
                    .context_id = event->context_id,
                    .abstract_syntax = event->abstract_syntax,
                    .transfer_syntax = event->transfer_syntax,
                    .last_log = event->last_log,
                    .data_set = event->data_set};
-    show_block(console, &block);
+    show_block(reporting, &block);
 }
 
 /* An object of a STOW request, as one of a C-STORE. */
 static void show_stored(void *ctx, const WebStored *what)
 {
-    Console *console = ctx;
-    if (what->stored && console->journal)
-        write_journal(console, what->stored->study, what->stored->series, what->stored->sop_instance);
-    show_block(console, &(Block){.service = "SCP",
-                                 .action = "STOW",
-                                 .committed = true,
-                                 .has_status = true,
-                                 .status = what->status,
-                                 .study = what->stored ? what->stored->study : NULL,
-                                 .series = what->stored ? what->stored->series : NULL,
-                                 .instance = what->instance,
-                                 .now_us = clock_wall_us(),
-                                 .began_us = what->began_us,
-                                 .peer_ae = what->client,
-                                 .own_ae = console->settings->aet,
-                                 .success = what->stored,
-                                 .transfer_syntax = what->transfer_syntax,
-                                 .last_log = what->what});
+    const Reporting *reporting = ctx;
+    if (what->stored && reporting->journal)
+        write_journal(reporting, what->stored->study, what->stored->series, what->stored->sop_instance);
+    show_block(reporting, &(Block){.service = "SCP",
+                                   .action = "STOW",
+                                   .committed = true,
+                                   .has_status = true,
+                                   .status = what->status,
+                                   .study = what->stored ? what->stored->study : NULL,
+                                   .series = what->stored ? what->stored->series : NULL,
+                                   .instance = what->instance,
+                                   .now_us = clock_wall_us(),
+                                   .began_us = what->began_us,
+                                   .peer_ae = what->client,
+                                   .own_ae = reporting->settings->aet,
+                                   .success = what->stored,
+                                   .transfer_syntax = what->transfer_syntax,
+                                   .last_log = what->what});
 }
 
 static unsigned services_of(const Settings *s)
@@ -170,7 +159,7 @@ static ScpIdentities identities_of(const Settings *s)
                                                  : SCP_IDENTITY_REQUIRE;
 }
 
-static ScpSettings server_settings(const Settings *s, Console *console)
+static ScpSettings server_settings(const Settings *s, Reporting *reporting)
 {
     return (ScpSettings){.ae_title = s->aet,
                          .address = *s->listen_address ? s->listen_address : NULL,
@@ -196,9 +185,9 @@ static ScpSettings server_settings(const Settings *s, Console *console)
                          .find_limit = (uint64_t)s->find_limit,
                          .find_fold_names = s->find_fold_names,
                          .find_extended = s->send_extended_db_of_find,
-                         .audit = console->audit,
+                         .audit = reporting->audit,
                          .event = show_event,
-                         .event_ctx = console};
+                         .event_ctx = reporting};
 }
 
 static void show_banner(const Settings *s, Archive *archive, const ScpServer *server, bool saving, bool web)
@@ -237,31 +226,31 @@ static void tell_waiting(Archive *archive)
     log_warning("extended_db", text, filling.waiting, filling.extended);
 }
 
-static void reopen_logs(const Console *console)
+static void reopen_logs(const Reporting *reporting)
 {
     log_reopen();
-    if (console->journal)
-        log_file_reopen(console->journal);
+    if (reporting->journal)
+        log_file_reopen(reporting->journal);
     log_info("pacs.event_sphere", "log files were opened again (SIGHUP)");
 }
 
 /* SIGHUP comes from who moved the log files; or from a terminal that has gone, and with it who watched the server. At
    verbosity 2, how much waits for the index, every save_delay seconds when it changed. */
-static int wait_for_stop(const Cli *cli, const Console *console, Archive *archive, AuditWatch *watch,
+static int wait_for_stop(const Cli *cli, const Reporting *reporting, Archive *archive, AuditWatch *watch,
                          const sigset_t *signals)
 {
     bool had_terminal = isatty(STDIN_FILENO);
     double delay = cli->settings->db_save_delay > 0.1 ? cli->settings->db_save_delay : 0.1;
-    int64_t period = (int64_t)(delay * 1000), wait_ms = period < SHOW_REST_MS ? period : SHOW_REST_MS;
+    int64_t period = (int64_t)(delay * 1000), wait_ms = period < CONSOLE_REST_MS ? period : CONSOLE_REST_MS;
     struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
     Deadline look = deadline_in(period);
     size_t shown = SIZE_MAX;
     bool away = arc_index_is_away(archive, NULL);
     for (;;) {
-        fflush(stdout);
+        console_show_rest();
         int number = sigtimedwait(signals, NULL, &wait);
         if (number == SIGHUP && (!had_terminal || isatty(STDIN_FILENO))) {
-            reopen_logs(console);
+            reopen_logs(reporting);
             continue;
         }
         if (number > 0)
@@ -276,7 +265,7 @@ static int wait_for_stop(const Cli *cli, const Console *console, Archive *archiv
             away = !away;
             printf("# Thread database save\t%s\n", away ? "OFF" : "ON");
         }
-        size_t waiting = console->verbosity >= 2 ? arc_ingest_waiting(archive) : shown;
+        size_t waiting = reporting->verbosity >= 2 ? arc_ingest_waiting(archive) : shown;
         if (waiting != shown)
             printf("=========== SIZE QUEUE %s : %zu\n", cli->settings->aet, waiting);
         shown = waiting;
@@ -326,7 +315,7 @@ static void *stop_api(void *ctx)
 }
 
 /* Application Start and Stop: the program, and who runs it. */
-static bool audit_application(const Cli *cli, const Console *console, AuditKind kind, Err *err)
+static bool audit_application(const Cli *cli, const Reporting *reporting, AuditKind kind, Err *err)
 {
     const Settings *s = cli->settings;
     AuditWho who[] = {{.user = auditing_user(cli->arena),
@@ -336,7 +325,7 @@ static bool audit_application(const Cli *cli, const Console *console, AuditKind 
                       {.title = s->aet, .address = auditing_host(cli->arena), .role = AUDIT_APPLICATION}};
     AuditWhat what = {.thing = AUDIT_FILE, .id = s->folder};
     return audit_record(
-        console->audit,
+        reporting->audit,
         &(AuditEvent){.kind = kind, .who = who, .who_count = 2, .what = &what, .what_count = 1}, err);
 }
 
@@ -353,15 +342,15 @@ static void stop_both(Api *api, ScpServer *server, int64_t grace_ms)
         stop_api(&stopping);
 }
 
-static int serve_as(Cli *cli, Console *console, Archive *archive, Auth *auth, const sigset_t *signals)
+static int serve_as(Cli *cli, Reporting *reporting, Archive *archive, Auth *auth, const sigset_t *signals)
 {
     const Settings *s = cli->settings;
     Err err = {0};
     Api api = {0};
     if (s->api_start && !api_start(&api, cli->arena, s, archive, auth,
-                                   &(ApiEvents){show_stored, console, console->audit}, &err))
+                                   &(ApiEvents){show_stored, reporting, reporting->audit}, &err))
         return cli_fail(cli, "%s", err.text);
-    ScpSettings settings = server_settings(s, console);
+    ScpSettings settings = server_settings(s, reporting);
     settings.auth = auth;
     ScpServer *server = tls_of_settings(s, &settings.tls, &err) ? scp_start(&settings, archive, &err) : NULL;
     if (!server) {
@@ -386,11 +375,11 @@ static int serve_as(Cli *cli, Console *console, Archive *archive, Auth *auth, co
     ArcScrub *scrub =
         arc_scrub_start(archive, &(ArcScrubbing){.bytes_per_second = (uint64_t)(s->scrub_rate * 1e6),
                                                  .interval_ms = (int64_t)(s->scrub_interval * 86400000)});
-    AuditWatch *watch = audit_watch_new(cli, console->audit);
+    AuditWatch *watch = audit_watch_new(cli, reporting->audit);
     audit_watch_look(watch);
     notify_manager("READY=1");
 
-    int number = wait_for_stop(cli, console, archive, watch, signals);
+    int number = wait_for_stop(cli, reporting, archive, watch, signals);
     notify_manager("STOPPING=1");
     arc_scrub_stop(scrub);
     printf("\nDICOM Server %s has been stopped\n", s->aet);
@@ -421,11 +410,11 @@ static bool open_auth(Cli *cli, Auth **out, Err *err)
                    "users add NAME --role read' makes a user");
 }
 
-static int serve(Cli *cli, Console *console, Archive *archive, const sigset_t *signals)
+static int serve(Cli *cli, Reporting *reporting, Archive *archive, const sigset_t *signals)
 {
     Err err = {0};
     Auth *auth;
-    int code = open_auth(cli, &auth, &err) ? serve_as(cli, console, archive, auth, signals)
+    int code = open_auth(cli, &auth, &err) ? serve_as(cli, reporting, archive, auth, signals)
                                            : cli_fail(cli, "%s", err.text);
     auth_free(auth);
     return code;
@@ -442,16 +431,16 @@ static int run(Cli *cli, const void *args)
     Err err = {0};
     if (!confining_server(cli->arena, cli->settings, &err))
         return cli_fail(cli, "%s", err.text);
-    Console console = {.settings = cli->settings, .verbosity = cli_verbosity(cli, a->verbosity)};
-    if (!open_journal(cli->settings, &console.journal, &err))
+    Reporting reporting = {.settings = cli->settings, .verbosity = cli_verbosity(cli, a->verbosity)};
+    if (!open_journal(cli->settings, &reporting.journal, &err))
         return cli_fail(cli, "%s", err.text);
     int code;
     AuditSyslog *syslog = NULL;
-    bool audited = auditing_open(cli, &console.audit, &err) && auditing_syslog(cli, &syslog, &err) &&
-                   audit_application(cli, &console, AUDIT_APPLICATION_START, &err);
+    bool audited = auditing_open(cli, &reporting.audit, &err) && auditing_syslog(cli, &syslog, &err) &&
+                   audit_application(cli, &reporting, AUDIT_APPLICATION_START, &err);
     Archive *archive = audited ? cli_serve_archive(cli->settings, &err) : NULL;
     if (archive) {
-        code = serve(cli, &console, archive, &signals);
+        code = serve(cli, &reporting, archive, &signals);
         arc_close(archive);
         if (code == EXIT_OK)
             printf("Exiting thread_db_save\n");
@@ -460,10 +449,10 @@ static int run(Cli *cli, const void *args)
         code = cli_fail(cli, "%s", err.text);
     }
     if (audited)
-        audit_application(cli, &console, AUDIT_APPLICATION_STOP, NULL);
-    audit_close(console.audit);
+        audit_application(cli, &reporting, AUDIT_APPLICATION_STOP, NULL);
+    audit_close(reporting.audit);
     audit_syslog_stop(syslog, SYSLOG_GRACE_MS);
-    log_file_close(console.journal);
+    log_file_close(reporting.journal);
     return code;
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The log: logging_config.yml, what stands in for it, rotation, the parts of the program, secrets (spec rows CFG-05 to CFG-09)."""
+import contextlib
 import json
 import os
 import pathlib
@@ -268,17 +269,29 @@ def test_a_command_whose_log_may_not_be_written_works(stopped_archive):
     assert "AET" in done.stdout and "warnings go to the console alone" in done.stderr
 
 
+@contextlib.contextmanager
+def with_a_pipe(archive, stream):
+    """The server serves, and "stdout" or "stderr" is a pipe, given to the block. Whatever is in it then, the server's stop is no failure."""
+    reader, writer = os.pipe()
+    with open(reader, "rb", buffering=0) as pipe, open(archive.folder / "server.out", "ab") as other:
+        process = subprocess.Popen([archive.folder / "manage", "runserver"], stdin=subprocess.DEVNULL, cwd="/", env=ENVIRONMENT,
+                                   **{"stdout": other, "stderr": other, stream: writer})
+        os.close(writer)
+        try:
+            wait_until(lambda: echo(archive) == 0, 20, "the server answers")
+            yield pipe
+            process.terminate()
+            assert process.wait(30 * PATIENCE) == 0, (archive.folder / "server.out").read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
 def test_a_console_that_nobody_reads_does_not_stop_the_server(stopped_archive):
     """Its output is a pipe that is full: warnings there are dropped, the services go on, the files have all."""
     config(stopped_archive).write_text(OLD.replace("ext://sys.stdout", "ext://sys.stderr"))
     stopped_archive.set("console_verbose_level", 0)
-    reader, writer = os.pipe()
-    with open(stopped_archive.folder / "server.out", "ab") as out:
-        process = subprocess.Popen([stopped_archive.folder / "manage", "runserver"], stdout=out, stderr=writer, stdin=subprocess.DEVNULL,
-                                   cwd="/", env=ENVIRONMENT)
-    os.close(writer)
-    try:
-        wait_until(lambda: echo(stopped_archive) == 0, 20, "the server answers")
+    with with_a_pipe(stopped_archive, "stderr"):
         association = Association(stopped_archive.port)
         for _ in range(600):
             given = attributes()
@@ -286,38 +299,19 @@ def test_a_console_that_nobody_reads_does_not_stop_the_server(stopped_archive):
         association.release()
         assert echo(stopped_archive) == 0
         assert log(stopped_archive, "pacs.log").count("went to quarantine") == 600
-    finally:
-        process.terminate()
-        os.set_blocking(reader, False)
-        code = process.wait(30 * PATIENCE)
-        os.close(reader)
-    assert code == 0
 
 
 def test_who_looks_at_the_console_may_go(stopped_archive):
     """The server serves on, and its stop is no failure."""
     stopped_archive.set("console_verbose_level", 2)
-    reader, writer = os.pipe()
-    process = subprocess.Popen([stopped_archive.folder / "manage", "runserver"], stdout=writer, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd="/", env=ENVIRONMENT)
-    os.close(writer)
-    try:
-        wait_until(lambda: echo(stopped_archive) == 0, 20, "the server answers")
-        os.close(reader)
+    with with_a_pipe(stopped_archive, "stdout") as pipe:
+        pipe.close()
         assert echo(stopped_archive) == 0
-    finally:
-        process.terminate()
-        said = process.communicate(timeout=30 * PATIENCE)[1]
-    assert process.returncode == 0, said
 
 
 def test_blocks_that_nobody_reads_do_not_stop_the_server(stopped_archive):
     """A pager, or a terminal after Ctrl-S: associations go on, and so does the stop."""
     stopped_archive.set("console_verbose_level", 1)
-    reader, writer = os.pipe()
-    with open(stopped_archive.folder / "server.err", "ab") as err:
-        process = subprocess.Popen([stopped_archive.folder / "manage", "runserver"], stdout=writer, stderr=err, stdin=subprocess.DEVNULL,
-                                   cwd="/", env=ENVIRONMENT)
-    os.close(writer)
 
     def more_than_a_pipe_holds():
         for _ in range(400):
@@ -327,18 +321,12 @@ def test_blocks_that_nobody_reads_do_not_stop_the_server(stopped_archive):
 
     def told():
         assert echo(stopped_archive) == 0
-        return select.select([reader], [], [], 0)[0] and b"lines are missing here" in os.read(reader, 1 << 20)
-    try:
-        wait_until(lambda: echo(stopped_archive) == 0, 20, "the server answers")
+        return select.select([pipe], [], [], 0)[0] and b"lines are missing here" in pipe.read(1 << 20)
+    with with_a_pipe(stopped_archive, "stdout") as pipe:
         more_than_a_pipe_holds()
-        assert os.read(reader, 1 << 20).count(b"CURRENT SCP") > 100
+        assert pipe.read(1 << 20).count(b"CURRENT SCP") > 100
         wait_until(told, 20, "blocks are shown again")
         more_than_a_pipe_holds()
-        process.terminate()
-        assert process.wait(30 * PATIENCE) == 0
-    finally:
-        process.kill()
-        os.close(reader)
 
 
 # -- the journal of received objects --
