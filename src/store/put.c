@@ -167,6 +167,7 @@ bool store_put_write(StorePut *put, Span bytes, Err *err)
     if (put->ended || put->failed)
         return err_set(err, ERR_IO, "%s cannot be written any more", put->path);
     put->size += bytes.n;
+    digest_bytes(&put->digesting, bytes);
     while (bytes.n) {
         size_t n = bytes.n < BLOCK - put->held ? bytes.n : BLOCK - put->held;
         memcpy(put->block + put->held, bytes.p, n);

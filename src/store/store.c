@@ -14,6 +14,7 @@ Store *store_open_directory(const char *root, const char *temp, Err *err)
     if (!store)
         abort();
     store->session = (Session){.base = -1, .dir = -1, .lock = -1, .unclean_since = INT64_MAX};
+    store->digesters_most = digesters_most();
     pthread_mutex_init(&store->known_lock, NULL);
     pthread_mutex_init(&store->blocks_lock, NULL);
     store->root = file_open_dir(root, true, err);

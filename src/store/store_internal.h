@@ -53,7 +53,8 @@ struct Store {
     uint64_t known[KNOWN_FOLDERS]; /* hashes of folders that are durable up to the root */
     Pool *helpers;                 /* sync.c */
     Pool *digesters;               /* digest.c */
-    atomic_int idle_digesters;
+    int digesters_most;
+    atomic_int idle_digesters, digestings;
     atomic_int_least64_t settled_us; /* what came before this moment is durable (found.c) */
 };
 
@@ -65,14 +66,19 @@ typedef struct Digesting {
     XXH3_state_t *content;
     uint64_t at, content_from; /* bytes that are in; where the content begins */
     Span piece;                /* the last one */
+    bool at_once;              /* no piece waits */
     pthread_mutex_t lock;      /* guards `busy` */
     pthread_cond_t changed;
     bool busy; /* a helper has the piece */
 } Digesting;
 
+/* So many helpers are worth it on this machine. */
+int digesters_most(void);
 void digest_begin(Digesting *digesting, Store *store);
 void digest_free(Digesting *digesting);
-/* The next bytes; they stay as they are until digest_await. */
+/* Bytes that have come, … */
+void digest_bytes(Digesting *digesting, Span bytes);
+/* … and all of them since the last piece, together; they stay as they are until digest_await. */
 void digest_piece(Digesting *digesting, Span bytes);
 bool digest_is_busy(Digesting *digesting);
 void digest_await(Digesting *digesting);

@@ -215,6 +215,33 @@ static void test_no_helper_is_free(void **state)
     assert_int_equal(atomic_load(&helped), helpers);
 }
 
+/* Where many are open at once, those that come then are digested as their bytes come; when some are gone, helpers are asked again. */
+static void test_crowd(void **state)
+{
+    enum { CROWD = 4, HEAD = 700001 }; /* as in digest.c */
+    StorePut *crowd[CROWD * MOST_HELPERS];
+    int n = CROWD * most_helpers();
+    Err err = {0};
+    Span all = span_of(bytes, LARGEST);
+    for (int i = 0; i < n; i++)
+        crowd[i] = begun(span_of(bytes, 1));
+    StorePut *put = begun(span_sub(all, 0, HEAD));
+    store_put_mark_content(put);
+    assert_true(store_put_write(put, span_sub(all, HEAD, SIZE_MAX), &err));
+    StoreDigest digest = digest_of(put);
+    assert_true(is_of(&digest, all, HEAD));
+    assert_int_equal(atomic_load(&helped), 0);
+    store_put_abandon(crowd[0]);
+    store_put_abandon(put);
+    put = begun(all);
+    digest = digest_of(put);
+    assert_true(is_of(&digest, all, 0));
+    assert_true(atomic_load(&helped) > 0);
+    store_put_abandon(put);
+    for (int i = 1; i < n; i++)
+        store_put_abandon(crowd[i]);
+}
+
 /* Where no thread can be had, the caller digests. */
 static void test_no_thread(void **state)
 {
@@ -313,9 +340,11 @@ static void test_many_writers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_right_at_any_size),     TEST(test_written_meanwhile), TEST(test_asked_for_later),
-        TEST(test_no_helper_is_free),     TEST(test_no_thread),         TEST(test_abandoned_meanwhile),
-        TEST(test_write_fails_meanwhile), TEST(test_many_writers),
+        TEST(test_right_at_any_size),   TEST(test_written_meanwhile),
+        TEST(test_asked_for_later),     TEST(test_no_helper_is_free),
+        TEST(test_no_thread),           TEST(test_crowd),
+        TEST(test_abandoned_meanwhile), TEST(test_write_fails_meanwhile),
+        TEST(test_many_writers),
     };
     own_thread = pthread_self();
     digest_update = (DigestUpdate)(uintptr_t)dlsym(RTLD_NEXT, "EVP_DigestUpdate");
