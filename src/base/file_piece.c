@@ -108,14 +108,20 @@ static bool fill(FilePiece *piece, int fd, uint64_t offset, size_t n, Err *err)
     return true;
 }
 
+/* Nobody else has a mapping now, or it would take more memory than one buffer. */
+static bool may_map(uint64_t left, size_t unit)
+{
+    bool alone = atomic_fetch_add(&mapped, 1) == 0;
+    return left >= MAP_FROM && (alone || (unit > FILE_PIECE_READ && left > FILE_PIECE_READ));
+}
+
 bool file_piece_open(FilePiece *piece, int fd, uint64_t offset, uint64_t left, size_t unit, FilePieceHow how,
                      Err *err)
 {
     Err why = {0};
-    size_t to_map = size_of(left, unit, FILE_PIECE_MAPPED);
     *piece = (FilePiece){0};
-    if (how == FILE_PIECE_ANYHOW && left >= MAP_FROM) {
-        if (atomic_fetch_add(&mapped, 1) == 0 && map(piece, fd, offset, to_map, &why))
+    if (how == FILE_PIECE_ANYHOW) {
+        if (may_map(left, unit) && map(piece, fd, offset, size_of(left, unit, FILE_PIECE_MAPPED), &why))
             return true;
         atomic_fetch_sub(&mapped, 1);
         if (why.code) {

@@ -28,8 +28,8 @@ typedef enum FilePieceHow {
 } FilePieceHow;
 
 /*
- * The next of the `left` bytes at `offset`: all of them, or as many whole `unit`s as a piece holds (one, when that is more). ERR_IO when the file ends before that.
- * Closed by the thread that opened it.
+ * The next of the `left` bytes at `offset`: all of them, or as many whole `unit`s as a piece holds; one, when that is more, which is then mapped whoever else does, unless the bytes are to be
+ * looked at. ERR_IO when the file ends before that. From any thread.
  */
 bool file_piece_open(FilePiece *piece, int fd, uint64_t offset, uint64_t left, size_t unit, FilePieceHow how,
                      Err *err);

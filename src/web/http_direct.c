@@ -2,7 +2,7 @@
 /*
  * Files that are a part of a body go to the socket as they are.
  *
- * One file between two texts is a list of memory for libmicrohttpd, the file mapped. Stretches of files within a body of unknown length (RFC 9112 §7.1, chunked) are written to the socket as
+ * One file between two texts is a list of memory for libmicrohttpd. Stretches of files within a body of unknown length (RFC 9112 §7.1, chunked) are written to the socket as
  * whole chunks, between two chunks of libmicrohttpd's own. That library copies every block twice and cannot send files that are not the whole body.
  *
  * It asks for the next block when everything before it has been written, in the connection's own thread; what is written here meanwhile is
@@ -17,55 +17,37 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 enum { CHUNK = 4 << 20, LOOK_MS = 250 };
 
-/* What is missing of the last page would be mapped as zeros. */
-static bool is_whole(int fd, uint64_t end)
-{
-    struct stat st;
-    return fstat(fd, &st) == 0 && (uint64_t)st.st_size >= end;
-}
-
 /* -- one file between two texts -- */
 
-typedef struct Mapped {
-    uint8_t *map;
-    size_t n;
-} Mapped;
-
-static void unmap(void *ctx)
+static void close_piece(void *ctx)
 {
-    Mapped *mapped = ctx;
-    munmap(mapped->map, mapped->n);
-    free(mapped);
+    file_piece_close(ctx);
+    free(ctx);
 }
 
-struct MHD_Response *http_mapped_response(HttpExchange *x)
+struct MHD_Response *http_file_between(HttpExchange *x)
 {
     Answer *a = &x->answer;
-    size_t into = (size_t)(a->offset % (uint64_t)sysconf(_SC_PAGESIZE)), n = (size_t)a->length;
-    Mapped *mapped = malloc(sizeof *mapped);
-    if (!mapped)
+    Err ignored;
+    FilePiece *piece = malloc(sizeof *piece);
+    if (!piece)
         abort();
-    *mapped =
-        (Mapped){mmap(NULL, into + n, PROT_READ, MAP_SHARED, a->fd, (off_t)(a->offset - into)), into + n};
-    if (mapped->map == MAP_FAILED || !is_whole(a->fd, a->offset + n)) {
-        if (mapped->map != MAP_FAILED)
-            munmap(mapped->map, mapped->n);
-        free(mapped);
+    size_t n = (size_t)a->length;
+    if (!file_piece_open(piece, a->fd, a->offset, n, n ? n : 1, FILE_PIECE_ANYHOW, &ignored)) {
+        free(piece);
         return NULL;
     }
     const struct MHD_IoVec parts[] = {
-        {a->before.p, a->before.n}, {mapped->map + into, n}, {a->after.p, a->after.n}};
-    struct MHD_Response *response = MHD_create_response_from_iovec(parts, 3, unmap, mapped);
+        {a->before.p, a->before.n}, {piece->bytes.p, n}, {a->after.p, a->after.n}};
+    struct MHD_Response *response = MHD_create_response_from_iovec(parts, 3, close_piece, piece);
     if (!response)
-        unmap(mapped);
+        close_piece(piece);
     x->sent = response && !x->head_only ? a->before.n + n + a->after.n : 0;
     return response;
 }

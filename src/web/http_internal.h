@@ -133,8 +133,8 @@ void http_exchange_unref(HttpExchange *x);
 /* http_send.c: the answer as it stands goes to the wire. */
 enum MHD_Result http_send(HttpExchange *x);
 
-/* http_direct.c: an answer that is a file between two texts, without TLS; NULL when the file cannot be mapped as a whole. */
-struct MHD_Response *http_mapped_response(HttpExchange *x);
+/* http_direct.c: an answer that is a file between two texts, without TLS; NULL when the file is not there as a whole. */
+struct MHD_Response *http_file_between(HttpExchange *x);
 /* Stretches of files, past libmicrohttpd. May they be sent so, and sends those that come next. */
 bool http_direct_suits(const HttpExchange *x);
 bool http_direct_send(HttpExchange *x, Err *err);

@@ -267,7 +267,7 @@ static struct MHD_Response *make_response(HttpExchange *x)
     if (a->source.read)
         return from_source(x);
     if (a->kind == ANSWER_FILE && a->before.n) {
-        struct MHD_Response *response = http_mapped_response(x);
+        struct MHD_Response *response = http_file_between(x);
         if (response)
             return response;
         become_source(x, NULL);

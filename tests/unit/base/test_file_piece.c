@@ -82,6 +82,9 @@ static void test_several_at_once(void **state)
     assert_memory_equal(second.bytes.p, bytes + 1, second.bytes.n);
     assert_int_equal(first.bytes.n, FILE_PIECE_MAPPED);
     assert_int_equal(second.bytes.n, FILE_PIECE_READ);
+    assert_true(file_piece_open(&third, fd, 2, SIZE - 2, FILE_PIECE_READ + 1, FILE_PIECE_ANYHOW, &err));
+    assert_non_null(third.map); /* more than a buffer holds */
+    file_piece_close(&third);
     file_piece_close(&first);
     file_piece_close(&first);
     assert_true(file_piece_open(&third, fd, 0, SIZE, 1, FILE_PIECE_ANYHOW, &err));
