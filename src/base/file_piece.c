@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "base/file_piece.h"
 
-#include <errno.h>
+#include "base/file.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -79,40 +80,26 @@ static bool map(FilePiece *piece, int fd, uint64_t offset, size_t n, Err *err)
         return too_short(err);
     }
     *piece = (FilePiece){.bytes = span_of(p + into, n), .map = p, .map_size = into + n};
-    return true;
-}
-
-static bool read_all(uint8_t *p, int fd, uint64_t offset, size_t n, Err *err)
-{
-    while (n) {
-        ssize_t got = pread(fd, p, n, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got == 0 ? too_short(err) : err_errno(err, errno, "cannot read the file");
-        p += got;
-        offset += (uint64_t)got;
-        n -= (size_t)got;
-    }
+    atomic_fetch_add(&mapped, 1);
     return true;
 }
 
 static bool fill(FilePiece *piece, int fd, uint64_t offset, size_t n, Err *err)
 {
     uint8_t *buffer = take_buffer(n);
-    if (!read_all(buffer, fd, offset, n, err)) {
+    if (!file_read_at(fd, offset, buffer, n, err)) {
         give_buffer(buffer, n);
-        return false;
+        return err->code == ERR_FORMAT ? too_short(err) : err_wrap(err, "cannot read the file");
     }
     *piece = (FilePiece){.bytes = span_of(buffer, n), .buffer = buffer};
     return true;
 }
 
-/* Nobody else has a mapping now, or it would take more memory than one buffer. */
-static bool may_map(uint64_t left, size_t unit)
+/* Nobody else has a mapping, or it would take more memory than one buffer. (That two look at the same moment does no harm.) */
+static bool wants_mapping(uint64_t left, size_t unit)
 {
-    bool alone = atomic_fetch_add(&mapped, 1) == 0;
-    return left >= MAP_FROM && (alone || (unit > FILE_PIECE_READ && left > FILE_PIECE_READ));
+    return left >= MAP_FROM &&
+           (atomic_load(&mapped) == 0 || (unit > FILE_PIECE_READ && left > FILE_PIECE_READ));
 }
 
 bool file_piece_open(FilePiece *piece, int fd, uint64_t offset, uint64_t left, size_t unit, FilePieceHow how,
@@ -120,10 +107,9 @@ bool file_piece_open(FilePiece *piece, int fd, uint64_t offset, uint64_t left, s
 {
     Err why = {0};
     *piece = (FilePiece){0};
-    if (how == FILE_PIECE_ANYHOW) {
-        if (may_map(left, unit) && map(piece, fd, offset, size_of(left, unit, FILE_PIECE_MAPPED), &why))
+    if (how == FILE_PIECE_ANYHOW && wants_mapping(left, unit)) {
+        if (map(piece, fd, offset, size_of(left, unit, FILE_PIECE_MAPPED), &why))
             return true;
-        atomic_fetch_sub(&mapped, 1);
         if (why.code) {
             *err = why;
             return false;

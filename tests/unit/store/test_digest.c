@@ -215,6 +215,15 @@ static void test_no_helper_is_free(void **state)
     assert_int_equal(atomic_load(&helped), helpers);
 }
 
+static void assert_helped(Span all)
+{
+    StorePut *put = begun(all);
+    StoreDigest digest = digest_of(put);
+    assert_true(is_of(&digest, all, 0));
+    assert_true(atomic_load(&helped) > 0);
+    store_put_abandon(put);
+}
+
 /* Where many are open at once, those that come then are digested as their bytes come; when some are gone, helpers are asked again. */
 static void test_crowd(void **state)
 {
@@ -233,11 +242,7 @@ static void test_crowd(void **state)
     assert_int_equal(atomic_load(&helped), 0);
     store_put_abandon(crowd[0]);
     store_put_abandon(put);
-    put = begun(all);
-    digest = digest_of(put);
-    assert_true(is_of(&digest, all, 0));
-    assert_true(atomic_load(&helped) > 0);
-    store_put_abandon(put);
+    assert_helped(all);
     for (int i = 1; i < n; i++)
         store_put_abandon(crowd[i]);
 }
@@ -253,11 +258,7 @@ static void test_no_thread(void **state)
     assert_true(is_of(&digest, all, 0));
     assert_int_equal(atomic_load(&helped), 0);
     store_put_abandon(put);
-    put = begun(all);
-    digest = digest_of(put);
-    assert_true(is_of(&digest, all, 0));
-    assert_true(atomic_load(&helped) > 0);
-    store_put_abandon(put);
+    assert_helped(all);
 }
 
 /* Giving an object up waits for its helper, who reads its memory. */
