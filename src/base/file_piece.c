@@ -3,31 +3,17 @@
 
 #include "base/file.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* -- buffers, kept for the next piece: what was just used is in the cache -- */
-
-enum { SPARE = 8 };
-
-static struct {
-    pthread_mutex_t lock; /* guards what follows */
-    uint8_t *spare[SPARE];
-    size_t count;
-} buffers = {.lock = PTHREAD_MUTEX_INITIALIZER};
+/* -- buffers: a spare block, or memory of its own where a unit is larger -- */
 
 static uint8_t *take_buffer(size_t n)
 {
-    uint8_t *buffer = NULL;
-    pthread_mutex_lock(&buffers.lock);
-    if (n <= FILE_PIECE_READ && buffers.count)
-        buffer = buffers.spare[--buffers.count];
-    pthread_mutex_unlock(&buffers.lock);
-    buffer = buffer ? buffer : malloc(n < FILE_PIECE_READ ? FILE_PIECE_READ : n);
+    uint8_t *buffer = n <= FILE_PIECE_READ ? spare_block_take() : malloc(n);
     if (!buffer)
         abort();
     return buffer;
@@ -35,12 +21,9 @@ static uint8_t *take_buffer(size_t n)
 
 static void give_buffer(uint8_t *buffer, size_t n)
 {
-    pthread_mutex_lock(&buffers.lock);
-    bool kept = n <= FILE_PIECE_READ && buffers.count < SPARE;
-    if (kept)
-        buffers.spare[buffers.count++] = buffer;
-    pthread_mutex_unlock(&buffers.lock);
-    if (!kept)
+    if (n <= FILE_PIECE_READ)
+        spare_block_give(buffer);
+    else
         free(buffer);
 }
 

@@ -9,10 +9,11 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "base/spare_block.h"
 
 #include <stdbool.h>
 
-enum { FILE_PIECE_READ = 640 << 10, FILE_PIECE_MAPPED = 4 << 20 };
+enum { FILE_PIECE_READ = SPARE_BLOCK_SIZE, FILE_PIECE_MAPPED = 4 << 20 };
 
 typedef struct FilePiece {
     /* To be given to the kernel alone: a file that is cut while it is mapped is an error there (EFAULT), and would be SIGBUS here. */

@@ -33,8 +33,8 @@ static StorePut *put_new(Store *store)
 
 static void give_blocks(StorePut *put)
 {
-    block_give(put->store, put->block);
-    block_give(put->store, put->other);
+    spare_block_give(put->block);
+    spare_block_give(put->other);
     put->block = put->other = NULL;
 }
 
@@ -65,7 +65,7 @@ StorePut *store_put_begin(Store *store, Err *err)
     uint64_t number = atomic_fetch_add(&store->next_put, 1) + 1;
     snprintf(put->name, sizeof put->name, "%" PRIu64, number);
     put->path = file_join(store->session.path, put->name);
-    put->block = block_take(store);
+    put->block = spare_block_take();
     digest_begin(&put->digesting, store);
     put->fd = openat(store->session.dir, put->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (put->fd >= 0)
@@ -136,7 +136,7 @@ static bool start_writing(StorePut *put, uint64_t from, uint64_t to, Err *err)
 /* The next bytes come into the other block: this one is still digested. */
 static void change_blocks(StorePut *put)
 {
-    uint8_t *other = put->other ? put->other : block_take(put->store);
+    uint8_t *other = put->other ? put->other : spare_block_take();
     put->other = put->block;
     put->block = other;
 }

@@ -16,7 +16,6 @@ Store *store_open_directory(const char *root, const char *temp, Err *err)
     store->session = (Session){.base = -1, .dir = -1, .lock = -1, .unclean_since = INT64_MAX};
     store->digesters_most = digesters_most();
     pthread_mutex_init(&store->known_lock, NULL);
-    pthread_mutex_init(&store->blocks_lock, NULL);
     store->root = file_open_dir(root, true, err);
     if (store->root < 0)
         goto failed;
@@ -45,8 +44,6 @@ void store_close(Store *store)
         close(store->root);
     EVP_MD_free(store->sha256);
     pthread_mutex_destroy(&store->known_lock);
-    pthread_mutex_destroy(&store->blocks_lock);
-    blocks_free(store);
     free(store->root_path);
     free(store);
 }

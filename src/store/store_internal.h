@@ -4,6 +4,7 @@
 #define GANTRY_STORE_STORE_INTERNAL_H
 
 #include "base/queue.h"
+#include "base/spare_block.h"
 #include "store/store.h"
 
 #include <openssl/evp.h>
@@ -13,11 +14,9 @@
 
 enum {
     KNOWN_FOLDERS = 8192,
-    DISK_BLOCK =
-        4
-        << 10, /* what is written past the cache begins and ends at multiples of this, in memory and in the file */
-    BLOCK = 640 << 10, /* a CT image of 512 x 512 x 16 bits with its header goes out in one write */
-    SPARE_BLOCKS = 16,
+    /* what is written past the cache begins and ends at multiples of this, in memory and in the file */
+    DISK_BLOCK = SPARE_BLOCK_ALIGNMENT,
+    BLOCK = SPARE_BLOCK_SIZE,
 };
 
 /* The folder of a process that died; its lock is ours as long as we have not accounted for its objects. */
@@ -46,9 +45,6 @@ struct Store {
     atomic_uint_fast64_t next_put;
     EVP_MD *sha256;
     atomic_bool direct; /* large objects are written past the kernel's cache, as far as the file system can */
-    pthread_mutex_t blocks_lock; /* guards the two below */
-    uint8_t *blocks[SPARE_BLOCKS];
-    size_t spare_blocks;
     pthread_mutex_t known_lock;    /* guards `known`, and the making of `helpers` and `digesters` */
     uint64_t known[KNOWN_FOLDERS]; /* hashes of folders that are durable up to the root */
     Pool *helpers;                 /* sync.c */
@@ -110,12 +106,6 @@ void session_close(Session *session);
 bool session_make_durable(Session *session, Err *err);
 /* Can a file move from the session's folder to `root`? */
 bool session_can_reach(const Session *session, int root, Err *err);
-
-/* -- block.c -- */
-/* BLOCK bytes of any content, at a multiple of DISK_BLOCK. */
-uint8_t *block_take(Store *store);
-void block_give(Store *store, uint8_t *block);
-void blocks_free(Store *store);
 
 /* -- put.c -- */
 /* Frees the put without touching its file. */
