@@ -93,10 +93,11 @@ typedef struct Job {
     Arena *arena; /* strings of `file`, names */
     const DcmDataset *head;
     IdxFile file;
-    const char *name;  /* in the store */
-    const char *plain; /* what the layout calls it, when `name` is one beside that */
-    bool again;        /* JOB_ADOPT: its row is made anew even when nothing changed */
-    bool takes_over;   /* JOB_ADOPT: it may have been about to replace one elsewhere */
+    const char *name;    /* in the store */
+    const char *plain;   /* what the layout calls it, when `name` is one beside that */
+    const char *variant; /* PLAN_VARIANT: its name */
+    bool again;          /* JOB_ADOPT: its row is made anew even when nothing changed */
+    bool takes_over;     /* JOB_ADOPT: it may have been about to replace one elsewhere */
     bool
         if_gone; /* JOB_REMOVE: only when its file is not there. Outcome ARC_STORED when a row went, else ARC_SAME */
     /* JOB_REMOVE, may be NULL: the row is out, and nobody else does anything with the object before this returns. */
@@ -113,7 +114,7 @@ typedef struct Job {
     const char *obsolete; /* path of the replaced object, when elsewhere */
     IdxReplaced note;     /* of that, for whoever comes when we are gone; number 0: not written */
     bool known;           /* the index has something of its UID */
-    uint64_t claims[2];   /* keys that are ours until its row is written */
+    uint64_t claims[3];   /* keys that are ours until its row is written */
     unsigned claim_count;
     StorePut *previous; /* what the name held before */
     const char
@@ -123,9 +124,10 @@ typedef struct Job {
     bool looked;             /* for what the index has of it, with others of the group: */
     const IdxFile *seen;     /* NULL = nothing */
     int64_t
-        older_us;    /* when the other content was written that the index has of it; 0 = none, or not asked */
-    bool doubted;    /* its sender has to look at the file that the index has of it */
+        older_us; /* when the other content was written that the index has of it; 0 = none, or not asked */
+    bool doubted; /* its sender has to look at the file that the index has of it, or that its variant has */
     bool distrusted; /* that file is not what the index says */
+    bool spoilt;     /* the file that has the name of its variant is not what the name says */
     bool stamped;    /* its file has the time file.end_us, to the microsecond */
 
     pthread_mutex_t lock; /* guards the two below */
@@ -161,6 +163,8 @@ void job_must_wait(Job *job);
 /* Is this object in the archive already, byte for byte? Else job->older_us tells of other content. Asked of the index only while objects come again, or where the
    committer doubts: it looks anyway. */
 bool job_is_same(Archive *archive, Job *job);
+/* Its sender has to look at a file before this object may pass for it, which would hold up everybody else here. */
+void job_leave_to_sender(Job *job);
 bool jobs_come_again(const Archive *archive);
 
 /* -- leftovers.c: files that were replaced by ones elsewhere -- */

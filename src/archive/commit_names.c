@@ -10,9 +10,14 @@
 
 enum { MAX_ROUNDS = 4, CLAIM_WAIT_MS = 20000 };
 
+static const char *final_name(const Job *job)
+{
+    return job->plan == PLAN_VARIANT ? job->variant : job->name;
+}
+
 static bool set_path(Archive *archive, Job *job)
 {
-    char *path = store_path(archive->store, job->name);
+    char *path = store_path(archive->store, final_name(job));
     if (!path)
         return err_set(&job->err, ERR_INTERNAL, "the layout made a name the store refuses");
     job->file.path = arena_strdup(job->arena, path);
@@ -106,7 +111,7 @@ static void take_publish_result(CommitNames *c, Job *job, StorePublish *member)
     if (member->err.code != ERR_EXISTS) {
         job_fail(job, &member->err);
     } else if (job->plan == PLAN_VARIANT) {
-        job_settle(job, ARC_SAME); /* its name says its content */
+        job_leave_to_sender(job); /* its name says its content, but who knows what became of its bytes */
     } else if (job->rounds < MAX_ROUNDS) {
         job->plan = PLAN_NONE;
         job->ok = false;
@@ -119,6 +124,8 @@ static void take_publish_result(CommitNames *c, Job *job, StorePublish *member)
 /* Under a foreign layout the name of an object that lay elsewhere may be another object's. */
 static bool replaces(const Archive *archive, const Job *job)
 {
+    if (job->plan == PLAN_VARIANT)
+        return job->spoilt;
     return job->over != OVER_NOTHING ||
            (job->outcome == ARC_REPLACED && !(job->obsolete && archive_names_are_foreign(archive)));
 }
@@ -148,7 +155,7 @@ static void publish(CommitNames *c, Job **group, size_t n)
             continue;
         }
         c->published[count] = job;
-        c->publish[count++] = (StorePublish){.put = job->put, .name = job->name, .replace = replace};
+        c->publish[count++] = (StorePublish){.put = job->put, .name = final_name(job), .replace = replace};
     }
     int64_t began = clock_ns();
     if (count) {
@@ -184,7 +191,9 @@ static void look_up_all(CommitNames *c, Job **group, size_t n)
 
 static bool wants_claim(const Job *job)
 {
-    return job->plan != PLAN_NONE && job->plan != PLAN_VARIANT && (job->known || job->over != OVER_NOTHING);
+    if (job->plan == PLAN_VARIANT)
+        return job->spoilt;
+    return job->plan != PLAN_NONE && (job->known || job->over != OVER_NOTHING);
 }
 
 static int by_claim(const void *a, const void *b)
@@ -205,8 +214,9 @@ static void claim_all(CommitNames *c, Job **group, size_t n)
     for (size_t i = 0; i < wanting; i++) {
         Job *job = c->published[i];
         bool news = false;
+        bool unnamed = job->over == OVER_JUNK || job->plan == PLAN_VARIANT;
         if (claim(c, job, job->hash, &news) &&
-            (job->over != OVER_JUNK || claim(c, job, claim_of_name(job->name), &news)) && news)
+            (!unnamed || claim(c, job, claim_of_name(final_name(job)), &news)) && news)
             c->published[claimed++] = job;
     }
     if (claimed)

@@ -194,11 +194,11 @@ static void drop_obsolete(CommitRows *c, const Job *job, const char *name)
 static void drop_replaced(CommitRows *c, Job *job)
 {
     Archive *archive = c->archive;
-    if (job->previous && job->over == OVER_JUNK) {
+    if (job->previous && (job->over == OVER_JUNK || job->spoilt)) {
         Err why, err;
         err_set(&why, ERR_EXISTS, "lay under the name of object %s, %s", job->file.sop_instance,
-                job->distrusted ? "and its bytes were not those that had been stored"
-                                : "was in no index and was no such object");
+                job->distrusted || job->spoilt ? "and its bytes were not those that had been stored"
+                                               : "was in no index and was no such object");
         QuarantineCase orphan = {.path = store_put_path(job->previous), .why = &why};
         if (!quarantine_take(archive->quarantine, &orphan, &err))
             archive_notice(archive, LOG_WARNING, "%s", err.text);

@@ -73,10 +73,47 @@ bool jobs_come_again(const Archive *archive)
     return atomic_load(&archive->look_early) > 0;
 }
 
+/* Is the file under the variant's name what the name says? */
+static bool variant_is_sound(Job *job, Err *why)
+{
+    static const atomic_bool never;
+    Pace any = {.bytes_per_second = 0};
+    Checked seen = {.what = ARC_DAMAGED};
+    Inspector inspector;
+    IdxFile there = {0};
+    bool is_object = inspect_head(&inspector, job->arena, job->file.path, 0, &there, why);
+    if (is_object && strcmp(there.sop_instance, job->file.sop_instance) == 0 &&
+        strcmp(there.transfer_syntax, job->file.transfer_syntax) == 0) {
+        memcpy(there.content, job->file.content, sizeof there.content);
+        check_file(&there, &any, &never, &seen);
+        *why = seen.why;
+    } else if (is_object) {
+        err_set(why, ERR_MISMATCH, "it says that it is another object");
+    }
+    inspector_end(&inspector);
+    return seen.what == ARC_SOUND;
+}
+
+/* No row says when a variant was stored: its file is read, therefore, whatever its time. Whoever gave it the name may have died before that was durable. */
+static bool variant_is_there(Archive *archive, Job *job)
+{
+    Err err;
+    job->spoilt = !variant_is_sound(job, &err);
+    if (!job->spoilt)
+        return store_make_durable(archive->store, &job->variant, 1, &err);
+    archive_notice(archive, LOG_WARNING,
+                   "the second file of object %s is damaged, and is replaced by the same object, which came "
+                   "again: %s",
+                   job->file.sop_instance, err.text);
+    return false;
+}
+
 bool job_is_same(Archive *archive, Job *job)
 {
     IdxFile found;
     Err err;
+    if (job->doubted && job->variant)
+        return variant_is_there(archive, job);
     bool worth_it = job->doubted || jobs_come_again(archive);
     if (!worth_it || spool_is_away(archive->spool, NULL))
         return false;
@@ -122,12 +159,11 @@ static void make_obsolete(Job *job, const IdxFile *found)
                               .end_us = found->end_us};
 }
 
-/* Its file has to be read before this object may pass for it, which would hold up everybody else here. */
-static void leave_to_sender(Job *job)
+void job_leave_to_sender(Job *job)
 {
     Err err;
     err_set(&err, ERR_MISMATCH,
-            "the file of object %s was written to, and could not be looked at; send the object again",
+            "the file that the archive has of object %s could not be looked at; send the object again",
             job->file.sop_instance);
     job_fail(job, &err);
     job->doubted = true;
@@ -176,7 +212,7 @@ static void plan_other_content(Archive *archive, Job *job, const IdxFile *found)
     case ARC_KEEP_BOTH:
         job->plan = PLAN_VARIANT;
         job->outcome = ARC_KEPT_BOTH;
-        job->name = layout_variant(job->arena, job->name, job->file.content);
+        job->variant = layout_variant(job->arena, job->name, job->file.content);
         break;
     case ARC_REPLACE:
         job->plan = PLAN_PUBLISH;
@@ -236,7 +272,7 @@ static void plan_ingest(Archive *archive, Job *job)
         }
         bool touched = is_touched(&found);
         if (touched && !job->distrusted) {
-            leave_to_sender(job);
+            job_leave_to_sender(job);
             return;
         }
         if (!touched) {
@@ -353,6 +389,7 @@ void plan_job(Archive *archive, Job *job)
     bool away = spool_is_away(archive->spool, &why);
     job->waits = NULL;
     job->obsolete = NULL;
+    job->variant = NULL;
     job->known = false;
     if (away && job->kind != JOB_INGEST) {
         job_fail(job, &why);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "archive/archive_internal.h"
 
+#include <glob.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 
@@ -143,6 +144,73 @@ static void test_file_was_damaged(void **state)
     }
     assert_int_equal(count_files("data"), 1);
     assert_int_equal(count_instances(), 1);
+}
+
+static void cut_short(const char *path)
+{
+    assert_int_equal(truncate(path, 700), 0);
+}
+
+static void write_other(const char *path)
+{
+    Err err;
+    assert_true(file_replace(path, SPAN("no DICOM at all"), 0640, &err));
+}
+
+/* As a disk does that loses bits: the file's times say nothing. */
+static void damage_silently(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    damage(path);
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){st.st_atim, st.st_mtim}, 0), 0);
+}
+
+static void find_second_file(char *path, size_t n)
+{
+    glob_t found;
+    assert_int_equal(glob(at("data/P1/1.2.3/1.2.3.4/*%+*"), 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    snprintf(path, n, "%s", found.gl_pathv[0]);
+    globfree(&found);
+}
+
+static void read_whole(const char *path, Buf *out)
+{
+    Err err;
+    buf_init(out, 0);
+    assert_true(file_read_all(path, 1 << 20, out, &err));
+}
+
+/* The second file of an object has no row: it is read before the same object passes for it. */
+static void test_second_file_was_damaged(void **state)
+{
+    static void (*const harms[])(const char *) = {damage, damage_silently, cut_short, write_other};
+    Spec first = filled("1.2.3.4.5", 1), second = filled("1.2.3.4.5", 2);
+    under_policy(ARC_KEEP_BOTH);
+    assert_int_equal(store_spec(&first), ARC_STORED);
+    assert_int_equal(store_spec(&second), ARC_KEPT_BOTH);
+    assert_int_equal(store_spec(&second), ARC_SAME);
+    char path[300];
+    Buf whole, now;
+    find_second_file(path, sizeof path);
+    read_whole(path, &whole);
+    for (size_t i = 0; i < sizeof harms / sizeof *harms; i++) {
+        harms[i](path);
+        assert_int_equal(store_spec(&second), ARC_KEPT_BOTH);
+        read_whole(path, &now);
+        assert_int_equal(now.n, whole.n);
+        assert_memory_equal(now.p, whole.p, whole.n);
+        buf_free(&now);
+        assert_int_equal(count_files("quarantine"), 2 * (i + 1));
+        assert_int_equal(store_spec(&second), ARC_SAME);
+    }
+    buf_free(&whole);
+    assert_true(was_noticed("the second file of object 1.2.3.4.5 is damaged"));
+    assert_stored_spec(&first);
+    assert_int_equal(count_files("data"), 2);
+    assert_int_equal(count_instances(), 1);
+    assert_int_equal(count_files("temp"), 2);
 }
 
 /* The same where nothing came again lately, so that the sender has not asked and the committer finds the object. */
@@ -558,6 +626,7 @@ int main(void)
         TEST(test_replace_elsewhere),
         TEST(test_file_was_deleted),
         TEST(test_file_was_damaged),
+        TEST(test_second_file_was_damaged),
         TEST(test_damage_found_late),
         TEST(test_damage_after_the_question),
         TEST(test_file_was_edited),

@@ -6,6 +6,7 @@
 #include "archive/archive_internal.h"
 
 #include "../index/server.h"
+#include <glob.h>
 #include <sqlite3.h>
 
 #include "archive_fixture.h"
@@ -182,6 +183,30 @@ static void test_kept_both_elsewhere(void **state)
     go_away();
     store_spec(&first);
     store_spec(&second);
+    come_back();
+    until_caught_up();
+    assert_stored_spec(&first);
+    assert_int_equal(count_files("data"), 2);
+    assert_int_equal(count_instances(), 1);
+}
+
+/* The index cannot be asked what lies there: both files are held against the objects that came. */
+static void test_damaged_second_file(void **state)
+{
+    Spec first = filled("1.2.3.4.2", 3), second = filled("1.2.3.4.2", 4);
+    settings.duplicates = ARC_KEEP_BOTH;
+    reopen_archive();
+    assert_int_equal(store_spec(&first), ARC_STORED);
+    assert_int_equal(store_spec(&second), ARC_KEPT_BOTH);
+    go_away();
+    assert_int_equal(store_spec(&second), ARC_SAME);
+    glob_t found;
+    assert_int_equal(glob(at("data/P1/1.2.3/1.2.3.4/*%+*"), 0, NULL, &found), 0);
+    damage(found.gl_pathv[0]);
+    globfree(&found);
+    assert_int_equal(store_spec(&second), ARC_KEPT_BOTH);
+    assert_int_equal(store_spec(&second), ARC_SAME);
+    assert_int_equal(count_files("quarantine"), 2);
     come_back();
     until_caught_up();
     assert_stored_spec(&first);
@@ -409,10 +434,19 @@ static void test_no_room_when_it_is_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_objects_wait),        TEST(test_policies_while_away), TEST(test_replaced_elsewhere),
-        TEST(test_kept_both_elsewhere), TEST(test_over_a_restart),      TEST(test_waiting_files_vanish),
-        TEST(test_without_leave),       TEST(test_no_journal),          TEST(test_many_senders),
-        TEST(test_hanging_server),      TEST(test_one_bad_row),         TEST(test_no_room_when_it_is_back),
+        TEST(test_objects_wait),
+        TEST(test_policies_while_away),
+        TEST(test_replaced_elsewhere),
+        TEST(test_kept_both_elsewhere),
+        TEST(test_over_a_restart),
+        TEST(test_waiting_files_vanish),
+        TEST(test_damaged_second_file),
+        TEST(test_without_leave),
+        TEST(test_no_journal),
+        TEST(test_many_senders),
+        TEST(test_hanging_server),
+        TEST(test_one_bad_row),
+        TEST(test_no_room_when_it_is_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
