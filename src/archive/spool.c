@@ -134,6 +134,21 @@ static bool knock(Spool *spool, Err *err)
     return ok;
 }
 
+/* It answers, but what it says does not pass by itself (a login that it refuses): somebody has to hear of that, once. */
+static void tell_refusal(Spool *spool, const Err *said)
+{
+    if (idx_is_away(said) || said->code == ERR_LIMIT)
+        return;
+    pthread_mutex_lock(&spool->lock);
+    bool news = strcmp(spool->why.text, said->text) != 0;
+    err_set(&spool->why, ERR_CLOSED, "%s", said->text);
+    pthread_mutex_unlock(&spool->lock);
+    if (news)
+        archive_database_notice(spool->archive, LOG_ERROR,
+                                "the database stays away until somebody sees to it; objects are kept. %s",
+                                said->text);
+}
+
 /* -- the journals -- */
 
 static void count_waiting(Spool *spool)
@@ -398,6 +413,8 @@ static void *spool_main(void *ctx)
                 idle(spool);
         } else if ((well = knock(spool, &err))) {
             is_back(spool);
+        } else {
+            tell_refusal(spool, &err);
         }
         if (!well)
             pause_for(spool, pause);

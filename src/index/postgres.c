@@ -119,9 +119,22 @@ static bool may_try(PgSource *source, Err *err)
     return ok;
 }
 
-static void tried(PgSource *source, bool ok, const Err *why)
+/* Who let us in before and refuses us now is away, whatever the reason (a password that was changed, a role that was locked, a database under another name): that
+   ends, as outages do. Of too many connections only the one that comes too many hears. */
+static void judge(const PgSource *source, Err *why)
+{
+    Err said = *why;
+    if (source->served && !idx_is_away(why) && why->code != ERR_LIMIT)
+        err_set(why, ERR_CLOSED, "%s", said.text);
+}
+
+static void tried(PgSource *source, bool ok, Err *why)
 {
     pthread_mutex_lock(&source->lock);
+    if (ok)
+        source->served = true;
+    else
+        judge(source, why);
     if (ok || !idx_is_away(why)) {
         source->pause_ms = source->next_try_ns = 0;
     } else {
@@ -248,8 +261,10 @@ static bool connect_now(Pg *pg, Err *err)
     pg->pending_count = 0;
     pg->reading = NULL;
     pg->conn = start(source);
+    PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE); /* pg_fail_connect reads the SQLSTATE out of it */
     bool ok = connect_until(source, pg->conn, &why);
     if (ok) {
+        PQsetErrorVerbosity(pg->conn, PQERRORS_DEFAULT);
         PQsetNoticeReceiver(pg->conn, quiet, NULL);
         PQsetnonblocking(pg->conn, 1);
         ok = configure(pg, &why);

@@ -41,6 +41,7 @@ typedef struct PgSource {
     pthread_mutex_t lock;
     int64_t next_try_ns, pause_ms;
     Err last;
+    bool served; /* it let us in once */
 } PgSource;
 
 typedef struct PgParam {

@@ -7,7 +7,13 @@
 
 #include <string.h>
 
-enum { MESSAGE = 200 };
+enum { MESSAGE = 200, SQLSTATE = 5 };
+
+static void one_line(Span text, char out[MESSAGE])
+{
+    size_t end = span_index(text, '\n');
+    span_copy(span_trim(end == SIZE_MAX ? text : span_sub(text, 0, end)), out, MESSAGE);
+}
 
 /* The first line, without "FATAL:" and the like. */
 static void first_line(const char *text, char out[MESSAGE])
@@ -19,8 +25,21 @@ static void first_line(const char *text, char out[MESSAGE])
         if (mark)
             s = span_cstr(mark + strlen(marks[i]));
     }
-    size_t end = span_index(s, '\n');
-    span_copy(span_trim(end == SIZE_MAX ? s : span_sub(s, 0, end)), out, MESSAGE);
+    one_line(s, out);
+}
+
+/* "FATAL:  28P01: password …", with the first word and the text in the language of the server. The SQLSTATE; NULL when the words are not the server's. */
+static const char *state_said(const char *all)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *at = all ? strstr(all, ":  ") : NULL;
+    at = at ? at + 3 : NULL;
+    return at && strspn(at, digits) == SQLSTATE && at[SQLSTATE] == ':' ? at : NULL;
+}
+
+static bool begins(const char *state, const char *with)
+{
+    return state && strncmp(state, with, strlen(with)) == 0;
 }
 
 static bool says(const char *text, const char *what)
@@ -28,23 +47,26 @@ static bool says(const char *text, const char *what)
     return text && strstr(text, what);
 }
 
-/* libpq gives no SQLSTATE for a connection that failed, but the server's words are there, in the language of the server. */
+/* A connection that failed has no result, whose fields could be asked. */
 bool pg_fail_connect(const PgSource *source, PGconn *conn, Err *err)
 {
     char line[MESSAGE];
     const char *all = conn ? PQerrorMessage(conn) : NULL;
-    const char *name = source->base.name;
-    first_line(all, line);
-    if (says(all, "password authentication failed") || says(all, "no password supplied") ||
-        says(all, "pg_hba.conf") || says(all, "authentication failed"))
+    const char *name = source->base.name, *state = state_said(all);
+    if (state)
+        one_line(span_cstr(state + SQLSTATE + 1), line);
+    else
+        first_line(all, line);
+    if (begins(state, "28") || begins(state, "42501") || says(all, "no password supplied") ||
+        says(all, "authentication failed"))
         return err_set(err, ERR_REFUSED,
                        "index: %s refuses the login '%s' (%s); see db.params.login and "
                        "db.params.password, and pg_hba.conf of the server",
                        name, source->login, line);
-    if (says(all, "does not exist"))
+    if (begins(state, "3D000"))
         return err_set(err, ERR_NOT_FOUND, "index: %s: %s; see db.params.database and db.params.login", name,
                        line);
-    if (says(all, "too many"))
+    if (begins(state, "53300"))
         return err_set(err, ERR_LIMIT,
                        "index: %s: %s; raise max_connections there or lower db.engine_pool_size", name, line);
     return err_set(err, ERR_CLOSED,

@@ -8,7 +8,7 @@ from dimse import Aborted, Association
 from make_dicom import SECONDARY_CAPTURE, attributes, data_set, uid
 from part10 import read_folder
 from postgres import AVAILABLE, Postgres
-from programs import wait_until
+from programs import run, wait_until
 from query import STUDY_ROOT, QueryClient
 from test_rows_disk import BALLAST, MEGABYTE, SIZE, assert_kept, fill_up, make_room, send, small_disk
 
@@ -131,6 +131,29 @@ def test_database_killed_and_started_while_eight_senders_store(pg, postgres):  #
     assert "the database is away" in text and "the database is back" in text
     assert "that waited are indexed" in text
     assert "SIZE QUEUE GANTRY : " in archive.server.output()
+
+
+def test_login_refused_while_eight_senders_store(pg, postgres):  # DB-11
+    postgres.sql(f"CREATE ROLE pacs LOGIN PASSWORD 'first'; GRANT ALL ON SCHEMA {SCHEMA} TO pacs")
+    pg.set("db.params.login", "pacs")
+    pg.set("db.params.password", "first")
+    archive, stop = pg.start(), threading.Event()
+    senders = start_senders(archive, stop)
+    until_all_go_on(senders)
+    postgres.sql("ALTER ROLE pacs PASSWORD 'second'")
+    postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'pacs'")
+    until_all_go_on(senders)
+    wait_until(lambda: "refuses the login 'pacs'" in log(archive), 30, "it is said")
+    assert archive.unfinished(), "nothing waits: the test says nothing"
+    postgres.sql("ALTER ROLE pacs PASSWORD 'first'")
+    until_all_go_on(senders)
+    everything = end_senders(senders, stop)
+    assert_all_there(archive, postgres, everything)
+    assert log(archive).count("refuses the login 'pacs'") == 1
+    archive.stop()
+    postgres.sql("ALTER ROLE pacs PASSWORD 'second'")
+    refused = run(archive.folder / "manage", "runserver", check=False)
+    assert refused.returncode != 0 and "refuses the login 'pacs'" in refused.stderr and "db.params.password" in refused.stderr
 
 
 def test_hanging_database_blocks_nobody_for_ever(pg, postgres):  # DB-11

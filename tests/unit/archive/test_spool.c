@@ -370,6 +370,58 @@ static void test_hanging_server(void **state)
     assert_int_equal(count_instances(), 3);
 }
 
+static int times_noticed(const char *text)
+{
+    int n = 0;
+    pthread_mutex_lock(&notices_lock);
+    for (const char *at = notices; (at = strstr(at, text)); at++)
+        n++;
+    pthread_mutex_unlock(&notices_lock);
+    return n;
+}
+
+/* Whoever let us in and does so no more is away, whatever the reason; what to do is said once. */
+static void test_refused_login(void **state)
+{
+    if (!server)
+        skip();
+    static const struct {
+        const char *refuse, *allow, *said;
+    } ways[] = {
+        {"ALTER ROLE gantry PASSWORD 'another'", "ALTER ROLE gantry PASSWORD 'Se''cret \\word'",
+         "refuses the login 'gantry' (password authentication failed"},
+        {"ALTER ROLE gantry NOLOGIN", "ALTER ROLE gantry LOGIN", "not permitted to log in"},
+        {"REVOKE CONNECT ON DATABASE postgres FROM public", "GRANT CONNECT ON DATABASE postgres TO public",
+         "permission denied for database"},
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char uids[3][16];
+        Spec specs[3];
+        for (int k = 0; k < 3; k++) {
+            snprintf(uids[k], sizeof uids[k], "1.2.%zu.%d", i, k);
+            specs[k] = filled(uids[k], (uint8_t)k);
+        }
+        notices[0] = 0;
+        store_spec(&specs[0]);
+        on_server(ways[i].refuse);
+        on_server("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'gantry'");
+        store_spec(&specs[1]);
+        assert_true(arc_index_is_away(archive, NULL));
+        store_spec(&specs[2]);
+        assert_int_equal(arc_ingest_waiting(archive), 2);
+        Deadline deadline = deadline_in(60000);
+        while (!was_noticed(ways[i].said) && !deadline_passed(deadline))
+            clock_sleep_ms(5);
+        on_server(ways[i].allow);
+        until_caught_up();
+        for (int k = 0; k < 3; k++)
+            assert_stored_spec(&specs[k]);
+        assert_int_equal(count_instances(), 3 * (i + 1));
+        assert_int_equal(times_noticed(ways[i].said), 1);
+        assert_true(was_noticed("db.params.login"));
+    }
+}
+
 static void *send_one(void *uid)
 {
     Err err = {0};
@@ -434,19 +486,11 @@ static void test_no_room_when_it_is_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_objects_wait),
-        TEST(test_policies_while_away),
-        TEST(test_replaced_elsewhere),
-        TEST(test_kept_both_elsewhere),
-        TEST(test_over_a_restart),
-        TEST(test_waiting_files_vanish),
-        TEST(test_damaged_second_file),
-        TEST(test_without_leave),
-        TEST(test_no_journal),
-        TEST(test_many_senders),
-        TEST(test_hanging_server),
-        TEST(test_one_bad_row),
-        TEST(test_no_room_when_it_is_back),
+        TEST(test_objects_wait),        TEST(test_policies_while_away),     TEST(test_replaced_elsewhere),
+        TEST(test_kept_both_elsewhere), TEST(test_over_a_restart),          TEST(test_waiting_files_vanish),
+        TEST(test_damaged_second_file), TEST(test_without_leave),           TEST(test_no_journal),
+        TEST(test_many_senders),        TEST(test_hanging_server),          TEST(test_refused_login),
+        TEST(test_one_bad_row),         TEST(test_no_room_when_it_is_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

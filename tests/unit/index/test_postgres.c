@@ -196,6 +196,29 @@ static void logins_and_names(void **state)
     idx_close(index);
 }
 
+/* Who was let in before waits until he is again; who never was hears why. */
+static void a_login_is_locked(void **state)
+{
+    Fixture *f = *state;
+    IdxSettings settings = fixture_settings(f);
+    settings.may_be_away = true;
+    store(f, instance(f->arena, "P1", "1.1", 1, 1));
+    sql_text(f, "ALTER ROLE gantry NOLOGIN");
+    Index *other = idx_open(&settings, &f->err);
+    Err why = f->err;
+    sql_text(f, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'gantry'");
+    bool began = idx_begin(f->index, &f->err);
+    sql_text(f, "ALTER ROLE gantry LOGIN");
+    assert_null(other);
+    assert_false(began);
+    assert_says(f, ERR_CLOSED, "not permitted to log in");
+    assert_true(idx_is_away(&f->err));
+    f->err = why;
+    assert_says(f, ERR_REFUSED, "see db.params.login");
+    store_sometime(f, instance(f->arena, "P1", "1.1", 1, 2));
+    assert_int_equal(instances(f), 2);
+}
+
 static void another_writer_holds_on(void **state)
 {
     Fixture *f = *state;
@@ -450,6 +473,7 @@ int main(void)
         TEST(gone_while_answering),
         TEST(a_server_that_hangs),
         TEST(logins_and_names),
+        TEST(a_login_is_locked),
         TEST(another_writer_holds_on),
         TEST(the_server_refuses_one_of_a_group),
         TEST(several_servers_on_one_schema),
