@@ -9,11 +9,10 @@
 #include "base/clock.h"
 #include "base/log_format.h"
 #include "base/number.h"
+#include "base/outlet.h"
 #include "base/span.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -22,17 +21,17 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A line fits into one write to a pipe (PIPE_BUF): it comes out whole, and poll(2) knows whether there is room. */
-enum { MAX_MESSAGE = 3600, MAX_LINE = 4096, GATHERED = 1024, STREAM_WAIT_MS = 100, STREAM_PAUSE_MS = 1000 };
+/* A line fits into one write to a pipe (PIPE_BUF): it comes out whole. */
+enum { MAX_MESSAGE = 3600, MAX_LINE = 4096, GATHERED = 1024 };
 
 typedef struct Output {
     LogHandler set;
     LogFile *file;
-    int fd;
     atomic_bool failing;  /* the file: said on stderr, once for each outage */
     pthread_mutex_t lock; /* the stream: guards what follows */
-    int64_t deaf_until_ms;
+    Outlet outlet;
     uint64_t dropped;
+    bool torn; /* of the last line that was dropped some went */
 } Output;
 
 typedef struct Route {
@@ -44,6 +43,8 @@ typedef struct Route {
 
 static Output outputs[LOG_MAX_HANDLERS];
 static size_t output_count;
+static Outlet aside = {.fd = STDERR_FILENO}; /* under the lock */
+static pthread_mutex_t aside_lock = PTHREAD_MUTEX_INITIALIZER;
 static Route routes[LOG_MAX_LOGGERS + 1]; /* longest name first; root is the last */
 static size_t route_count;                /* 0: there is no plan */
 static _Thread_local unsigned long association;
@@ -185,48 +186,34 @@ static void make_routes(const LogPlan *plan)
 
 /* -- writing -- */
 
-static void write_all(int fd, const char *p, size_t n)
-{
-    while (n) {
-        ssize_t done = write(fd, p, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return;
-        p += done;
-        n -= (size_t)done;
-    }
-}
-
-static bool takes_a_line(int fd, int wait_ms)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    return poll(&p, 1, wait_ms) == 1 && p.revents & POLLOUT;
-}
-
 static void write_stream(Output *output, const char *line, size_t n)
 {
+    char note[96];
     pthread_mutex_lock(&output->lock);
-    int64_t now = clock_ms();
-    if (!takes_a_line(output->fd, now < output->deaf_until_ms ? 0 : STREAM_WAIT_MS)) {
-        output->dropped++;
-        if (now >= output->deaf_until_ms)
-            output->deaf_until_ms = now + STREAM_PAUSE_MS;
-    } else {
-        if (output->dropped) {
-            char note[96];
-            int m = snprintf(note, sizeof note, "(%" PRIu64 " lines are missing here: nobody took them)\n",
-                             output->dropped);
-            write_all(output->fd, note, (size_t)m);
-            output->dropped = 0;
-            output->deaf_until_ms = 0;
-        }
-        if (takes_a_line(output->fd, 0))
-            write_all(output->fd, line, n);
-        else
-            output->dropped++;
+    bool heard = true;
+    if (output->dropped) {
+        int m = snprintf(note, sizeof note, "%s(%" PRIu64 " lines are missing here: nobody took them)\n",
+                         output->torn ? "\n" : "", output->dropped);
+        ssize_t went = outlet_write(&output->outlet, note, (size_t)m);
+        heard = went == m;
+        output->torn = output->torn || (went > 0 && !heard);
     }
+    if (heard) {
+        ssize_t went = outlet_write(&output->outlet, line, n);
+        output->torn = went > 0 && (size_t)went < n;
+        output->dropped = 0;
+        heard = went < 0 || (size_t)went == n;
+    }
+    output->dropped += !heard;
     pthread_mutex_unlock(&output->lock);
+}
+
+/* Beside all handlers. */
+static void write_aside(const char *text, size_t n)
+{
+    pthread_mutex_lock(&aside_lock);
+    outlet_write(&aside, text, n);
+    pthread_mutex_unlock(&aside_lock);
 }
 
 static void write_file(Output *output, const char *line, size_t n)
@@ -235,11 +222,11 @@ static void write_file(Output *output, const char *line, size_t n)
     bool ok = log_file_write(output->file, line, n, &err);
     if (atomic_load_explicit(&output->failing, memory_order_relaxed) == !ok)
         return;
-    if (!atomic_exchange(&output->failing, !ok) && !ok && takes_a_line(STDERR_FILENO, 0)) {
+    if (!atomic_exchange(&output->failing, !ok) && !ok) {
         char text[sizeof err.text + 64];
         int m =
             snprintf(text, sizeof text, "%s; lines of this log are lost until it can be written\n", err.text);
-        write_all(STDERR_FILENO, text, (size_t)m);
+        write_aside(text, (size_t)m);
     }
 }
 
@@ -306,8 +293,7 @@ static void write_plainly(const LogRecord *record)
     clock_format(record->wall_us, false, when);
     int n = snprintf(at_hand.line, sizeof at_hand.line, "%.23s :: %-20s :: %-8s :: %s\n", when,
                      record->logger, log_level_name(record->level), record->message);
-    if (takes_a_line(STDERR_FILENO, STREAM_WAIT_MS))
-        write_all(STDERR_FILENO, at_hand.line, (size_t)n);
+    write_aside(at_hand.line, (size_t)n);
 }
 
 /* What a message begins with; its length. */
@@ -369,16 +355,28 @@ void log_joined_from(const char *file, int line, const char *function, LogLevel 
 
 static bool open_output(Output *output, const LogHandler *handler, Err *err)
 {
-    *output = (Output){.set = *handler, .fd = handler->to == LOG_TO_STDOUT ? STDOUT_FILENO : STDERR_FILENO};
+    *output = (Output){.set = *handler};
     if (handler->to == LOG_TO_FILE)
         output->file = log_file_open(&handler->file, err);
+    else
+        outlet_open(&output->outlet, handler->to == LOG_TO_STDOUT ? STDOUT_FILENO : STDERR_FILENO);
     return output->file || handler->to != LOG_TO_FILE;
 }
 
-static void close_files(Output *list, size_t n)
+static void close_outputs(Output *list, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         log_file_close(list[i].file);
+        outlet_close(&list[i].outlet);
+    }
+}
+
+static void open_aside(void)
+{
+    pthread_mutex_lock(&aside_lock);
+    outlet_close(&aside);
+    outlet_open(&aside, STDERR_FILENO);
+    pthread_mutex_unlock(&aside_lock);
 }
 
 bool log_start(const LogPlan *plan, Err *err)
@@ -392,13 +390,14 @@ bool log_start(const LogPlan *plan, Err *err)
     bool ok = n == plan->handler_count;
     if (ok) {
         log_close();
+        open_aside();
         memcpy(outputs, fresh, sizeof outputs);
         output_count = n;
         for (size_t i = 0; i < n; i++)
             pthread_mutex_init(&outputs[i].lock, NULL);
         make_routes(plan);
     } else {
-        close_files(fresh, n);
+        close_outputs(fresh, n);
     }
     free(fresh);
     return ok;
@@ -420,7 +419,7 @@ void log_reopen(void)
 
 void log_close(void)
 {
-    close_files(outputs, output_count);
+    close_outputs(outputs, output_count);
     for (size_t i = 0; i < output_count; i++)
         pthread_mutex_destroy(&outputs[i].lock);
     output_count = route_count = 0;

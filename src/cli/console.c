@@ -3,10 +3,8 @@
 #include "cli/console.h"
 
 #include "base/clock.h"
+#include "base/outlet.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -15,54 +13,33 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 100, PAUSE_MS = 1000, SHOW_MS = 100 };
+enum { SHOW_MS = 100 };
 
 static atomic_int_least64_t shown_ms; /* when something was shown last */
 
 /* The stream has a lock, too, but tools that look for races do not see that one. */
 typedef struct Console {
     pthread_mutex_t lock; /* guards what follows */
-    int64_t deaf_until_ms;
+    Outlet outlet;
     bool missing; /* something was dropped since the last that was written */
 } Console;
 
-static bool takes(Console *console)
+static bool put_text(Console *console, const char *p, size_t n, bool *failed)
 {
-    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    bool deaf = clock_ms() < console->deaf_until_ms;
-    if (poll(&p, 1, deaf ? 0 : WAIT_MS) == 1)
-        return true; /* or write tells why not */
-    if (!deaf)
-        console->deaf_until_ms = clock_ms() + PAUSE_MS;
-    console->missing = true;
-    return false;
-}
-
-/* A pipe that takes anything takes so much without a wait. */
-static ssize_t write_piece(const char *p, size_t n)
-{
-    ssize_t done;
-    do
-        done = write(STDOUT_FILENO, p, n < PIPE_BUF ? n : PIPE_BUF);
-    while (done < 0 && errno == EINTR);
-    return done;
+    ssize_t went = outlet_write(&console->outlet, p, n);
+    *failed = went < 0;
+    console->missing = went >= 0 && (size_t)went < n;
+    return went >= 0 && !console->missing;
 }
 
 /* The number of bytes that are dealt with; 0 = they cannot be written. */
 static ssize_t put_all(Console *console, const char *p, size_t n)
 {
     static const char note[] = "\n(some lines are missing here: nobody took them)\n";
-    for (size_t at = 0; at < n;) {
-        if (!takes(console))
-            return (ssize_t)n;
-        bool missing = console->missing;
-        ssize_t done = missing ? write_piece(note, strlen(note)) : write_piece(p + at, n - at);
-        if (done <= 0)
-            return 0;
-        console->missing = false;
-        at += missing ? 0 : (size_t)done;
-    }
-    return (ssize_t)n;
+    bool failed;
+    if (!console->missing || put_text(console, note, strlen(note), &failed))
+        put_text(console, p, n, &failed);
+    return failed ? 0 : (ssize_t)n;
 }
 
 static ssize_t put(void *cookie, const char *p, size_t n)
@@ -78,6 +55,7 @@ void console_begin(void)
 {
     static Console console = {.lock = PTHREAD_MUTEX_INITIALIZER};
     fflush(stdout);
+    outlet_open(&console.outlet, STDOUT_FILENO);
     FILE *own = fopencookie(&console, "w", (cookie_io_functions_t){.write = put});
     if (!own)
         return;

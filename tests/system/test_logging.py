@@ -270,16 +270,16 @@ def test_a_command_whose_log_may_not_be_written_works(stopped_archive):
 
 
 @contextlib.contextmanager
-def with_a_pipe(archive, stream):
-    """The server serves, and "stdout" or "stderr" is a pipe, given to the block. Whatever is in it then, the server's stop is no failure."""
-    reader, writer = os.pipe()
-    with open(reader, "rb", buffering=0) as pipe, open(archive.folder / "server.out", "ab") as other:
+def with_a_reader(archive, stream, kind="pipe"):
+    """The server serves, and "stdout" or "stderr" is a pipe or a terminal, whose other end is given to the block. Whatever is in it then, the server's stop is no failure."""
+    reader, writer = {"pipe": os.pipe, "terminal": os.openpty}[kind]()
+    with open(reader, "rb", buffering=0) as end, open(archive.folder / "server.out", "ab") as other:
         process = subprocess.Popen([archive.folder / "manage", "runserver"], stdin=subprocess.DEVNULL, cwd="/", env=ENVIRONMENT,
                                    **{"stdout": other, "stderr": other, stream: writer})
         os.close(writer)
         try:
             wait_until(lambda: echo(archive) == 0, 20, "the server answers")
-            yield pipe
+            yield end
             process.terminate()
             assert process.wait(30 * PATIENCE) == 0, (archive.folder / "server.out").read_text()
         finally:
@@ -287,11 +287,20 @@ def with_a_pipe(archive, stream):
             process.wait()
 
 
-def test_a_console_that_nobody_reads_does_not_stop_the_server(stopped_archive):
-    """Its output is a pipe that is full: warnings there are dropped, the services go on, the files have all."""
+def read_all(end):
+    """What waits there."""
+    text = b""
+    while select.select([end], [], [], 0)[0]:
+        text += end.read(1 << 20)
+    return text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+def test_a_console_that_nobody_reads_does_not_stop_the_server(stopped_archive, kind):
+    """Its output is a pipe that is full, or a terminal that nobody shows: warnings there are dropped, the services go on, the files have all."""
     config(stopped_archive).write_text(OLD.replace("ext://sys.stdout", "ext://sys.stderr"))
     stopped_archive.set("console_verbose_level", 0)
-    with with_a_pipe(stopped_archive, "stderr"):
+    with with_a_reader(stopped_archive, "stderr", kind):
         association = Association(stopped_archive.port)
         for _ in range(600):
             given = attributes()
@@ -304,16 +313,17 @@ def test_a_console_that_nobody_reads_does_not_stop_the_server(stopped_archive):
 def test_who_looks_at_the_console_may_go(stopped_archive):
     """The server serves on, and its stop is no failure."""
     stopped_archive.set("console_verbose_level", 2)
-    with with_a_pipe(stopped_archive, "stdout") as pipe:
-        pipe.close()
+    with with_a_reader(stopped_archive, "stdout") as end:
+        end.close()
         assert echo(stopped_archive) == 0
 
 
-def test_blocks_that_nobody_reads_do_not_stop_the_server(stopped_archive):
+@pytest.mark.parametrize("kind, room", [("pipe", 100), ("terminal", 3)])
+def test_blocks_that_nobody_reads_do_not_stop_the_server(stopped_archive, kind, room):
     """A pager, or a terminal after Ctrl-S: associations go on, and so does the stop."""
     stopped_archive.set("console_verbose_level", 1)
 
-    def more_than_a_pipe_holds():
+    def more_than_it_holds():
         for _ in range(400):
             association = Association(stopped_archive.port)
             assert association.echo() == 0
@@ -321,12 +331,12 @@ def test_blocks_that_nobody_reads_do_not_stop_the_server(stopped_archive):
 
     def told():
         assert echo(stopped_archive) == 0
-        return select.select([pipe], [], [], 0)[0] and b"lines are missing here" in pipe.read(1 << 20)
-    with with_a_pipe(stopped_archive, "stdout") as pipe:
-        more_than_a_pipe_holds()
-        assert pipe.read(1 << 20).count(b"CURRENT SCP") > 100
+        return b"lines are missing here" in read_all(end)
+    with with_a_reader(stopped_archive, "stdout", kind) as end:
+        more_than_it_holds()
+        assert read_all(end).count(b"CURRENT SCP") > room
         wait_until(told, 20, "blocks are shown again")
-        more_than_a_pipe_holds()
+        more_than_it_holds()
 
 
 # -- the journal of received objects --

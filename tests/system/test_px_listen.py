@@ -4,6 +4,7 @@ import configparser
 import json
 import os
 import re
+import select
 import socket
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ from dimse import Association, Rejected
 from listener import Listener
 from make_dicom import SECONDARY_CAPTURE, attributes, data_set, make_image
 from part10 import read
-from programs import BINARY, PATIENCE, Server, free_port, run, wait_until
+from programs import BINARY, ENVIRONMENT, PATIENCE, Server, free_port, listening, run, wait_until
 from test_durability import Sender
 from test_px_query import Tools
 from test_rows_disk import SIZE, small_disk
@@ -235,6 +236,32 @@ def test_killed_while_it_receives(listener):
                 assert read(listener.indexed()[instance]).data == data
         listener.stop()
     assert listener.unfinished() == []
+
+
+@pytest.mark.parametrize("make", [os.pipe, os.openpty])
+def test_nobody_reads_what_it_says(listener, make):
+    """Its output is a pipe that is full, or a terminal that nobody shows."""
+    reader, writer = make()
+    process = subprocess.Popen([str(word) for word in listener.command()], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, cwd="/", env=ENVIRONMENT)
+    os.close(writer)
+    try:
+        wait_until(lambda: listening(listener.port), 20, "it listens")
+        for _ in range(400):
+            association = Association(listener.port)
+            assert association.echo() == 0
+            association.release()
+        given = attributes()
+        association = Association(listener.port)
+        assert association.store(SECONDARY_CAPTURE, given["SOPInstanceUID"], data_set(given)) == 0
+        association.release()
+        assert list(listener.indexed()) == [given["SOPInstanceUID"]]
+        process.terminate()
+        assert process.wait(30 * PATIENCE) == 0
+        assert select.select([reader], [], [], 0)[0], "it said nothing: the test says nothing"
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
 
 
 def test_stop_lets_a_sender_finish(listener):
