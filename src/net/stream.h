@@ -22,6 +22,10 @@ typedef struct NetAddress {
     uint16_t port;
 } NetAddress;
 
+/* Keys, never 0, of the address and of its network: one machine may have any number of addresses of IPv6, all those of a /64. */
+uint64_t net_address_key(const NetAddress *address);
+uint64_t net_address_network(const NetAddress *address);
+
 /* Connects to host (name or number, IPv4 or IPv6: each address is tried) and port. tls may be NULL. */
 NetStream *net_stream_connect(const char *host, uint16_t port, NetTls *tls, Deadline deadline, Err *err);
 /* The same; this and every later wait of the stream ends (ERR_CLOSED) soon after `cancelled`, which outlives it, has become true. */

@@ -31,6 +31,26 @@ static bool is_inet(int family)
     return family == AF_INET || family == AF_INET6;
 }
 
+static uint64_t key_of(const void *p, size_t n)
+{
+    const uint8_t *bytes = p;
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+    return hash ? hash : 1;
+}
+
+uint64_t net_address_key(const NetAddress *address)
+{
+    return key_of(address->host, strlen(address->host));
+}
+
+uint64_t net_address_network(const NetAddress *address)
+{
+    struct in6_addr v6;
+    return inet_pton(AF_INET6, address->host, &v6) == 1 ? key_of(v6.s6_addr, 8) : net_address_key(address);
+}
+
 /* As people and white lists know it. */
 static NetAddress address_of(const struct sockaddr *address, socklen_t n)
 {

@@ -188,25 +188,48 @@ static void name_host(SSL *ssl, const NetTls *tls, const char *host)
         SSL_set1_host(ssl, host);
 }
 
+/* Who went, or was cut off, while it waited for its turn shall cost nothing more. */
+static bool is_gone(const NetStream *stream)
+{
+    struct pollfd fd = {.fd = stream->fd, .events = POLLRDHUP};
+    return poll(&fd, 1, 0) == 1;
+}
+
+/* As far as it goes with what has come: 1 = done; else as `outcome`. */
+static ssize_t go_on(const NetStream *stream, short *events, Err *err)
+{
+    const TlsSession *s = stream->tls;
+    ERR_clear_error();
+    int result = SSL_do_handshake(s->ssl);
+    return result == 1 ? 1 : outcome(s, result, events, err);
+}
+
+static ssize_t go_on_in_turn(const NetStream *stream, short *events, Deadline deadline, Err *err)
+{
+    if (!tls_turn_begin(net_address_network(&stream->peer), deadline)) {
+        err_set(err, ERR_TIMEOUT, "too many others shook hands at the time");
+        return -1;
+    }
+    ssize_t what = is_gone(stream) ? 0 : go_on(stream, events, err);
+    tls_turn_end();
+    return what;
+}
+
 static bool shake_hands(NetStream *stream, Deadline deadline, Err *err)
 {
     const TlsSession *s = stream->tls;
-    for (;;) {
-        short events = POLLIN;
-        ERR_clear_error();
-        int result = SSL_do_handshake(s->ssl);
-        if (result == 1)
-            return true;
-        ssize_t what = outcome(s, result, &events, err);
-        if (what == 0)
-            return err_set(err, ERR_CLOSED, "the peer closed the connection during the handshake");
-        if (what != STREAM_WAIT)
-            return false;
+    short events = POLLIN;
+    ssize_t what = s->server ? STREAM_WAIT : go_on(stream, &events, err);
+    while (what == STREAM_WAIT) {
         if (!net_stream_wait(stream, events, deadline, err))
             return err && err->code == ERR_TIMEOUT
                        ? err_set(err, ERR_TIMEOUT, "%s did not finish the handshake in time", s->peer)
                        : false;
+        what = s->server ? go_on_in_turn(stream, &events, deadline, err) : go_on(stream, &events, err);
     }
+    if (what == 0)
+        return err_set(err, ERR_CLOSED, "the peer closed the connection during the handshake");
+    return what == 1;
 }
 
 /* Whose certificate it is; one that nobody checked says nothing. */

@@ -6,6 +6,7 @@
  *   tls_lists.c     revocation lists
  *   tls_files.c     a configuration that follows its files
  *   tls.c           streams: handshake, reading, writing
+ *   tls_turns.c     who may compute now
  *   tls_words.c     why there is no session, for people
  */
 #ifndef GANTRY_NET_TLS_INSIDE_H
@@ -55,5 +56,9 @@ bool tls_needs_no_list(X509_STORE_CTX *chain);
 bool tls_explain_list(TlsSession *session, X509_STORE_CTX *chain);
 /* Why there is no session (any longer). False. */
 bool tls_explain(const TlsSession *session, unsigned long code, Err *err);
+
+/* For a peer from this network (net_address_network). False when it is not its turn before the deadline; else tls_turn_end follows soon. */
+bool tls_turn_begin(uint64_t network, Deadline deadline);
+void tls_turn_end(void);
 
 #endif

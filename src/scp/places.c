@@ -18,7 +18,6 @@
 
 #include "base/clock.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -195,20 +194,10 @@ static unsigned *tally_of(Tally *tally, uint64_t key)
     return &tally->of[i].n;
 }
 
-static uint64_t key_of(const void *p, size_t n)
-{
-    const uint8_t *bytes = p;
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
-    return hash ? hash : 1;
-}
-
 void places_know(Connection *c)
 {
-    struct in6_addr v6;
-    c->address = key_of(c->from.host, strlen(c->from.host));
-    c->network = inet_pton(AF_INET6, c->from.host, &v6) == 1 ? key_of(v6.s6_addr, 8) : c->address;
+    c->address = net_address_key(&c->from);
+    c->network = net_address_network(&c->from);
 }
 
 static bool is_silent(const Connection *c)
