@@ -26,6 +26,8 @@ const char *layout_name(Arena *arena, Span patient_id, Span study, Span series, 
 const char *layout_part(Arena *arena, Span value);
 /* The name of other content under the same UID (ARC_KEEP_BOTH). */
 const char *layout_variant(Arena *arena, const char *name, const uint8_t content[16]);
+/* Where it differs from that of the first one, to its end; NULL when it is no such name. */
+const char *layout_variant_mark(const char *name);
 /* The name of an object whose own one is another object's: "_" and hex digits of a hash of its UID in front of the extension, more of them
    with each try (from 1). */
 const char *layout_beside(Arena *arena, const char *name, const char *sop_instance, unsigned attempt);

@@ -113,11 +113,23 @@ const char *layout_name(Arena *arena, Span patient_id, Span study, Span series, 
                         layout_part(arena, series), layout_part(arena, instance));
 }
 
+#define VARIANT_MARK "%+"
+enum { VARIANT_HEX = 32 };
+
+const char *layout_variant_mark(const char *name)
+{
+    size_t n = strlen(name), mark = strlen(VARIANT_MARK) + VARIANT_HEX;
+    const char *found = n >= mark ? name + n - mark : NULL;
+    bool is_one = found && strncmp(found, VARIANT_MARK, strlen(VARIANT_MARK)) == 0 &&
+                  strspn(found + strlen(VARIANT_MARK), "0123456789abcdef") == VARIANT_HEX;
+    return is_one ? found : NULL;
+}
+
 const char *layout_variant(Arena *arena, const char *name, const uint8_t content[16])
 {
     Buf out;
     buf_init(&out, 0);
-    buf_printf(&out, "%s%%+", name);
+    buf_printf(&out, "%s%s", name, VARIANT_MARK);
     append_hex(&out, content, 16, false);
     const char *variant = arena_span_cstr(arena, buf_span(&out));
     buf_free(&out);

@@ -269,8 +269,15 @@ static bool hold(Run *run, Arena *arena, const char *name, const char *path, Hel
     return true;
 }
 
+/* The name of a second file of an object says what its bytes are. */
+static bool has_its_name(Arena *arena, const char *name, const IdxFile *file)
+{
+    const char *mark = layout_variant_mark(name);
+    return !mark || strcmp(mark, layout_variant_mark(layout_variant(arena, "", file->content))) == 0;
+}
+
 /* A file without a row is read: is it an object at all? */
-static void inspect(Run *run, Arena *arena, const char *path, Checked *checked)
+static void inspect(Run *run, Arena *arena, const char *name, const char *path, Checked *checked)
 {
     Inspector inspector;
     IdxFile file = {0};
@@ -281,6 +288,8 @@ static void inspect(Run *run, Arena *arena, const char *path, Checked *checked)
         inspect_file(&inspector, arena, path, idx_last_tag(run->archive->index), &file, run->stop, &err);
     inspector_end(&inspector);
     checked->bytes = file.size;
+    if (ok && !has_its_name(arena, name, &file))
+        ok = err_set(&err, ERR_FORMAT, "its bytes are not those that were stored: the checksum differs");
     if (ok)
         return;
     bool own_fault = err.code == ERR_FORMAT || err.code == ERR_LIMIT || err.code == ERR_UNSUPPORTED ||
@@ -316,10 +325,12 @@ static bool settle_unknown(Run *run, Suspect *s, const char *path, const char *u
         count_one(run, &run->done.waiting);
         return true;
     }
-    inspect(run, s->arena, path, &checked);
+    inspect(run, s->arena, s->name, path, &checked);
     if (!pace_wait(&run->pace, checked.bytes, run->stop))
         return cancelled(err);
     if (checked.what == ARC_UNREADABLE && access(path, F_OK) != 0)
+        return true;
+    if (checked.what == ARC_SOUND && held == HELD_COPY)
         return true;
     ArcFound found = {.what = checked.what, .sop_instance = uid, .path = path, .why = &checked.why};
     if (checked.what == ARC_SOUND) {
@@ -345,7 +356,7 @@ static bool settle_file(Run *run, Suspect *s, Err *err)
         ok = hold(run, s->arena, s->name, path, &held, &uid, err);
         if (ok && held == HELD_COPY)
             count_one(run, &run->done.copies);
-        else if (ok && held != HELD_KNOWN)
+        if (ok && held != HELD_KNOWN && (held != HELD_COPY || layout_variant_mark(s->name)))
             ok = settle_unknown(run, s, path, uid, held, err);
     }
     free(path);

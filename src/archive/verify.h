@@ -5,7 +5,7 @@
  * passed by as far as the kernel lets it, so that it is the disk that is read.
  *
  * May run beside servers. What looks wrong is looked at again a little later, with the row that the index has then: an object that came, was replaced or
- * deleted meanwhile is no finding. A second file of an object that is sound elsewhere (duplicates: keep_both) is none either.
+ * deleted meanwhile is no finding. A second file of an object that is sound elsewhere (duplicates: keep_both) is none either, while it is sound itself: its name holds a checksum.
  *
  * Repairing makes index and files agree, and never deletes an object: what lacks a row is indexed, rows whose file is gone go, files that are not what they were
  * go to the quarantine with the reason, their rows with them. Files that were indexed in place, outside of the store, are not ours to move; nor are rows taken out while the folder

@@ -104,6 +104,12 @@ static void test_variant(void **state)
     static const uint8_t content[16] = {0xAB, 1};
     assert_string_equal(layout_variant(arena, "p/s/e/1.2", content),
                         "p/s/e/1.2%+ab010000000000000000000000000000");
+    assert_string_equal(layout_variant_mark("p/s/e/1.2%+ab010000000000000000000000000000"),
+                        "%+ab010000000000000000000000000000");
+    assert_null(layout_variant_mark("p/s/e/1.2%+ab01000000000000000000000000000g"));
+    assert_null(layout_variant_mark("p/s/e/1.2%+ab010000000000000000000000000000.dcm"));
+    assert_null(layout_variant_mark("1.2"));
+    assert_null(layout_variant_mark(""));
 }
 
 int main(void)

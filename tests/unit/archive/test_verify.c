@@ -2,6 +2,8 @@
 #include "archive/trash.h"
 #include "archive/verify.h"
 
+#include <glob.h>
+
 #include "archive_fixture.h"
 
 enum { OBJECTS = 6 };
@@ -213,6 +215,19 @@ static void test_kept_both(void **state)
     assert_int_equal(done.findings, 0);
     assert_int_equal(done.copies, 1);
     assert_int_equal(count_files("data"), OBJECTS + 1);
+    glob_t found;
+    assert_int_equal(glob(at("data/P1/1.2.3/1.2.3.4/*%+*"), 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    flip(found.gl_pathv[0], 3);
+    globfree(&found);
+    assert_int_equal(verify(false).findings, 1);
+    assert_string_equal(said, "damaged 1.2.3.4.1\n");
+    assert_int_equal(verify(true).repaired, 1);
+    assert_int_equal(count_files("quarantine"), 2);
+    assert_int_equal(verify(false).findings, 0);
+    assert_int_equal(count_files("data"), OBJECTS);
+    assert_int_equal(count_instances(), OBJECTS);
+    assert_int_equal(store_spec(&spec), ARC_KEPT_BOTH);
 }
 
 /* As when its disk is not mounted. */
