@@ -12,7 +12,7 @@ typedef struct TermPattern {
     enum { TERM_EQUAL, TERM_PREFIX, TERM_CONTAINS, TERM_PIECES } kind;
     Span text;
     Span pieces
-        [TERM_PIECES_ASKED]; /* TERM_PIECES: those that the fewest names have, in that order; empty ones at the end */
+        [TERM_PIECES_ASKED]; /* TERM_PIECES: in the order in which they are asked for; empty ones at the end */
 } TermPattern;
 
 struct IdxLook {

@@ -7,7 +7,6 @@
 #include "index/row.h"
 #include "index/terms.h"
 
-#include <string.h>
 #include <utf8proc.h>
 
 /* -- UIDs -- */
@@ -150,8 +149,9 @@ static size_t term_patterns(Span folded, bool name, TermPattern out[IDX_PATTERN_
 
 typedef IdxLook Look;
 
-/* The number that `sql` counts, with one or two texts for its parameters. */
-static bool count_rows(Db *db, const char *sql, Span first, Span second, int64_t *count, Err *err)
+/* The number that `sql` counts up to `limit`, with one or two texts for its other parameters. */
+static bool count_rows(Db *db, const char *sql, Span first, Span second, int64_t limit, int64_t *count,
+                       Err *err)
 {
     bool row = false;
     DbStatement *s = db_prepare(db, sql, err);
@@ -160,19 +160,20 @@ static bool count_rows(Db *db, const char *sql, Span first, Span second, int64_t
     db_bind_text(s, first);
     if (second.n)
         db_bind_text(s, second);
+    db_bind_int(s, limit);
     bool ok = db_step(s, &row, err);
     *count = ok && row ? db_int(s, 0) : 0;
     db_done(s);
     return ok;
 }
 
-/* Of one attribute, up to IDX_MANY. */
-static bool count_equal(Arena *arena, Db *db, DcmTag attribute, Span term, int64_t *count, Err *err)
+static bool count_equal(Arena *arena, Db *db, DcmTag attribute, Span term, int64_t limit, int64_t *count,
+                        Err *err)
 {
     const char *sql = arena_printf(
-        arena, "SELECT count(*) FROM (SELECT 1 FROM term WHERE attribute = %lld AND value = ? LIMIT %d) t",
-        (long long)attribute, IDX_MANY);
-    return count_rows(db, sql, term, (Span){NULL, 0}, count, err);
+        arena, "SELECT count(*) FROM (SELECT 1 FROM term WHERE attribute = %lld AND value = ? LIMIT ?) t",
+        (long long)attribute);
+    return count_rows(db, sql, term, (Span){NULL, 0}, limit, count, err);
 }
 
 static bool count_prefix(Arena *arena, Db *db, DcmTag attribute, Span term, int64_t *count, Err *err)
@@ -180,55 +181,62 @@ static bool count_prefix(Arena *arena, Db *db, DcmTag attribute, Span term, int6
     const char *sql =
                    arena_printf(arena,
                                 "SELECT count(*) FROM (SELECT 1 FROM term WHERE attribute = %lld AND value "
-                                ">= ? AND value <= ? LIMIT %d) t",
-                                (long long)attribute, IDX_MANY),
+                                ">= ? AND value <= ? LIMIT ?) t",
+                                (long long)attribute),
                *last = arena_printf(arena, "%.*s" IDX_TERM_LAST, SPAN_FMT(term));
-    return count_rows(db, sql, term, span_cstr(last), count, err);
+    return count_rows(db, sql, term, span_cstr(last), IDX_MANY, count, err);
 }
 
-/* The rarest pieces of a part of a name. */
-typedef struct Rarest {
+/* The pieces of a part of a name, from left to right, and the rarest of them. */
+typedef struct Weighed {
     Arena *arena;
     Db *db;
-    Span pieces[TERM_PIECES_ASKED];
-    int64_t counts[TERM_PIECES_ASKED];
-    size_t counted;
-} Rarest;
+    Span pieces[TERM_PIECES_COUNTED];
+    size_t count, rarest;
+    int64_t rows; /* that have the rarest */
+} Weighed;
 
 static bool weigh_piece(void *ctx, Span piece, Err *err)
 {
-    Rarest *r = ctx;
-    int64_t count;
-    if (r->counted == TERM_PIECES_COUNTED)
+    Weighed *w = ctx;
+    int64_t rows;
+    if (w->count == TERM_PIECES_COUNTED)
         return true;
-    if (!count_equal(r->arena, r->db, IDX_NAME_PIECES, piece, &count, err))
+    if (!count_equal(w->arena, w->db, IDX_NAME_PIECES, piece, w->rows, &rows, err))
         return false;
-    size_t at = r->counted < TERM_PIECES_ASKED ? r->counted : TERM_PIECES_ASKED;
-    r->counted++;
-    for (; at > 0 && r->counts[at - 1] > count; at--)
-        if (at < TERM_PIECES_ASKED) {
-            r->counts[at] = r->counts[at - 1];
-            r->pieces[at] = r->pieces[at - 1];
-        }
-    if (at < TERM_PIECES_ASKED) {
-        r->counts[at] = count;
-        r->pieces[at] = piece;
+    if (rows < w->rows) {
+        w->rows = rows;
+        w->rarest = w->count;
     }
+    w->pieces[w->count++] = piece;
     return true;
+}
+
+/* The rarest first, then those farthest from it: what shares characters with it comes with it in most names, and tells few apart. */
+static void choose_pieces(const Weighed *w, Span out[TERM_PIECES_ASKED])
+{
+    size_t n = 0;
+    out[n++] = w->pieces[w->rarest];
+    for (size_t away = w->count; --away > 0;) {
+        if (n < TERM_PIECES_ASKED && away <= w->rarest)
+            out[n++] = w->pieces[w->rarest - away];
+        if (n < TERM_PIECES_ASKED && w->rarest + away < w->count)
+            out[n++] = w->pieces[w->rarest + away];
+    }
 }
 
 /* A part of a name is looked for by its pieces, if it has any. */
 static bool count_pieces(Arena *arena, Db *db, TermPattern *p, int64_t *count, Err *err)
 {
-    Rarest rarest = {.arena = arena, .db = db};
-    if (!idx_name_pieces(p->text, weigh_piece, &rarest, err))
+    Weighed weighed = {.arena = arena, .db = db, .rows = IDX_MANY};
+    if (!idx_name_pieces(p->text, weigh_piece, &weighed, err))
         return false;
     *count = IDX_FEW;
-    if (!rarest.counted)
+    if (!weighed.count)
         return true;
     p->kind = TERM_PIECES;
-    memcpy(p->pieces, rarest.pieces, sizeof p->pieces);
-    *count = rarest.counts[0];
+    choose_pieces(&weighed, p->pieces);
+    *count = weighed.rows;
     return true;
 }
 
@@ -237,7 +245,7 @@ static bool count_terms(Arena *arena, Db *db, const IdxAttribute *a, TermPattern
 {
     switch (p->kind) {
     case TERM_EQUAL:
-        return count_equal(arena, db, a->tag, p->text, count, err);
+        return count_equal(arena, db, a->tag, p->text, IDX_MANY, count, err);
     case TERM_PREFIX:
         return count_prefix(arena, db, a->tag, p->text, count, err);
     case TERM_CONTAINS:
@@ -273,7 +281,7 @@ static bool look_for_terms(Look *look, Arena *arena, Db *db, Err *err)
 
 /* -- terms -- */
 
-/* Names that have the rarest piece, and the others as well; whether in a row, the matcher decides. */
+/* Names that have the first piece, and the others as well; whether in a row, the matcher decides. */
 static void names_of_pieces(IdxSql *sql, const TermPattern *p)
 {
     buf_printf(&sql->text, "SELECT id FROM term t WHERE attribute = %d AND value = ?", IDX_NAME_PIECES);
@@ -390,16 +398,16 @@ static bool look_for_dates(Look *look, Arena *arena, Db *db, Err *err)
     if (!n || !has_odd(db, a, &look->odd, err))
         return !n;
     const char *sql =
-        arena_printf(arena, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s >= ? AND %s <= ? LIMIT %d) t",
-                     idx_tables[a->level].name, a->column, a->column, IDX_MANY);
+        arena_printf(arena, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s >= ? AND %s <= ? LIMIT ?) t",
+                     idx_tables[a->level].name, a->column, a->column);
     look->ranges = arena_alloc(arena, n * sizeof *ranges);
     look->range_count = n;
     for (size_t i = 0; i < n; i++) {
         char from[9], to[9];
         int64_t count = 0;
         look->ranges[i] = ranges[i];
-        if (look->rows < IDX_MANY &&
-            !count_rows(db, sql, idx_first_day(ranges[i], from), idx_last_day(ranges[i], to), &count, err))
+        if (look->rows < IDX_MANY && !count_rows(db, sql, idx_first_day(ranges[i], from),
+                                                 idx_last_day(ranges[i], to), IDX_MANY, &count, err))
             return false;
         look->rows += count;
     }

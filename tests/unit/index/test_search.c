@@ -198,6 +198,35 @@ static void parts_of_names_find_it(void **state)
     idx_reader_give(f->index, db, IDX_ONE_LOOK);
 }
 
+/* Names that differ in one letter from each other: each part of the alphabet is in some of them, and its rarest piece anywhere. */
+static void parts_of_alike_names(void **state)
+{
+    enum { LETTERS = 12, PATIENTS = 3 * LETTERS };
+    Fixture *f = *state;
+    char names[PATIENTS][LETTERS + 1], part[LETTERS + 3];
+    const char *found;
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    for (int i = 0; i < PATIENTS; i++) {
+        snprintf(names[i], sizeof names[i], "ABCDEFGHIJKL");
+        names[i][i * i % LETTERS] = 'X';
+        const char *uid = arena_printf(f->arena, "1.%d", i + 1);
+        ASSERT_OK(
+            f, put(f, object_of(f->arena, DCM_PatientID, uid, DCM_PatientName, names[i], DCM_StudyInstanceUID,
+                                uid, DCM_SeriesInstanceUID, uid, DCM_SOPInstanceUID, uid, 0)));
+    }
+    ASSERT_OK(f, idx_commit(f->index, &f->err));
+    for (int from = 0; from < LETTERS; from++)
+        for (int n = 1; from + n <= LETTERS; n++) {
+            size_t expected = 0;
+            snprintf(part, sizeof part, "*%.*s*", n, &"ABCDEFGHIJKL"[from]);
+            for (int i = 0; i < PATIENTS; i++)
+                expected += memcmp(&names[i][from], &"ABCDEFGHIJKL"[from], (size_t)n) == 0;
+            assert_int_equal(ask(f, DCM_LEVEL_PATIENT, object_of(f->arena, DCM_PatientName, part, 0),
+                                 (DcmMatchOptions){0}, DCM_PatientID, &found),
+                             expected);
+        }
+}
+
 /* The same on PostgreSQL, with statistics and without: in the order of an index, the rest of the order made study by study. */
 static void lists_stream(void **state)
 {
@@ -292,6 +321,7 @@ int main(void)
         TEST(lists_stream),
         TEST(pieces_of_names),
         TEST(parts_of_names_find_it),
+        TEST(parts_of_alike_names),
         TEST(odd_dates_do_not_hide_a_study),
         TEST(hostile_keys),
     };
