@@ -6,7 +6,8 @@
 #include "dicom/datetime.h"
 #include "index/search.h"
 
-enum { TERM_PIECES_ASKED = 6, TERM_PIECES_COUNTED = 8 };
+/* Names that have a piece are counted up to TERM_PIECE_ROWS: looking at one for the other pieces costs as much as counting seven. */
+enum { TERM_PIECES_ASKED = 6, TERM_PIECES_COUNTED = 8, TERM_PIECE_ROWS = 5000 };
 
 typedef struct TermPattern {
     enum { TERM_EQUAL, TERM_PREFIX, TERM_CONTAINS, TERM_PIECES } kind;

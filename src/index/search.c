@@ -228,7 +228,7 @@ static void choose_pieces(const Weighed *w, Span out[TERM_PIECES_ASKED])
 /* A part of a name is looked for by its pieces, if it has any. */
 static bool count_pieces(Arena *arena, Db *db, TermPattern *p, int64_t *count, Err *err)
 {
-    Weighed weighed = {.arena = arena, .db = db, .rows = IDX_MANY};
+    Weighed weighed = {.arena = arena, .db = db, .rows = TERM_PIECE_ROWS};
     if (!idx_name_pieces(p->text, weigh_piece, &weighed, err))
         return false;
     *count = IDX_FEW;
