@@ -5,6 +5,7 @@
 #include "net/stream.h"
 
 #include "net/lookup.h"
+#include "net/pacing.h"
 #include "net/stream_inside.h"
 
 #include <arpa/inet.h>
@@ -129,6 +130,7 @@ static int connect_one(const struct addrinfo *to, const Patience *patience, int 
         *number = errno;
         return -1;
     }
+    net_pacing_to(fd, to->ai_addr);
     if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
         return fd;
     *number = errno;
@@ -272,6 +274,7 @@ static int listen_on(const struct addrinfo *at, int *number)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (at->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){0}, sizeof(int));
+    net_pacing_of_listener(fd);
     if (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
         return fd;
     *number = errno;
@@ -335,7 +338,9 @@ int net_accept_one(int listener, NetAddress *from)
     struct sockaddr_storage peer = {0};
     socklen_t n = sizeof peer;
     int fd = accept4(listener, (struct sockaddr *)&peer, &n, SOCK_CLOEXEC);
-    if (fd >= 0)
-        *from = address_of((struct sockaddr *)&peer, n);
+    if (fd < 0)
+        return -1;
+    net_pacing_of_accepted(fd, (struct sockaddr *)&peer);
+    *from = address_of((struct sockaddr *)&peer, n);
     return fd;
 }

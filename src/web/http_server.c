@@ -9,6 +9,7 @@
 #include "base/cond.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "net/pacing.h"
 #include "net/stream.h"
 #include "web/http_internal.h"
 
@@ -111,7 +112,10 @@ static HttpConnection *connection_begin(HttpServer *server, struct MHD_Connectio
         abort();
     pthread_mutex_init(&c->lock, NULL);
     c->fd = MHD_get_connection_info(wire, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    peer_text(MHD_get_connection_info(wire, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, c->peer);
+    const struct sockaddr *peer =
+        MHD_get_connection_info(wire, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    net_pacing_of_accepted(c->fd, peer);
+    peer_text(peer, c->peer);
     c->epoch = 1;
     c->looked_ms = clock_ms();
     pthread_mutex_lock(&server->lock);
