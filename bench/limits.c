@@ -12,6 +12,7 @@
  */
 #include "base/clock.h"
 #include "base/err.h"
+#include "net/pacing.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -189,10 +190,12 @@ static void connect_pair(int *server, int *client)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    net_pacing_of_listener(listener);
     must(bind(listener, (struct sockaddr *)&address, n) == 0 && listen(listener, 1) == 0 &&
              getsockname(listener, (struct sockaddr *)&address, &n) == 0,
          "cannot listen");
     *client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    net_pacing_to(*client, (struct sockaddr *)&address);
     must(connect(*client, (struct sockaddr *)&address, n) == 0, "cannot connect");
     *server = accept(listener, NULL, NULL);
     must(*server >= 0, "cannot accept");

@@ -8,6 +8,8 @@
  *
  * It expects one presentation context with the ID 1 in Implicit VR Little Endian, which is what the kit's client and echoscu propose.
  */
+#include "net/stream.h"
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -169,12 +171,10 @@ static void *thread_main(void *ctx)
 
 static int listen_on(uint16_t port)
 {
-    struct sockaddr_in at = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, SOMAXCONN) != 0) {
-        perror("bench_limits_echo: the port");
+    Err err;
+    int fd = net_listen("127.0.0.1", port, &err);
+    if (fd < 0) {
+        fprintf(stderr, "bench_limits_echo: %s\n", err.text);
         exit(1);
     }
     return fd;

@@ -9,6 +9,8 @@
  * Every presentation context is accepted in its first transfer syntax; objects go out on the last one for CT images. C-ECHO and C-STORE succeed, what is
  * stored is read and dropped. Each object waits for the response to the one before it; there are no pending responses.
  */
+#include "net/stream.h"
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -383,13 +385,10 @@ static void *accept_all(void *ctx)
 
 static int listen_on(const char *port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, SOMAXCONN) != 0) {
-        perror("bench_limits_serve: the port");
+    Err err;
+    int fd = net_listen("127.0.0.1", (uint16_t)strtoul(port, NULL, 10), &err);
+    if (fd < 0) {
+        fprintf(stderr, "bench_limits_serve: %s\n", err.text);
         exit(1);
     }
     return fd;
