@@ -2,21 +2,18 @@
 /*
  * What this machine allows a program that receives objects and keeps them, step by step:
  *
- *   files     each object is written to a new file (a large one past the cache, as the archive does it), and the file is synced
- *   names     then the file is renamed into a folder, and the folder is synced
- *   log       then a record is appended to one log and synced, one sync for all who wait, as a database commits
- *   received  and the bytes come over TCP on the loopback device and go through SHA-256
+ *   files, names, log  the steps of limits_keep.h
+ *   received           and the bytes come over TCP on the loopback device and go through SHA-256
  *
  * Nothing is looked at, checked or remembered: an archive that syncs the file, its name and its row before it answers cannot be faster than "log",
  * one that receives and digests what it stores not faster than "received", whose figure has the sender's part in it.
  */
+#include "limits_keep.h"
+
 #include "base/clock.h"
-#include "base/err.h"
 #include "net/pacing.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -25,72 +22,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { FILES, NAMES, LOGGED, RECEIVED, STEPS };
-enum { RECORD = 2 * 4096, MAX_WORKERS = 8, PIECE = 128 << 10, DISK_BLOCK = 4096, DIRECT_FROM = 128 << 10 };
-
-typedef struct Log {
-    int fd;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    unsigned long appended, synced;
-    bool syncing;
-} Log;
+enum { RECEIVED = KEEP_LOGGED + 1, STEPS };
+enum { MAX_WORKERS = 8, PIECE = 128 << 10 };
 
 typedef struct Run {
     const char *top;
     int step, count;
     size_t size;
     uint8_t *object;
-    Log log;
+    Keeper keeper;
 } Run;
 
 typedef struct Worker {
     Run *run;
     int number, count;
-    int temp, folder, peer;
+    int folder, peer;
     uint8_t *object;
     double cpu; /* seconds, of this thread */
     pthread_t thread, sender;
 } Worker;
-
-static void must(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    Err err;
-    err_errno(&err, errno, "%s", what);
-    fprintf(stderr, "limits: %s\n", err.text);
-    exit(1);
-}
-
-/* -- the log: who finds nobody syncing does it for all that has been appended -- */
-
-static void append(Log *log)
-{
-    static const char record[RECORD];
-    pthread_mutex_lock(&log->lock);
-    must(write(log->fd, record, RECORD) == RECORD, "cannot write the log");
-    unsigned long own = ++log->appended;
-    while (log->synced < own) {
-        if (log->syncing) {
-            pthread_cond_wait(&log->changed, &log->lock);
-            continue;
-        }
-        unsigned long all = log->appended;
-        log->syncing = true;
-        pthread_mutex_unlock(&log->lock);
-        must(fdatasync(log->fd) == 0, "cannot sync the log");
-        pthread_mutex_lock(&log->lock);
-        log->syncing = false;
-        log->synced = all;
-        pthread_cond_broadcast(&log->changed);
-    }
-    pthread_mutex_unlock(&log->lock);
-}
 
 static double cpu_seconds(clockid_t clock)
 {
@@ -113,34 +66,15 @@ static void receive(const Worker *w, EVP_MD_CTX *sha)
     }
 }
 
-static void write_object(const Worker *w, int file)
-{
-    size_t size = w->run->size, direct = size < DIRECT_FROM ? 0 : size - size % DISK_BLOCK;
-    if (direct && fcntl(file, F_SETFL, O_WRONLY | O_DIRECT) == 0) {
-        must(write(file, w->object, direct) == (ssize_t)direct, "cannot write");
-        must(fcntl(file, F_SETFL, O_WRONLY) == 0, "cannot go on through the cache");
-    } else {
-        direct = 0;
-    }
-    must(write(file, w->object + direct, size - direct) == (ssize_t)(size - direct), "cannot write");
-}
-
 static void store(const Worker *w, int i, EVP_MD_CTX *sha)
 {
-    const Run *run = w->run;
+    Run *run = w->run;
     char name[32];
     snprintf(name, sizeof name, "%d-%d", w->number, i);
-    int file = openat(w->temp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    must(file >= 0, "cannot make a file");
     if (run->step == RECEIVED)
         receive(w, sha);
-    write_object(w, file);
-    must(fdatasync(file) == 0, "cannot sync a file");
-    close(file);
-    if (run->step >= NAMES)
-        must(renameat(w->temp, name, w->folder, name) == 0 && fsync(w->folder) == 0, "cannot sync a folder");
-    if (run->step >= LOGGED)
-        append(&w->run->log);
+    keep_object(&run->keeper, w->folder, name, w->object, run->size,
+                run->step < RECEIVED ? (KeepStep)run->step : KEEP_LOGGED);
     if (run->step == RECEIVED)
         must(send(w->peer, "", 1, MSG_NOSIGNAL) == 1, "cannot answer");
 }
@@ -150,7 +84,7 @@ static void *worker_main(void *ctx)
     Worker *w = ctx;
     EVP_MD_CTX *sha = EVP_MD_CTX_new();
     void *object = NULL;
-    must(sha && posix_memalign(&object, DISK_BLOCK, w->run->size) == 0, "no memory");
+    must(sha && posix_memalign(&object, KEEP_ALIGNMENT, w->run->size) == 0, "no memory");
     w->object = object;
     memcpy(object, w->run->object, w->run->size);
     for (int i = 0; i < w->count; i++)
@@ -213,33 +147,17 @@ static void start_sender(Worker *w)
 
 /* -- one row of the table -- */
 
-static int make_folder(const char *top, const char *name)
-{
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", top, name);
-    must(mkdir(path, 0750) == 0, path);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    must(fd >= 0, path);
-    return fd;
-}
-
 static void measure(Run *run, int workers, const char *what)
 {
     static int number;
     static const char *const steps[STEPS] = {"files", "names", "log", "received"};
     Worker all[MAX_WORKERS];
     char name[64];
-    snprintf(name, sizeof name, "%d-temp", ++number);
-    int temp = make_folder(run->top, name);
-    snprintf(name, sizeof name, "%s/%d-log", run->top, number);
-    run->log = (Log){.fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640)};
-    must(run->log.fd >= 0, name);
-    pthread_mutex_init(&run->log.lock, NULL);
-    pthread_cond_init(&run->log.changed, NULL);
+    keeper_open(&run->keeper, run->top, ++number);
     for (int i = 0; i < workers; i++) {
         snprintf(name, sizeof name, "%d-%d", number, i);
-        all[i] = (Worker){.run = run, .number = i, .count = run->count / workers, .temp = temp};
-        all[i].folder = make_folder(run->top, name);
+        all[i] = (Worker){.run = run, .number = i, .count = run->count / workers};
+        all[i].folder = keep_folder(run->top, name);
         if (run->step == RECEIVED)
             start_sender(&all[i]);
     }
@@ -260,10 +178,7 @@ static void measure(Run *run, int workers, const char *what)
         }
         close(all[i].folder);
     }
-    close(temp);
-    close(run->log.fd);
-    pthread_cond_destroy(&run->log.changed);
-    pthread_mutex_destroy(&run->log.lock);
+    keeper_close(&run->keeper);
     printf("| %s, %d at a time: %s | %.0f | %.2f | %.2f |\n", what, workers, steps[run->step],
            objects / seconds, cpu / objects * 1000, all_cpu / objects * 1000);
     fflush(stdout);
@@ -286,7 +201,7 @@ int main(int argc, char **argv)
         run.object[i] = (uint8_t)(i * 2654435761u >> 24);
     printf("| what | objects/s | CPU, ms an object | and its sender's |\n|---|---|---|---|\n");
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
-        for (run.step = FILES; run.step < STEPS; run.step++) {
+        for (run.step = KEEP_FILES; run.step < STEPS; run.step++) {
             run.size = cases[c].size;
             run.count = cases[c].count;
             measure(&run, cases[c].workers, cases[c].name);

@@ -4,16 +4,22 @@
  * never leaves the processor's cache. It looks up nothing, opens nothing and writes nothing; of what it is sent it reads lengths, context and message IDs.
  * How far a real server stays below it is what finding the objects costs, and fetching them from memory or the disk.
  *
- *   bench_limits_serve PORT HTTP-PORT      until SIGTERM; a thread for each connection
+ *   bench_limits_serve PORT HTTP-PORT [FOLDER]      until SIGTERM; a thread for each connection
  *
- * Every presentation context is accepted in its first transfer syntax; objects go out on the last one for CT images. C-ECHO and C-STORE succeed, what is
- * stored is read and dropped. Each object waits for the response to the one before it; there are no pending responses.
+ * Every presentation context is accepted in its first transfer syntax; objects go out on the last one for CT images. C-ECHO and C-STORE succeed. What is
+ * stored is read and dropped; with FOLDER it is digested (SHA-256) and kept there (limits_keep.h) before the response, and never looked at: what the clients of C-STORE allow a
+ * server that does nothing but what none can leave out. Each object waits for the response to the one before it; there are no pending responses.
  */
+#include "limits_keep.h"
+
 #include "net/stream.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,7 +35,10 @@ enum {
     LEAST_PDU = 4096,
     HEADER = 6,
     PDV_HEADER = 6,
-    MAX_COMMAND = 1024
+    MAX_COMMAND = 1024,
+    MAX_OBJECT = 1 << 30,
+    FIRST_ROOM = 1 << 20,
+    FEW = 2 /* connections that leave a processor idle */
 };
 enum { STORE = 1, GET = 0x10, RESPONSE = 0x8000, NO_DATA_SET = 0x0101 };
 
@@ -41,8 +50,21 @@ typedef struct Bytes {
     size_t n;
 } Bytes;
 
+/* What a connection keeps: a folder of its own, the object that comes in, and who digests it. Where few store, a thread does so meanwhile. */
+typedef struct Kept {
+    int folder, number;
+    unsigned count;
+    uint8_t *object;
+    size_t n, room;
+    EVP_MD_CTX *sha;
+    pthread_t digester;
+    sem_t go, done;
+    bool ends;
+} Kept;
+
 typedef struct Peer {
     int fd;
+    Kept *kept; /* NULL = nothing is kept */
     FILE *in;
     uint8_t context; /* on which objects go out */
     uint32_t max_pdu;
@@ -196,40 +218,73 @@ static void put_pdv_header(Bytes *b, uint8_t context, unsigned control, size_t n
     put(b, (const uint8_t[]){context, (uint8_t)control}, 2);
 }
 
-/* The next PDU; what is no P-DATA is answered here. False: the association is over. */
-static bool read_data(Peer *peer)
+static bool take(Peer *peer, void *p, size_t n)
 {
-    for (;;) {
-        uint32_t n;
-        if (fread(peer->pdu, HEADER, 1, peer->in) != 1 || (n = big32(peer->pdu + 2)) > MAX_PDU ||
-            fread(peer->pdu + HEADER, 1, n, peer->in) != n)
-            return false;
-        peer->n = HEADER + n;
-        if (peer->pdu[0] == 4)
-            return true;
-        if (peer->pdu[0] == 5)
-            send_all(peer->fd, (const uint8_t[]){6, 0, 0, 0, 0, 4, 0, 0, 0, 0}, 10);
-        if (peer->pdu[0] != 1 || !accept_association(peer))
-            return false;
+    return fread(p, 1, n, peer->in) == n;
+}
+
+/* What is no P-DATA is answered here. False: the association is over. */
+static bool read_other(Peer *peer, uint32_t n)
+{
+    if (n > MAX_PDU || !take(peer, peer->pdu + HEADER, n))
+        return false;
+    peer->n = HEADER + n;
+    if (peer->pdu[0] == 5)
+        send_all(peer->fd, (const uint8_t[]){6, 0, 0, 0, 0, 4, 0, 0, 0, 0}, 10);
+    return peer->pdu[0] == 1 && accept_association(peer);
+}
+
+static uint8_t *room_for(Kept *kept, size_t n)
+{
+    while (kept->n + n > kept->room) {
+        void *more = NULL;
+        size_t room = kept->room ? 2 * kept->room : FIRST_ROOM;
+        must(room <= MAX_OBJECT && posix_memalign(&more, KEEP_ALIGNMENT, room) == 0, "no room for an object");
+        if (kept->n)
+            memcpy(more, kept->object, kept->n);
+        free(kept->object);
+        kept->object = more;
+        kept->room = room;
     }
+    return kept->object + kept->n;
+}
+
+static bool read_value(Peer *peer, Message *m, bool command, size_t n)
+{
+    if (n > MAX_PDU || (command && m->n + n > sizeof m->command))
+        return false;
+    uint8_t *to = command ? m->command + m->n : peer->kept ? room_for(peer->kept, n) : peer->pdu;
+    if (!take(peer, to, n))
+        return false;
+    m->n += command ? n : 0;
+    if (peer->kept && !command)
+        peer->kept->n += n;
+    return true;
 }
 
 static bool read_message(Peer *peer, Message *m)
 {
     bool command = false, data = false;
+    if (peer->kept)
+        peer->kept->n = 0;
     for (m->n = 0; !command || !data;) {
-        if (!read_data(peer))
+        if (!take(peer, peer->pdu, HEADER))
             return false;
-        for (size_t at = HEADER, size; at + PDV_HEADER <= peer->n; at += size) {
-            const uint8_t *pdv = peer->pdu + at;
-            size = 4 + (size_t)big32(pdv);
-            if (size < PDV_HEADER || size > peer->n - at)
+        size_t left = big32(peer->pdu + 2);
+        if (peer->pdu[0] != 4) {
+            if (!read_other(peer, (uint32_t)left))
                 return false;
-            if ((pdv[5] & 1) && m->n + size - PDV_HEADER <= sizeof m->command) {
-                memcpy(m->command + m->n, pdv + PDV_HEADER, size - PDV_HEADER);
-                m->n += size - PDV_HEADER;
-                m->context = pdv[4];
-            }
+            continue;
+        }
+        while (left >= PDV_HEADER) {
+            uint8_t pdv[PDV_HEADER];
+            if (!take(peer, pdv, sizeof pdv))
+                return false;
+            size_t size = 4 + (size_t)big32(pdv);
+            if (size < PDV_HEADER || size > left || !read_value(peer, m, pdv[5] & 1, size - PDV_HEADER))
+                return false;
+            left -= size;
+            m->context = pdv[4];
             command = command || pdv[5] == 3;
             data = data || pdv[5] == 2 || (pdv[5] == 3 && us(m, 0x800) == NO_DATA_SET);
         }
@@ -307,13 +362,96 @@ static bool give(Peer *peer, const Message *request)
     return respond(peer, request, OBJECTS);
 }
 
+/* -- what is kept -- */
+
+static struct {
+    Keeper keeper;
+    const char *top; /* NULL = nothing is kept */
+    atomic_int numbers, open;
+} keeping;
+
+static void digest(Kept *kept)
+{
+    uint8_t out[EVP_MAX_MD_SIZE];
+    EVP_DigestInit_ex(kept->sha, EVP_sha256(), NULL);
+    EVP_DigestUpdate(kept->sha, kept->object, kept->n);
+    EVP_DigestFinal_ex(kept->sha, out, NULL);
+}
+
+static void *digester_main(void *ctx)
+{
+    Kept *kept = ctx;
+    while (sem_wait(&kept->go) == 0 && !kept->ends) {
+        digest(kept);
+        sem_post(&kept->done);
+    }
+    return NULL;
+}
+
+static Kept *kept_new(void)
+{
+    Kept *kept = calloc(1, sizeof *kept);
+    must(kept && (kept->sha = EVP_MD_CTX_new()), "no memory");
+    char name[32];
+    kept->number = atomic_fetch_add(&keeping.numbers, 1);
+    snprintf(name, sizeof name, "%d", kept->number);
+    kept->folder = keep_folder(keeping.top, name);
+    sem_init(&kept->go, 0, 0);
+    sem_init(&kept->done, 0, 0);
+    must(pthread_create(&kept->digester, NULL, digester_main, kept) == 0, "cannot start a thread");
+    atomic_fetch_add(&keeping.open, 1);
+    return kept;
+}
+
+static void kept_free(Kept *kept)
+{
+    if (!kept)
+        return;
+    atomic_fetch_sub(&keeping.open, 1);
+    kept->ends = true;
+    sem_post(&kept->go);
+    pthread_join(kept->digester, NULL);
+    sem_destroy(&kept->go);
+    sem_destroy(&kept->done);
+    EVP_MD_CTX_free(kept->sha);
+    close(kept->folder);
+    free(kept->object);
+    free(kept);
+}
+
+static void keep(Kept *kept)
+{
+    char name[32];
+    bool beside = atomic_load(&keeping.open) <= FEW;
+    snprintf(name, sizeof name, "%d-%u", kept->number, kept->count++);
+    if (beside)
+        sem_post(&kept->go);
+    else
+        digest(kept);
+    keep_object(&keeping.keeper, kept->folder, name, kept->object, kept->n, KEEP_LOGGED);
+    if (beside)
+        sem_wait(&kept->done);
+}
+
+static bool serve(Peer *peer, const Message *request)
+{
+    unsigned command = us(request, 0x100);
+    if (command == GET)
+        return give(peer, request);
+    if (command == STORE && peer->kept)
+        keep(peer->kept);
+    return respond(peer, request, 0);
+}
+
 static void *dicom_main(void *ctx)
 {
     static _Thread_local Message request;
     Peer *peer = ctx;
-    while (read_message(peer, &request) &&
-           (us(&request, 0x100) == GET ? give(peer, &request) : respond(peer, &request, 0))) {
+    if (keeping.top)
+        peer->kept = kept_new();
+    while (read_message(peer, &request) && serve(peer, &request)) {
     }
+    kept_free(peer->kept);
     fclose(peer->in);
     free(peer->object.p);
     free(peer);
@@ -375,7 +513,7 @@ static void *accept_all(void *ctx)
         peer->in = fdopen(peer->fd, "rb");
         if (!peer->in)
             exit(1);
-        setvbuf(peer->in, NULL, _IOFBF, 2 * MAX_PDU);
+        setvbuf(peer->in, NULL, _IOFBF, 4096); /* what is longer is read to where it goes */
         setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
         if (pthread_create(&id, NULL, service->main, peer) != 0)
             exit(1);
@@ -396,10 +534,13 @@ static int listen_on(const char *port)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: bench_limits_serve PORT HTTP-PORT\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: bench_limits_serve PORT HTTP-PORT [FOLDER]\n");
         return 2;
     }
+    keeping.top = argv[3];
+    if (keeping.top)
+        keeper_open(&keeping.keeper, keeping.top, 0);
     static Service dicom = {.main = dicom_main}, http = {.main = http_main};
     dicom.listener = listen_on(argv[1]);
     http.listener = listen_on(argv[2]);
