@@ -120,22 +120,23 @@ static bool may_try(PgSource *source, Err *err)
 }
 
 /* Who let us in before and refuses us now is away, whatever the reason (a password that was changed, a role that was locked, a database under another name): that
-   ends, as outages do. Of too many connections only the one that comes too many hears. */
+   ends, as outages do. So is who has no connection left, also for whoever comes first. */
 static void judge(const PgSource *source, Err *why)
 {
     Err said = *why;
-    if (source->served && !idx_is_away(why) && why->code != ERR_LIMIT)
+    if ((source->served || why->code == ERR_LIMIT) && !idx_is_away(why))
         err_set(why, ERR_CLOSED, "%s", said.text);
 }
 
 static void tried(PgSource *source, bool ok, Err *why)
 {
+    bool full = !ok && why->code == ERR_LIMIT; /* others may end theirs at any moment */
     pthread_mutex_lock(&source->lock);
     if (ok)
         source->served = true;
     else
         judge(source, why);
-    if (ok || !idx_is_away(why)) {
+    if (ok || full || !idx_is_away(why)) {
         source->pause_ms = source->next_try_ns = 0;
     } else {
         source->pause_ms = source->pause_ms ? source->pause_ms * 2 : PAUSE_FIRST_MS;

@@ -219,6 +219,25 @@ static void a_login_is_locked(void **state)
     assert_int_equal(instances(f), 2);
 }
 
+/* That passes, so that objects wait for it; and the next one may have a place, so that nobody is kept from trying. */
+static void no_connection_left(void **state)
+{
+    Fixture *f = *state;
+    IdxSettings settings = fixture_settings(f);
+    sql_text(f, "ALTER ROLE gantry CONNECTION LIMIT 0");
+    Index *refused = idx_open(&settings, &f->err);
+    settings.may_be_away = true;
+    Index *waiting = idx_open(&settings, NULL);
+    sql_text(f, "ALTER ROLE gantry CONNECTION LIMIT -1");
+    assert_null(refused);
+    assert_says(f, ERR_CLOSED, "raise max_connections");
+    assert_true(idx_is_away(&f->err));
+    assert_non_null(waiting);
+    bool began = idx_begin(waiting, &f->err);
+    idx_close(waiting);
+    ASSERT_OK(f, began);
+}
+
 static void another_writer_holds_on(void **state)
 {
     Fixture *f = *state;
@@ -474,6 +493,7 @@ int main(void)
         TEST(a_server_that_hangs),
         TEST(logins_and_names),
         TEST(a_login_is_locked),
+        TEST(no_connection_left),
         TEST(another_writer_holds_on),
         TEST(the_server_refuses_one_of_a_group),
         TEST(several_servers_on_one_schema),
