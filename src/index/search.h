@@ -69,7 +69,7 @@ DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, DbUse use, Err *err);
 bool idx_sql_among(IdxSql *sql, const char *column, const char *const *values, size_t count, Err *err);
 
 /*
- * A key that columns or terms can narrow by. How many rows have what it looks for is counted, up to IDX_FEW: the narrowest key of a query
+ * A key that columns or terms can narrow by. How many rows have what it looks for is counted, up to IDX_FEW (pieces of names further, look.h): the narrowest key of a query
  * then drives it, its rows being gathered and sorted, while the others are looked at row by row. When all keys let many rows
  * through, none drives: rows are passed by in the order of the answer, which begins at once.
  */
