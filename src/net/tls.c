@@ -188,11 +188,12 @@ static void name_host(SSL *ssl, const NetTls *tls, const char *host)
         SSL_set1_host(ssl, host);
 }
 
-/* Who went, or was cut off, while it waited for its turn shall cost nothing more. */
+/* Who went, or was cut off, before it was answered shall cost nothing. Later little costs anything, and what has come says why it went. */
 static bool is_gone(const NetStream *stream)
 {
+    const TlsSession *s = stream->tls;
     struct pollfd fd = {.fd = stream->fd, .events = POLLRDHUP};
-    return poll(&fd, 1, 0) == 1;
+    return SSL_get_state(s->ssl) == TLS_ST_BEFORE && poll(&fd, 1, 0) == 1;
 }
 
 /* As far as it goes with what has come: 1 = done; else as `outcome`. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* tls.c: associations over TLS with certificates made here: trusted, untrusted, for another host, with and without a client's own. */
 #include "net/tls.h"
+#include "net/tls_inside.h"
 #include "peers.h"
 
 #include <openssl/evp.h>
@@ -288,6 +289,80 @@ static void a_client_with_a_bad_certificate(void **unused)
     }
 }
 
+/* -- turns -- */
+
+static void take_all_turns(void)
+{
+    for (long i = 0; i < sysconf(_SC_NPROCESSORS_ONLN); i++)
+        assert_true(tls_turn_begin(1, deadline_in(5000)));
+}
+
+static void give_all_turns(void)
+{
+    for (long i = 0; i < sysconf(_SC_NPROCESSORS_ONLN); i++)
+        tls_turn_end();
+}
+
+/* A client that trusts nobody, and has said its first word. */
+static SSL *distrustful(int listener)
+{
+    struct sockaddr_storage at;
+    socklen_t n = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &n), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, n), 0);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL *ssl = SSL_new(context);
+    SSL_CTX_free(context);
+    assert_int_equal(SSL_set_fd(ssl, fd), 1);
+    assert_int_equal(SSL_get_error(ssl, SSL_connect(ssl)), SSL_ERROR_WANT_READ);
+    return ssl;
+}
+
+static void leave(SSL *ssl)
+{
+    close(SSL_get_fd(ssl));
+    SSL_free(ssl);
+}
+
+static void handshakes_wait_for_their_turn(void **unused)
+{
+    Err err = {0};
+    NetTls *tls = configure((NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key});
+    int listener = net_listen("127.0.0.1", 0, &err);
+    SSL *client = distrustful(listener);
+    take_all_turns();
+    assert_null(net_stream_accept(accept(listener, NULL, NULL), tls, deadline_in(500), &err));
+    give_all_turns();
+    assert_int_equal(err.code, ERR_TIMEOUT);
+    assert_non_null(strstr(err.text, "too many others"));
+    leave(client);
+    close(listener);
+    net_tls_free(tls);
+}
+
+/* A peer that goes says why, and has gone before it is the server's turn to read it. */
+static void last_words_are_heard(void **unused)
+{
+    Err err = {0};
+    Service s = {
+        .listening = true,
+        .fd = net_listen("127.0.0.1", 0, &err),
+        .tls = configure((NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key})};
+    service_start(&s);
+    SSL *client = distrustful(s.fd);
+    struct pollfd answer = {.fd = SSL_get_fd(client), .events = POLLIN};
+    assert_int_equal(poll(&answer, 1, 5000), 1);
+    take_all_turns();
+    assert_int_equal(SSL_get_error(client, SSL_connect(client)), SSL_ERROR_SSL);
+    leave(client);
+    give_all_turns();
+    finish(&s);
+    assert_non_null(strstr(s.err.text, "does not trust our certificate"));
+}
+
 /* -- who it is -- */
 
 static char shown[200];
@@ -569,6 +644,8 @@ int main(void)
         cmocka_unit_test(days_of_certificates),
         cmocka_unit_test(a_client_without_certificate),
         cmocka_unit_test(a_client_with_a_bad_certificate),
+        cmocka_unit_test(handshakes_wait_for_their_turn),
+        cmocka_unit_test(last_words_are_heard),
         cmocka_unit_test(the_client_is_known),
         cmocka_unit_test(rules_of_certificates),
         cmocka_unit_test(certificates_are_read_again),
