@@ -4,6 +4,7 @@
 #include "net/tls_inside.h"
 #include "peers.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -303,7 +304,7 @@ static void give_all_turns(void)
         tls_turn_end();
 }
 
-/* A client that trusts nobody, and has said its first word. */
+/* A client that trusts nobody, and has said its first word; nobody may answer it meanwhile. */
 static SSL *distrustful(int listener)
 {
     struct sockaddr_storage at;
@@ -317,6 +318,7 @@ static SSL *distrustful(int listener)
     SSL *ssl = SSL_new(context);
     SSL_CTX_free(context);
     assert_int_equal(SSL_set_fd(ssl, fd), 1);
+    ERR_clear_error(); /* of what failed before */
     assert_int_equal(SSL_get_error(ssl, SSL_connect(ssl)), SSL_ERROR_WANT_READ);
     return ssl;
 }
@@ -332,8 +334,8 @@ static void handshakes_wait_for_their_turn(void **unused)
     Err err = {0};
     NetTls *tls = configure((NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key});
     int listener = net_listen("127.0.0.1", 0, &err);
-    SSL *client = distrustful(listener);
     take_all_turns();
+    SSL *client = distrustful(listener);
     assert_null(net_stream_accept(accept(listener, NULL, NULL), tls, deadline_in(500), &err));
     give_all_turns();
     assert_int_equal(err.code, ERR_TIMEOUT);
@@ -352,7 +354,9 @@ static void last_words_are_heard(void **unused)
         .fd = net_listen("127.0.0.1", 0, &err),
         .tls = configure((NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key})};
     service_start(&s);
+    take_all_turns();
     SSL *client = distrustful(s.fd);
+    give_all_turns();
     struct pollfd answer = {.fd = SSL_get_fd(client), .events = POLLIN};
     assert_int_equal(poll(&answer, 1, 5000), 1);
     take_all_turns();
