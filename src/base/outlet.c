@@ -8,16 +8,24 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { WAIT_MS = 100, PAUSE_MS = 1000, NAP_MS = 2 };
 
+static bool is_pipe(int fd)
+{
+    struct stat about;
+    return fstat(fd, &about) == 0 && S_ISFIFO(about.st_mode);
+}
+
 void outlet_open(Outlet *outlet, int fd)
 {
     char path[32];
+    bool terminal = isatty(fd);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int own = isatty(fd) ? open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
-    *outlet = (Outlet){.fd = own < 0 ? fd : own, .own = own >= 0};
+    int own = terminal || is_pipe(fd) ? open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+    *outlet = (Outlet){.fd = own < 0 ? fd : own, .own = own >= 0, .bytewise = terminal && own < 0};
 }
 
 void outlet_close(Outlet *outlet)
@@ -49,7 +57,7 @@ static ssize_t write_piece(const Outlet *outlet, const char *p, size_t n, int64_
 {
     size_t done = 0;
     while (done < n && takes(outlet, until_ms)) {
-        ssize_t now = write(outlet->fd, p + done, n - done);
+        ssize_t now = write(outlet->fd, p + done, outlet->bytewise ? 1 : n - done);
         if (now >= 0)
             done += (size_t)now;
         else if (!goes_on(until_ms))

@@ -3,8 +3,9 @@
  * Where people read what a program says: a pipe, a terminal. A program that serves waits for no reader: a pipe that is full, a terminal that was stopped (Ctrl-S) or whose
  * window nobody draws would hold it up.
  *
- * Pieces of PIPE_BUF at most, which a pipe takes whole where poll(2) finds room. A terminal finds room for a byte and takes a line, and waits with the rest: it is
- * opened another time, so that writing does not wait there, and whoever shares it does not notice.
+ * Pieces of PIPE_BUF at most, which a pipe takes whole where poll(2) finds room, unless somebody else was faster. A terminal finds room for a byte and takes a line, and waits
+ * with the rest. So both are opened another time, that writing does not wait there, and whoever shares them does not notice. A terminal that may not be opened (of who became
+ * another user) gets a byte at a time.
  *
  * One thread at a time.
  */
@@ -17,7 +18,8 @@
 
 typedef struct Outlet {
     int fd;
-    bool own; /* the terminal, opened for us */
+    bool own; /* opened for us */
+    bool bytewise;
     int64_t deaf_until_ms;
 } Outlet;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Connections between programs of one machine are not paced.
+ * Connections between programs of one machine, by its loopback addresses, are not paced.
  *
  * Some systems control congestion by an algorithm that paces what is sent (BBR): each 64 KB wait for a timer of the kernel, whose interrupt takes some 20 µs from whoever runs.
  * Within a machine there is no network that could be congested: an object of 527 KB cost both sides a fifth more for its eight timers. What a socket began with

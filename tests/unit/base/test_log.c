@@ -312,9 +312,9 @@ static void a_full_disk_is_told_once(void **state)
 {
     plan.handlers[plan.handler_count++] = (LogHandler){.to = LOG_TO_FILE, .file = {.path = "/dev/full"}};
     logger("", LOG_DEBUG, 1);
-    start();
     int saved = dup(STDERR_FILENO), out = open(path_of("b.log"), O_RDWR | O_CREAT | O_TRUNC, 0600);
     dup2(out, STDERR_FILENO);
+    start();
     for (int i = 0; i < 10; i++)
         log_info("pacs", "line");
     dup2(saved, STDERR_FILENO);
