@@ -47,14 +47,6 @@ static bool says(const char *text, const char *what)
     return text && strstr(text, what);
 }
 
-/* Whom the database refuses is this program, not whoever asks it for something. */
-static bool refused(Err *err)
-{
-    if (err && err->code == ERR_REFUSED)
-        err->http = 503;
-    return false;
-}
-
 /* A connection that failed has no result, whose fields could be asked. */
 bool pg_fail_connect(const PgSource *source, PGconn *conn, Err *err)
 {
@@ -66,13 +58,11 @@ bool pg_fail_connect(const PgSource *source, PGconn *conn, Err *err)
     else
         first_line(all, line);
     if (begins(state, "28") || begins(state, "42501") || says(all, "no password supplied") ||
-        says(all, "authentication failed")) {
-        err_set(err, ERR_REFUSED,
-                "index: %s refuses the login '%s' (%s); see db.params.login and "
-                "db.params.password, and pg_hba.conf of the server",
-                name, source->login, line);
-        return refused(err);
-    }
+        says(all, "authentication failed"))
+        return err_set(err, ERR_REFUSED,
+                       "index: %s refuses the login '%s' (%s); see db.params.login and "
+                       "db.params.password, and pg_hba.conf of the server",
+                       name, source->login, line);
     if (begins(state, "3D000"))
         return err_set(err, ERR_NOT_FOUND, "index: %s: %s; see db.params.database and db.params.login", name,
                        line);
@@ -138,10 +128,9 @@ bool pg_fail_result(const PgSource *source, const PGresult *result, Err *err)
     first_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), line);
     state = state ? state : "?????";
     for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-        if (strncmp(state, states[i].begins, strlen(states[i].begins)) == 0) {
-            err_set(err, states[i].code, "index: %s: %s (%s)", source->base.name, line, states[i].advice);
-            return refused(err);
-        }
+        if (strncmp(state, states[i].begins, strlen(states[i].begins)) == 0)
+            return err_set(err, states[i].code, "index: %s: %s (%s)", source->base.name, line,
+                           states[i].advice);
     if (state[0] == '2')
         return err_set(err, ERR_INTERNAL, "index: %s refuses a value (SQLSTATE %s)", source->base.name,
                        state);
