@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Running programs in tests: with a time-out always, stopped by process id, servers on loopback ports that were free."""
+import contextlib
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -32,9 +34,13 @@ def run(*command, timeout=60, check=True, cwd="/tmp", stdin=None, env=None):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the system gives to connections out: one of them could be somebody's again before it is listened on."""
+    end = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10240, max(end, 20480)), 1000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def listening(port):
