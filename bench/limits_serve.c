@@ -288,6 +288,8 @@ static bool read_message(Peer *peer, Message *m)
             command = command || pdv[5] == 3;
             data = data || pdv[5] == 2 || (pdv[5] == 3 && us(m, 0x800) == NO_DATA_SET);
         }
+        if (left)
+            return false;
     }
     return true;
 }

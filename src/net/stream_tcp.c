@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 static void tune(int fd)
 {
@@ -34,10 +35,7 @@ static bool is_inet(int family)
 
 static uint64_t key_of(const void *p, size_t n)
 {
-    const uint8_t *bytes = p;
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+    uint64_t hash = XXH3_64bits(p, n);
     return hash ? hash : 1;
 }
 

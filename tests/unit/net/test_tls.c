@@ -126,10 +126,15 @@ static NetTls *configure(NetTlsSettings settings)
 
 /* -- associations -- */
 
-static NetAssociation *associate(Service *s, NetTlsSettings server, NetTlsSettings client, Err *err)
+static void listen_as(Service *s, NetTlsSettings server, Err *err)
 {
     *s = (Service){.listening = true, .fd = net_listen("127.0.0.1", 0, err), .tls = configure(server)};
     service_start(s);
+}
+
+static NetAssociation *associate(Service *s, NetTlsSettings server, NetTlsSettings client, Err *err)
+{
+    listen_as(s, server, err);
     NetRequest request = simple_request();
     request.port = net_listen_port(s->fd);
     request.tls = configure(client);
@@ -349,11 +354,8 @@ static void handshakes_wait_for_their_turn(void **unused)
 static void last_words_are_heard(void **unused)
 {
     Err err = {0};
-    Service s = {
-        .listening = true,
-        .fd = net_listen("127.0.0.1", 0, &err),
-        .tls = configure((NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key})};
-    service_start(&s);
+    Service s;
+    listen_as(&s, (NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key}, &err);
     take_all_turns();
     SSL *client = distrustful(s.fd);
     give_all_turns();
@@ -531,11 +533,8 @@ static void certificates_are_read_again(void **unused)
 static void plain_against_tls(void **unused)
 {
     Err err = {0};
-    Service s = {
-        .listening = true,
-        .fd = net_listen("127.0.0.1", 0, &err),
-        .tls = configure((NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key})};
-    service_start(&s);
+    Service s;
+    listen_as(&s, (NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key}, &err);
     NetRequest request = simple_request();
     request.port = net_listen_port(s.fd);
     assert_null(net_associate(&request, NULL, &err));
@@ -571,11 +570,8 @@ static void a_handshake_that_hangs(void **unused)
 static void old_versions_are_refused(void **unused)
 {
     Err err = {0};
-    Service s = {
-        .listening = true,
-        .fd = net_listen("127.0.0.1", 0, &err),
-        .tls = configure((NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key})};
-    service_start(&s);
+    Service s;
+    listen_as(&s, (NetTlsSettings){.server = true, .certificate = server_pem, .key = server_key}, &err);
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_security_level(context, 0);
     SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
