@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "dicom/tags.h"
+#include "index/plan.h"
 #include "index/tables.h"
 
 #include <stdlib.h>
@@ -91,6 +92,30 @@ static bool by_study_uid(Ask *ask)
 static bool by_name(Ask *ask)
 {
     return find_study(ask, DCM_PatientName, arena_printf(ask->arena, "%.7s*", ask->study->name), 0);
+}
+
+static bool first_by_name(Ask *ask)
+{
+    return find_study(ask, DCM_PatientName, arena_printf(ask->arena, "%.7s*", ask->study->name), 1);
+}
+
+/* What the database takes for the rows of by_name: they are found and put in order, and nothing is made of them. */
+static bool rows_by_name(Ask *ask)
+{
+    IdxPlan plan = {0};
+    IdxQuery query = {
+        .level = DCM_LEVEL_STUDY,
+        .keys = study_keys(ask, DCM_PatientName, arena_printf(ask->arena, "%.7s*", ask->study->name))};
+    Db *db = idx_reader_take(ask->index, IDX_SNAPSHOT, ask->err);
+    bool ok = db && idx_plan_make(&plan, ask->arena, db, &query, ask->err), row = true;
+    DbStatement *s = ok ? idx_sql_prepare(&plan.rows, db, DB_ROWS, ask->err) : NULL;
+    ok = s != NULL;
+    while (ok && (ok = db_step(s, &row, ask->err)) && row)
+        ask->answers++;
+    db_done(s);
+    idx_plan_done(&plan);
+    idx_reader_give(ask->index, db, IDX_SNAPSHOT);
+    return ok;
 }
 
 static bool within_name(Ask *ask)
@@ -287,6 +312,8 @@ static const struct Query {
     {"find: AccessionNumber", by_accession},
     {"find: StudyInstanceUID", by_study_uid},
     {"find: PatientName ABCDEFG*", by_name},
+    {"find: PatientName ABCDEFG*, the first", first_by_name},
+    {"find: PatientName ABCDEFG*, rows alone", rows_by_name},
     {"find: PatientName *BCDEFG*", within_name},
     {"find: StudyDate, a month", by_month},
     {"find: StudyDate and modality", by_day_and_modality},

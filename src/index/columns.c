@@ -143,7 +143,8 @@ bool idx_look_in_column(IdxLook *look, Arena *arena, Db *db, const DcmMatchOptio
 void idx_rows_of_column(IdxSql *sql, const IdxLook *look)
 {
     const IdxTable *table = &idx_tables[look->a->level];
-    buf_printf(&sql->text, "%s.%s IN (", table->alias, table->id);
+    idx_sql_row_id(sql, look->a->level);
+    buf_append_cstr(&sql->text, " IN (");
     for (size_t i = 0; i < wanted_count(look); i++) {
         buf_printf(&sql->text, "%sSELECT %s FROM %s WHERE ", i ? " UNION ALL " : "", table->id, table->name);
         column_condition(sql, look->a, "", wanted_at(look, i));
@@ -154,6 +155,7 @@ void idx_rows_of_column(IdxSql *sql, const IdxLook *look)
 void idx_column_of_row(IdxSql *sql, const IdxLook *look)
 {
     const char *alias = arena_printf(sql->arena, "%s.", idx_tables[look->a->level].alias);
+    sql->reads_patients |= look->a->level == DCM_LEVEL_PATIENT;
     buf_append_cstr(&sql->text, "(");
     for (size_t i = 0; i < wanted_count(look); i++) {
         buf_append_cstr(&sql->text, i ? " OR " : "");

@@ -51,6 +51,7 @@ typedef struct DbDialect {
     const char *among;             /* " IN (…)" for a parameter that is a JSON list of texts */
     const char *gather, *gathered; /* " IN (" and ")" around a SELECT whose rows are read first */
     const char *in_order;          /* a join that keeps the order of the tables */
+    bool reads_in_turn;            /* a subquery's rows keep their order in such a join */
     bool returning;                /* INSERT says the new id itself */
     const char *
         records; /* " FROM …": the objects of a JSON list as rows x; NULL: one statement for each row is as good */

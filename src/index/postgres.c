@@ -592,6 +592,7 @@ const DbDriver db_postgres = {
                 .gather = " = ANY (ARRAY(",
                 .gathered = "))",
                 .in_order = " JOIN",
+                .reads_in_turn = false,
                 .returning = true,
                 .records = " FROM json_to_recordset(?::json) AS x ",
                 .concurrently = " CONCURRENTLY",

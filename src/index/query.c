@@ -133,6 +133,21 @@ static void walk_studies(Buf *sql, const DbDialect *dialect, DcmLevel to)
     buf_append_cstr(sql, " WHERE true");
 }
 
+/* Studies that few conditions select are found and put in order first, by indexes as far as that goes; then each row is read, in its turn: what is sorted
+   is small, the first row does not wait for the last, and a caller who wants no more leaves the rest unread. The LIMIT keeps the order from
+   being dropped as that of a part. */
+static void read_in_turn(Buf *sql, const IdxSql *rows, Span conditions, const char *order)
+{
+    buf_append_cstr(sql, " FROM (SELECT s.study_id AS found FROM study s");
+    if (rows->reads_patients)
+        join(sql, " JOIN", DCM_LEVEL_PATIENT, DCM_LEVEL_STUDY);
+    buf_append_cstr(sql, " WHERE true");
+    buf_append_span(sql, conditions);
+    buf_printf(sql, "%s LIMIT -1) f", order);
+    buf_printf(sql, "%s study s ON s.study_id = f.found", rows->dialect->in_order);
+    join(sql, rows->dialect->in_order, DCM_LEVEL_PATIENT, DCM_LEVEL_STUDY);
+}
+
 /* All keys that can narrow; *drives is the narrowest, NULL when all let many rows through. */
 static bool look_at_keys(IdxPlan *plan, Db *db, IdxLook **looks, size_t *count, const IdxLook **drives,
                          Err *err)
@@ -207,19 +222,24 @@ static bool nothing_to_decide(const IdxPlan *plan)
 static bool make_rows(IdxPlan *plan, Db *db, Err *err)
 {
     IdxSql *sql = &plan->rows;
+    sql->of_studies = plan->level == DCM_LEVEL_STUDY;
     if (!narrow(plan, db, err))
         return false;
     plan->first_matters = !sql->selective;
     Buf conditions = sql->text;
     buf_init(&sql->text, 0);
     select_levels(&sql->text, plan, DCM_LEVEL_PATIENT, plan->level);
-    if (sql->selective || plan->level == DCM_LEVEL_PATIENT)
-        join_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
-    else
-        walk_studies(&sql->text, db_dialect(db), plan->level);
-    buf_append_span(&sql->text, buf_span(&conditions));
+    if (sql->selective && sql->of_studies && sql->dialect->reads_in_turn) {
+        read_in_turn(&sql->text, sql, buf_span(&conditions), order_of(plan->level));
+    } else {
+        if (sql->selective || plan->level == DCM_LEVEL_PATIENT)
+            join_levels(&sql->text, DCM_LEVEL_PATIENT, plan->level);
+        else
+            walk_studies(&sql->text, sql->dialect, plan->level);
+        buf_append_span(&sql->text, buf_span(&conditions));
+        buf_append_cstr(&sql->text, order_of(plan->level));
+    }
     buf_free(&conditions);
-    buf_append_cstr(&sql->text, order_of(plan->level));
     if (nothing_to_decide(plan) && (plan->limit || plan->offset)) {
         buf_append_cstr(&sql->text, " LIMIT ? OFFSET ?");
         idx_sql_number(sql, plan->limit && plan->limit < INT64_MAX ? (int64_t)plan->limit : INT64_MAX);

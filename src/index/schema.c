@@ -90,7 +90,7 @@ static const char indexes[] =
     "CREATE INDEX IF NOT EXISTS ix_study_newest ON study (date_study DESC{nulls_last}, study_time "
     "DESC{nulls_last}, "
     "study_id DESC);"
-    "CREATE INDEX IF NOT EXISTS ix_study_patient_id ON study (patient_id, date_study);"
+    "CREATE INDEX IF NOT EXISTS ix_study_of_patient ON study (patient_id, date_study, study_time);"
     "CREATE UNIQUE INDEX IF NOT EXISTS ix_series_series_uid ON series (series_uid, study_id);"
     "CREATE INDEX IF NOT EXISTS ix_series_study_id ON series (study_id, series_number{nulls_first}, "
     "series_id);"

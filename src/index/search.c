@@ -32,8 +32,7 @@ static bool exact_condition(IdxSql *sql, const IdxAttribute *a, Span value, Err 
 {
     size_t count;
     const char **values = uid_values(sql->arena, value, &count);
-    const IdxTable *table = &idx_tables[a->level];
-    return idx_sql_among(sql, arena_printf(sql->arena, "%s.%s", table->alias, a->column), values, count, err);
+    return idx_sql_among(sql, idx_sql_row_column(sql, a), values, count, err);
 }
 
 /* -- terms -- */
@@ -315,8 +314,8 @@ static void one_term(IdxSql *sql, const IdxAttribute *a, const TermPattern *p)
 /* The rows that have one of the terms. */
 static void rows_of_terms(IdxSql *sql, const Look *look)
 {
-    const IdxTable *table = &idx_tables[look->a->level];
-    buf_printf(&sql->text, "%s.%s IN (", table->alias, table->id);
+    idx_sql_row_id(sql, look->a->level);
+    buf_append_cstr(&sql->text, " IN (");
     for (size_t i = 0; i < look->pattern_count; i++)
         one_term(sql, look->a, &look->patterns[i]);
     buf_printf(&sql->text, "SELECT id FROM term WHERE attribute = %lld AND value = '" IDX_TERM_ODD "')",
@@ -324,18 +323,22 @@ static void rows_of_terms(IdxSql *sql, const Look *look)
 }
 
 /* Has the row one of the terms? All of them are whole values. (Not EXISTS: PostgreSQL makes a join of that, in an order of its own.) */
+static void term_of_row(IdxSql *sql, const Look *look, const char *term)
+{
+    buf_printf(&sql->text,
+               "SELECT 1 FROM term t WHERE t.attribute = %lld AND t.id = ", (long long)look->a->tag);
+    idx_sql_row_id(sql, look->a->level);
+    buf_printf(&sql->text, " AND t.value = %s", term);
+}
+
 static void terms_of_row(IdxSql *sql, const Look *look)
 {
-    const IdxTable *table = &idx_tables[look->a->level];
-    const char *one = arena_printf(
-        sql->arena, "SELECT 1 FROM term t WHERE t.attribute = %lld AND t.id = %s.%s AND t.value = ",
-        (long long)look->a->tag, table->alias, table->id);
     buf_append_cstr(&sql->text, "(");
     for (size_t i = 0; i < look->pattern_count; i++) {
-        buf_printf(&sql->text, "%s? UNION ALL ", one);
+        term_of_row(sql, look, "? UNION ALL ");
         idx_sql_text(sql, look->patterns[i].text);
     }
-    buf_printf(&sql->text, "%s'" IDX_TERM_ODD "' LIMIT 1) = 1", one);
+    term_of_row(sql, look, "'" IDX_TERM_ODD "' LIMIT 1) = 1");
 }
 
 /* -- dates -- */
@@ -419,7 +422,8 @@ static void rows_of_dates(IdxSql *sql, const Look *look)
 {
     const IdxAttribute *a = look->a;
     const IdxTable *table = &idx_tables[a->level];
-    buf_printf(&sql->text, "%s.%s IN (", table->alias, table->id);
+    idx_sql_row_id(sql, a->level);
+    buf_append_cstr(&sql->text, " IN (");
     for (size_t i = 0; i < look->range_count; i++) {
         buf_printf(&sql->text, "SELECT %s FROM %s WHERE ", table->id, table->name);
         date_bounds(sql, a->column, look->ranges[i]);
@@ -433,18 +437,20 @@ static void rows_of_dates(IdxSql *sql, const Look *look)
 static void dates_of_row(IdxSql *sql, const Look *look)
 {
     const IdxAttribute *a = look->a;
-    const IdxTable *table = &idx_tables[a->level];
-    char *column = arena_printf(sql->arena, "%s.%s", table->alias, a->column);
+    char *column = idx_sql_row_column(sql, a);
     bool several = look->range_count > 1 || look->odd;
     buf_append_cstr(&sql->text, several ? "(" : "");
     for (size_t i = 0; i < look->range_count; i++) {
         buf_append_cstr(&sql->text, i ? " OR " : "");
         date_bounds(sql, column, look->ranges[i]);
     }
-    if (look->odd)
+    if (look->odd) {
+        buf_append_cstr(&sql->text, " OR ");
+        idx_sql_row_id(sql, a->level);
         buf_printf(&sql->text,
-                   " OR %s.%s IN (SELECT id FROM term WHERE attribute = %lld AND value = '" IDX_TERM_ODD "')",
-                   table->alias, table->id, (long long)a->tag);
+                   " IN (SELECT id FROM term WHERE attribute = %lld AND value = '" IDX_TERM_ODD "')",
+                   (long long)a->tag);
+    }
     buf_append_cstr(&sql->text, several ? ")" : "");
 }
 
@@ -463,7 +469,7 @@ bool idx_is_plain(Span s)
 static void equal_condition(IdxSql *sql, const IdxAttribute *a, Span value)
 {
     value = span_trim(value);
-    char *column = arena_printf(sql->arena, "%s.\"%s\"", idx_tables[a->level].alias, a->column);
+    char *column = idx_sql_row_column(sql, a);
     if (a->vr != DCM_VR_NONE) {
         buf_printf(&sql->text,
                    "(%s IS NULL OR %s = substr(CAST(? AS TEXT), 1, length(%s)) OR %s(%s, '\\') > 0)", column,

@@ -56,7 +56,9 @@ typedef struct IdxSql {
     Buf text;
     IdxParam *params;
     size_t count, capacity;
-    bool selective; /* a condition is there whose rows are gathered, in no order */
+    bool selective;      /* a condition is there whose rows are gathered, in no order */
+    bool of_studies;     /* its rows are studies: ids of patients are taken from them */
+    bool reads_patients; /* a condition names a column that only the patient has */
 } IdxSql;
 
 void idx_sql_init(IdxSql *sql, const DbDialect *dialect, Arena *arena);
@@ -65,6 +67,10 @@ void idx_sql_text(IdxSql *sql, Span value);
 void idx_sql_number(IdxSql *sql, int64_t value);
 /* Prepares and binds; the arena must outlive the statement's use. */
 DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, DbUse use, Err *err);
+/* Appends the id that the row at hand has of a level: "s.study_id". */
+void idx_sql_row_id(IdxSql *sql, DcmLevel level);
+/* A column of the row of a level: "s.date_study", in the arena. */
+char *idx_sql_row_column(IdxSql *sql, const IdxAttribute *a);
 /* "column = ?" or "column IN (the list)". */
 bool idx_sql_among(IdxSql *sql, const char *column, const char *const *values, size_t count, Err *err);
 

@@ -56,6 +56,18 @@ DbStatement *idx_sql_prepare(IdxSql *sql, Db *db, DbUse use, Err *err)
     return statement;
 }
 
+void idx_sql_row_id(IdxSql *sql, DcmLevel level)
+{
+    DcmLevel of = sql->of_studies && level == DCM_LEVEL_PATIENT ? DCM_LEVEL_STUDY : level;
+    buf_printf(&sql->text, "%s.%s", idx_tables[of].alias, idx_tables[level].id);
+}
+
+char *idx_sql_row_column(IdxSql *sql, const IdxAttribute *a)
+{
+    sql->reads_patients |= a->level == DCM_LEVEL_PATIENT;
+    return arena_printf(sql->arena, "%s.\"%s\"", idx_tables[a->level].alias, a->column);
+}
+
 bool idx_sql_among(IdxSql *sql, const char *column, const char *const *values, size_t count, Err *err)
 {
     if (count > IDX_LIST_MAX)

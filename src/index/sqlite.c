@@ -611,6 +611,7 @@ const DbDriver db_sqlite = {
                 .gather = " IN (",
                 .gathered = ")",
                 .in_order = " CROSS JOIN",
+                .reads_in_turn = true,
                 .returning = false,
                 .concurrently = "",
                 .forget_version = "PRAGMA user_version = 0;",

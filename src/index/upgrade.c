@@ -2,7 +2,7 @@
 /*
  * From an older version of the schema to ours, forward only. 1 had no terms of the columns that describe (sex, institution, maker …)
  * and of the lists kept with a study, and found no series by its date. 2 had no table for the files of annotations. 3 had no pieces of names,
- * 4 no notes of replaced files.
+ * 4 no notes of replaced files. 5 had the studies of a patient without their times.
  */
 #include "index/row.h"
 #include "index/schema.h"
@@ -70,7 +70,8 @@ static bool make_around(Db *db, Err *err)
 {
     Buf sql;
     buf_init(&sql, 0);
-    buf_append_cstr(&sql, "DROP VIEW IF EXISTS tools_modality; DROP VIEW IF EXISTS tools_speed;");
+    buf_append_cstr(&sql, "DROP VIEW IF EXISTS tools_modality; DROP VIEW IF EXISTS tools_speed;"
+                          "DROP INDEX IF EXISTS ix_study_patient_id;");
     idx_sql_later_tables(&sql, db_dialect(db));
     idx_sql_indexes(&sql, db_dialect(db));
     bool ok = db_exec(db, buf_cstr(&sql), err);

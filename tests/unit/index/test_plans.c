@@ -473,6 +473,29 @@ static void keys_that_many_have(void **state)
     }
 }
 
+/* The studies of some patients are put in order by an index alone; their rows, and the patients', are read one by one behind that. */
+static void studies_are_sorted_before_they_are_read(void **state)
+{
+    Fixture *f = *state;
+    if (on_postgres(f))
+        return;
+    static const DcmTag tags[] = {DCM_PatientName, DCM_PatientSex, DCM_PatientBirthDate};
+    static const char *const values[] = {"Doe7*", "M", "19010101"};
+    fill(f, 300);
+    listen_to(f);
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        find(f, DCM_LEVEL_STUDY, tags[i], values[i]);
+        noting = false;
+        const char *plan = explain(f, &noted[noted_count - 1]);
+        const char *sorted = strstr(plan, "USE TEMP B-TREE FOR ORDER BY");
+        if (!strstr(plan, "SEARCH s USING COVERING INDEX ix_study_of_patient (patient_id=?)") || !sorted ||
+            !strstr(sorted, "SEARCH s USING INTEGER PRIMARY KEY") ||
+            !strstr(sorted, "SEARCH p USING INTEGER PRIMARY KEY") || strstr(plan, "SEARCH p ") < sorted)
+            fail_msg("%s: planned as\n%s", values[i], plan);
+        forget_noted();
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -485,6 +508,7 @@ int main(void)
         TEST(extended_keys_begin_with_an_index),
         TEST(keys_that_cannot_narrow),
         TEST(keys_that_many_have),
+        TEST(studies_are_sorted_before_they_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

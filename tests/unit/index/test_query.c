@@ -589,6 +589,40 @@ static void pages_follow_each_other(void **state)
     }
 }
 
+/* The answers of a key are those of the universal query, in its order (newest first), without the others. */
+static void order_does_not_depend_on_keys(void **state)
+{
+    Fixture *f = *state;
+    static const struct {
+        DcmTag tag;
+        const char *value;
+    } keys[] = {{DCM_PatientName, "A*"},    {DCM_PatientName, "*a*"},
+                {DCM_PatientID, "P*"},      {DCM_PatientSex, "F"},
+                {DCM_StudyDate, "1900-"},   {DCM_PatientBirthDate, "19000101-20301231"},
+                {DCM_InstitutionName, "*"}, {DCM_ModalitiesInStudy, "CT\\MR"}};
+    size_t several = 0;
+    for (int level = DCM_LEVEL_STUDY; level < DCM_LEVEL_COUNT; level++) {
+        const char *all, *some;
+        DcmTag tag = dcm_level_unique_key((DcmLevel)level);
+        ask(f, (DcmLevel)level, object_of(f->arena, 0), (DcmMatchOptions){0}, tag, &all);
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+            size_t n = ask(f, (DcmLevel)level, object_of(f->arena, keys[i].tag, keys[i].value, 0),
+                           (DcmMatchOptions){0}, tag, &some);
+            Span in = span_cstr(all), out = span_cstr(some), one = {NULL, 0}, answer;
+            bool more = true, left = n > 0;
+            several += n > 1;
+            while (left && span_split(&out, '|', &answer, &left)) {
+                while (more && span_split(&in, '|', &one, &more) && !span_eq(one, answer))
+                    ;
+                if (!span_eq(one, answer))
+                    fail_msg("%08X=%s at %d: %.*s is out of order", keys[i].tag, keys[i].value, level,
+                             SPAN_FMT(answer));
+            }
+        }
+    }
+    assert_true(several > 12);
+}
+
 static void everything_comes_back(void **state)
 {
     Fixture *f = *state;
@@ -711,6 +745,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_queries_answer_as_brute_force),
         cmocka_unit_test(pages_follow_each_other),
+        cmocka_unit_test(order_does_not_depend_on_keys),
         cmocka_unit_test(everything_comes_back),
         cmocka_unit_test(every_key_of_the_standard),
         cmocka_unit_test(unknown_keys_are_said_to_be_unsupported),

@@ -106,14 +106,24 @@ static void opening_again_keeps_what_is_there(void **state)
     IdxFile file;
     ASSERT_OK(f, idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err));
     if (on_postgres(f)) {
-        assert_string_equal(sql_text(f, "SELECT count(*) || ',' || max(version) FROM schema_version"), "1,5");
+        assert_string_equal(sql_text(f, "SELECT count(*) || ',' || max(version) FROM schema_version"), "1,6");
         return;
     }
     assert_string_equal(sql_text(f, "PRAGMA journal_mode"), "wal");
-    assert_string_equal(sql_text(f, "PRAGMA user_version"), "5");
+    assert_string_equal(sql_text(f, "PRAGMA user_version"), "6");
 }
 
-/* Version 1 had fewer terms (3 no pieces of names) and no index of the dates of series; a list of a study could be too long for its column. */
+static const char *indexes_of_study(Fixture *f)
+{
+    return sql_text(f, on_postgres(f)
+                           ? "SELECT string_agg(indexname, ',' ORDER BY indexname) FROM pg_indexes WHERE "
+                             "schemaname = current_schema() AND tablename = 'study'"
+                           : "SELECT group_concat(name) FROM (SELECT name FROM sqlite_master WHERE "
+                             "type = 'index' AND tbl_name = 'study' ORDER BY name)");
+}
+
+/* Version 1 had fewer terms (3 no pieces of names) and no index of the dates of series; a list of a study could be too long for its column. 5 had
+   another index of a patient's studies. */
 static void an_older_version_is_brought_up_to_date(void **state)
 {
     Fixture *f = *state;
@@ -137,18 +147,22 @@ static void an_older_version_is_brought_up_to_date(void **state)
     ASSERT_OK(f, fixture_open(f));
     assert_string_equal(sql_text(f, terms), before);
     assert_string_equal(
-        sql_text(f, on_postgres(f) ? "SELECT max(version) FROM schema_version" : "PRAGMA user_version"), "5");
+        sql_text(f, on_postgres(f) ? "SELECT max(version) FROM schema_version" : "PRAGMA user_version"), "6");
     sql_text(f, "DROP INDEX ix_series_date");
     assert_string_equal(sql_text(f, "SELECT count(*) FROM file_storage_metadata_annotation"), "0");
     idx_close(f->index);
     assert_non_null(strstr(before, "1=jan"));
     sql_text(f, "DELETE FROM term WHERE attribute = 1");
     sql_text(f, "DROP TABLE replaced_file");
-    sql_text(f, on_postgres(f) ? "UPDATE schema_version SET version = 3 WHERE version = 5"
+    const char *indexes = indexes_of_study(f);
+    sql_text(f, "DROP INDEX ix_study_of_patient");
+    sql_text(f, "CREATE INDEX ix_study_patient_id ON study (patient_id, date_study)");
+    sql_text(f, on_postgres(f) ? "UPDATE schema_version SET version = 3 WHERE version = 6"
                                : "PRAGMA user_version = 3");
     ASSERT_OK(f, fixture_open(f));
     assert_string_equal(sql_text(f, terms), before);
     assert_string_equal(sql_text(f, "SELECT count(*) FROM replaced_file"), "0");
+    assert_string_equal(indexes_of_study(f), indexes);
 }
 
 static void a_column_that_is_missing_is_added(void **state)
