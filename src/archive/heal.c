@@ -155,7 +155,7 @@ void healing_leave_note(Archive *archive)
 static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Err *why)
 {
     Healing *h = ctx;
-    if (why && (idx_is_away(why) || why->code == ERR_NO_SPACE || why->code == ERR_REFUSED)) {
+    if (why && (idx_is_away(why) || why->code == ERR_NO_SPACE || why->code == ERR_UNAVAILABLE)) {
         h->missed = true;
         atomic_store(&h->halt, true);
     } else if (why) {

@@ -79,6 +79,7 @@ static End end_of(const Err *why)
     case ERR_REFUSED:
     case ERR_NO_SPACE:
     case ERR_IO:
+    case ERR_UNAVAILABLE:
     case ERR_TIMEOUT:
     case ERR_CLOSED:
     case ERR_CANCELLED:

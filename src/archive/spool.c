@@ -78,7 +78,7 @@ bool spool_takes(Spool *spool, const Err *err)
 bool spool_may_pass(const Err *why)
 {
     return idx_is_away(why) || why->code == ERR_NO_SPACE || why->code == ERR_IO || why->code == ERR_LIMIT ||
-           why->code == ERR_REFUSED;
+           why->code == ERR_UNAVAILABLE;
 }
 
 static void is_back(Spool *spool)

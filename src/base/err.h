@@ -24,6 +24,7 @@ typedef enum ErrCode {
     ERR_REFUSED,  /* policy or the peer said no */
     ERR_NO_SPACE, /* out of disk or quota */
     ERR_IO,       /* the operating system failed us */
+    ERR_UNAVAILABLE, /* what we work with (a database) is damaged, incomplete or refuses us, until somebody sees to it */
     ERR_TIMEOUT,
     ERR_CLOSED, /* the peer went away or aborted */
     ERR_CANCELLED,

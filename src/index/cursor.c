@@ -90,7 +90,7 @@ static bool take_level(IdxCursor *c, DbStatement *s, int column, DcmLevel level,
     arena_reset(row->arena);
     row->attributes = idx_row_read(s, column, row->arena, level, true, c->plan.wanted, err);
     if (!row->attributes)
-        return err_wrap(err, "index: damaged attributes of %s %lld", idx_tables[level].name, (long long)id);
+        return err_wrap(err, "index: %s %lld", idx_tables[level].name, (long long)id);
     row->id = id;
     row->matches = match_level(&c->plan, level, row->attributes);
     return true;

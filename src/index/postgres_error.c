@@ -59,13 +59,13 @@ bool pg_fail_connect(const PgSource *source, PGconn *conn, Err *err)
         first_line(all, line);
     if (begins(state, "28") || begins(state, "42501") || says(all, "no password supplied") ||
         says(all, "authentication failed"))
-        return err_set(err, ERR_REFUSED,
+        return err_set(err, ERR_UNAVAILABLE,
                        "index: %s refuses the login '%s' (%s); see db.params.login and "
                        "db.params.password, and pg_hba.conf of the server",
                        name, source->login, line);
     if (begins(state, "3D000"))
-        return err_set(err, ERR_NOT_FOUND, "index: %s: %s; see db.params.database and db.params.login", name,
-                       line);
+        return err_set(err, ERR_UNAVAILABLE, "index: %s: %s; see db.params.database and db.params.login",
+                       name, line);
     if (begins(state, "53300"))
         return err_set(err, ERR_LIMIT,
                        "index: %s: %s; raise max_connections there or lower db.engine_pool_size", name, line);
@@ -110,15 +110,16 @@ static const State states[] = {
     {"53100", ERR_NO_SPACE, "its disk is full; make room there"},
     {"53200", ERR_LIMIT, "it is out of memory"},
     {"53300", ERR_LIMIT, "raise max_connections there or lower db.engine_pool_size"},
-    {"42501", ERR_REFUSED, "the login may not do that; GRANT it, see db.params.login"},
-    {"25006", ERR_REFUSED, "it is read-only: a standby, or set so"},
-    {"3F000", ERR_NOT_FOUND, "see db.params.schema"},
-    {"42P01", ERR_NOT_FOUND, "a table of the index is gone; make it with 'manage database create'"},
+    {"42501", ERR_UNAVAILABLE, "the login may not do that; GRANT it, see db.params.login"},
+    {"25006", ERR_UNAVAILABLE, "it is read-only: a standby, or set so"},
+    {"3F000", ERR_UNAVAILABLE, "see db.params.schema"},
+    {"42P01", ERR_UNAVAILABLE, "a table of the index is gone; make it with 'manage database create'"},
     {"40", ERR_TIMEOUT, "others were in the way; again later"},
     {"57P", ERR_CLOSED, "it is being stopped or started"},
     {"08", ERR_CLOSED, "the connection broke"},
-    {"XX001", ERR_FORMAT, "its data are damaged; rebuild the index from the files with 'manage data index'"},
-    {"XX002", ERR_FORMAT, "its index is damaged; REINDEX it there"},
+    {"XX001", ERR_UNAVAILABLE,
+     "its data are damaged; rebuild the index from the files with 'manage data index'"},
+    {"XX002", ERR_UNAVAILABLE, "its index is damaged; REINDEX it there"},
 };
 
 bool pg_fail_result(const PgSource *source, const PGresult *result, Err *err)

@@ -145,9 +145,12 @@ static DcmDataset *without_columns(Arena *arena, Span rest, const IdxAttributes 
     DcmDataset *row = empty_row(arena);
     if (!rest.n || (wanted && put_wanted(row, rest, set, wanted, level)))
         return row;
-    row = dcm_dataset_parse(arena, arena_span(arena, rest), NULL, NULL, err);
+    Err why;
+    row = dcm_dataset_parse(arena, arena_span(arena, rest), NULL, NULL, &why);
     if (row)
         row->parent = NULL;
+    else /* the index is what is damaged, not what was asked or stored */
+        err_set(err, ERR_UNAVAILABLE, "damaged attributes: %s", why.text);
     return row;
 }
 
@@ -193,7 +196,7 @@ DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *
     if (db_step(s, &found, err) && found)
         row = idx_row_read(s, 0, arena, level, false, NULL, err);
     else if (!found)
-        err_set(err, ERR_NOT_FOUND, "index: no row %lld in %s", (long long)id, table->name);
+        err_set(err, ERR_UNAVAILABLE, "index: no row %lld in %s", (long long)id, table->name);
     db_done(s);
     return row;
 }

@@ -118,6 +118,15 @@ static int system_error(Lite *db)
     return number ? number : EIO;
 }
 
+/* A file of the database that is not there says nothing about what was looked for in it. */
+static bool fail_system(Lite *db, int code, const char *doing, Err *err)
+{
+    int number = system_error(db);
+    Err why;
+    err_errno(&why, number, "index: cannot %s %s (%s)", doing, db->base.source->name, sqlite3_errstr(code));
+    return err_set(err, why.code == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_IO, "%s", why.text);
+}
+
 static bool fail(Lite *db, int code, const char *doing, Err *err)
 {
     switch (code & 0xff) {
@@ -126,7 +135,7 @@ static bool fail(Lite *db, int code, const char *doing, Err *err)
         return fail_locked(db->base.source->name, err);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return err_set(err, ERR_FORMAT,
+        return err_set(err, ERR_UNAVAILABLE,
                        "index: %s is damaged or no index (%s); move it away and rebuild it from the files "
                        "with 'manage data index'",
                        db->base.source->name, sqlite3_errstr(code));
@@ -141,8 +150,7 @@ static bool fail(Lite *db, int code, const char *doing, Err *err)
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_IOERR:
-        return err_errno(err, system_error(db), "index: cannot %s %s (%s)", doing, db->base.source->name,
-                         sqlite3_errstr(code));
+        return fail_system(db, code, doing, err);
     case SQLITE_INTERRUPT:
         return err_set(err, ERR_CANCELLED, "index: the query was cancelled");
     case SQLITE_TOOBIG:

@@ -11,6 +11,7 @@ from postgres import AVAILABLE, Postgres
 from programs import run, wait_until
 from query import STUDY_ROOT, QueryClient
 from test_rows_disk import BALLAST, MEGABYTE, SIZE, assert_kept, fill_up, make_room, send, small_disk
+from web import Web
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="PostgreSQL's programs are not installed")
 SENDERS = 8
@@ -154,6 +155,36 @@ def test_login_refused_while_eight_senders_store(pg, postgres):  # DB-11
     postgres.sql("ALTER ROLE pacs PASSWORD 'second'")
     refused = run(archive.folder / "manage", "runserver", check=False)
     assert refused.returncode != 0 and "refuses the login 'pacs'" in refused.stderr and "db.params.password" in refused.stderr
+
+
+BROKEN = {"a table is gone": ("ALTER TABLE file_storage_metadata_dicom RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO file_storage_metadata_dicom"),
+          "rights are gone": ("REVOKE ALL ON ALL TABLES IN SCHEMA outage FROM pacs", "GRANT ALL ON ALL TABLES IN SCHEMA outage TO pacs")}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_what_the_database_cannot_tell_is_not_missing(pg, postgres, how):  # DB-11
+    postgres.sql(f"CREATE ROLE pacs LOGIN PASSWORD 'first'; GRANT ALL ON SCHEMA {SCHEMA} TO pacs")
+    pg.set("db.params.login", "pacs")
+    pg.set("db.params.password", "first")
+    web, archive = Web(pg), pg.start()
+    association = Association(archive.port)
+    (one, data), (other, more) = made(1, 1), made(1, 2)
+    assert association.store(SECONDARY_CAPTURE, one, data) == 0
+    paths = [f"/dicom-web/studies?StudyInstanceUID={uid(6, 1)}&includefield=NumberOfStudyRelatedInstances",
+             f"/dicom-web/studies/{uid(6, 1)}/instances", f"/dicom-web/studies/{uid(6, 1)}/metadata", f"/dicom-web/studies/{uid(6, 1)}"]
+    broken, mended = (f"SET search_path TO {SCHEMA}; {statement}" for statement in BROKEN[how])
+    postgres.sql(broken)
+    for path in paths[1:] if how == "a table is gone" else paths:
+        answer = web.get(path)
+        assert answer.status == 503, (path, answer.status, answer.body)
+        assert answer.problem() == "the archive failed; the server's log says why"
+    assert association.store(SECONDARY_CAPTURE, other, more) == 0x0110
+    assert "file_storage_metadata_dicom" in log(archive)
+    postgres.sql(mended)
+    assert [web.get(path).status for path in paths] == [200] * 4
+    assert association.store(SECONDARY_CAPTURE, other, more) == 0
+    association.release()
+    assert_all_there(archive, postgres, {one: data, other: more})
 
 
 def test_hanging_database_blocks_nobody_for_ever(pg, postgres):  # DB-11

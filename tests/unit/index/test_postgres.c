@@ -174,13 +174,13 @@ static void logins_and_names(void **state)
     IdxSettings settings = fixture_settings(f);
     settings.postgres.password = "wrong-one";
     assert_null(idx_open(&settings, &f->err));
-    assert_says(f, ERR_REFUSED, "db.params.password");
+    assert_says(f, ERR_UNAVAILABLE, "db.params.password");
     assert_null(strstr(f->err.text, "wrong-one"));
     settings = fixture_settings(f);
     settings.postgres.database = "nowhere";
     settings.postgres.host = "127.0.0.1";
     assert_null(idx_open(&settings, &f->err));
-    assert_says(f, ERR_NOT_FOUND, "nowhere");
+    assert_says(f, ERR_UNAVAILABLE, "nowhere");
     settings = fixture_settings(f);
     settings.postgres.schema = "";
     assert_null(idx_open(&settings, &f->err));
@@ -191,7 +191,7 @@ static void logins_and_names(void **state)
     Index *index = idx_open(&settings, &f->err);
     sql_text(f, "GRANT CREATE ON DATABASE postgres TO gantry");
     assert_null(index);
-    assert_says(f, ERR_REFUSED, "fresh; DROP");
+    assert_says(f, ERR_UNAVAILABLE, "fresh; DROP");
     ASSERT_OK(f, (index = idx_open(&settings, &f->err)));
     idx_close(index);
 }
@@ -214,7 +214,7 @@ static void a_login_is_locked(void **state)
     assert_says(f, ERR_CLOSED, "not permitted to log in");
     assert_true(idx_is_away(&f->err));
     f->err = why;
-    assert_says(f, ERR_REFUSED, "see db.params.login");
+    assert_says(f, ERR_UNAVAILABLE, "see db.params.login");
     store_sometime(f, instance(f->arena, "P1", "1.1", 1, 2));
     assert_int_equal(instances(f), 2);
 }

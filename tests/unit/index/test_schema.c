@@ -226,7 +226,7 @@ static void what_is_no_database_is_refused(void **state)
         skip();
     idx_close(f->index);
     damage(f, 0, 8192);
-    assert_refused(f, ERR_FORMAT, "manage data index");
+    assert_refused(f, ERR_UNAVAILABLE, "manage data index");
 }
 
 static void a_damaged_page_is_an_error_with_advice(void **state)
@@ -250,8 +250,58 @@ static void a_damaged_page_is_an_error_with_advice(void **state)
         refused = !idx_instance(f->index, f->arena, "1.1.1.7", &file, &f->err);
     }
     assert_true(refused);
-    assert_int_equal(f->err.code, ERR_FORMAT);
+    assert_int_equal(f->err.code, ERR_UNAVAILABLE);
     assert_non_null(strstr(f->err.text, "manage data index"));
+    assert_non_null(strstr(f->err.text, f->path));
+}
+
+/* Nobody may take what an index cannot tell for what it does not have: whoever looks for files that no row names would remove them. */
+static void an_index_that_lost_a_table_says_nothing_is_missing(void **state)
+{
+    Fixture *f = *state;
+    IdxFile file;
+    store(f, object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID,
+                       "1.1.1", DCM_SOPInstanceUID, "1.1.1.1", 0));
+    sql_text(f, "ALTER TABLE file_storage_metadata_dicom RENAME TO elsewhere");
+    assert_false(idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err));
+    assert_int_equal(f->err.code, on_postgres(f) ? ERR_UNAVAILABLE : ERR_INTERNAL);
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    assert_false(idx_instance_written(f->index, f->arena, "1.1.1.1", &file, &f->err));
+    assert_int_equal(f->err.code, on_postgres(f) ? ERR_UNAVAILABLE : ERR_INTERNAL);
+    idx_rollback(f->index);
+    sql_text(f, "ALTER TABLE elsewhere RENAME TO file_storage_metadata_dicom");
+    ASSERT_OK(f, idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err));
+}
+
+static void a_damaged_row_is_the_fault_of_the_index(void **state)
+{
+    Fixture *f = *state;
+    store(f, object_of(f->arena, DCM_PatientID, "P", DCM_StudyInstanceUID, "1.1", DCM_SeriesInstanceUID,
+                       "1.1.1", DCM_SOPInstanceUID, "1.1.1.1", 0));
+    sql_text(f, on_postgres(f) ? "UPDATE study SET attributes = '\\x08'"
+                               : "UPDATE study SET attributes = X'08'");
+    IdxQuery query = {.level = DCM_LEVEL_STUDY, .keys = object_of(f->arena, 0), .all_attributes = true};
+    IdxCursor *cursor = idx_query(f->index, &query, &f->err);
+    IdxRow row;
+    ASSERT_OK(f, cursor);
+    assert_false(idx_next(cursor, f->arena, &row, &f->err));
+    idx_cursor_free(cursor);
+    assert_int_equal(f->err.code, ERR_UNAVAILABLE);
+    assert_non_null(strstr(f->err.text, "index: study 1: damaged attributes: "));
+}
+
+static void an_index_without_its_file_says_nothing_is_missing(void **state)
+{
+    Fixture *f = *state;
+    IdxFile file;
+    if (on_postgres(f))
+        skip();
+    char *away = arena_printf(f->arena, "%s.away", f->path);
+    assert_int_equal(rename(f->path, away), 0);
+    bool found = idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err);
+    assert_int_equal(rename(away, f->path), 0);
+    assert_false(found);
+    assert_int_equal(f->err.code, ERR_IO);
     assert_non_null(strstr(f->err.text, f->path));
 }
 
@@ -350,6 +400,9 @@ int main(void)
         TEST(the_database_of_another_program_is_refused),
         TEST(what_is_no_database_is_refused),
         TEST(a_damaged_page_is_an_error_with_advice),
+        TEST(an_index_that_lost_a_table_says_nothing_is_missing),
+        TEST(a_damaged_row_is_the_fault_of_the_index),
+        TEST(an_index_without_its_file_says_nothing_is_missing),
         TEST(a_locked_database_says_who_locks_it),
         TEST(a_lock_while_running_fails_begin_only),
         TEST(a_folder_that_is_not_there),
