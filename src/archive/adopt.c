@@ -28,7 +28,7 @@ struct Adoption {
     Archive *archive;
     pthread_t thread;
     atomic_bool stop, halt, ended; /* halt: of one pass */
-    bool missed;                   /* the database was away, or had no room */
+    bool missed, told;             /* the index took nothing; the log has said so */
 };
 
 bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
@@ -74,7 +74,7 @@ bool adoption_read_meta(const char *path, DcmFileMeta *meta)
 static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Err *why)
 {
     Adoption *a = ctx;
-    if (why && (idx_is_away(why) || why->code == ERR_NO_SPACE)) {
+    if (why && indexing_halts(a->archive, why, &a->told)) {
         a->missed = true;
         atomic_store(&a->halt, true);
     } else if (why) {

@@ -33,7 +33,7 @@ struct Healing {
     pthread_t thread;
     atomic_bool stop, halt; /* of the thread, of the pass */
     Deadline report;
-    bool missed; /* the database was away, or had no room */
+    bool missed, told; /* the index took nothing; the log has said so */
     bool sure, needed;
 };
 
@@ -155,7 +155,7 @@ void healing_leave_note(Archive *archive)
 static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Err *why)
 {
     Healing *h = ctx;
-    if (why && (idx_is_away(why) || why->code == ERR_NO_SPACE || why->code == ERR_UNAVAILABLE)) {
+    if (why && indexing_halts(h->archive, why, &h->told)) {
         h->missed = true;
         atomic_store(&h->halt, true);
     } else if (why) {

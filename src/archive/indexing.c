@@ -79,6 +79,7 @@ static End end_of(const Err *why)
     case ERR_REFUSED:
     case ERR_NO_SPACE:
     case ERR_IO:
+    case ERR_DAMAGED:
     case ERR_UNAVAILABLE:
     case ERR_TIMEOUT:
     case ERR_CLOSED:
@@ -493,6 +494,19 @@ static bool run_all(const Run *what, ArcIndexed *out, Err *err)
     pthread_mutex_destroy(&run->lock);
     free(run);
     return ok;
+}
+
+bool indexing_halts(Archive *archive, const Err *why, bool *told)
+{
+    bool away = idx_is_away(why);
+    if (!away && why->code != ERR_NO_SPACE && why->code != ERR_UNAVAILABLE)
+        return false;
+    if (!away && !*told)
+        archive_notice(archive, LOG_ERROR,
+                       "the index takes nothing now; the objects in the data folder wait for it. %s",
+                       why->text);
+    *told |= !away;
+    return true;
 }
 
 bool arc_index_folder(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err)

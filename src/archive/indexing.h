@@ -46,6 +46,10 @@ typedef struct ArcIndexing {
    *out is filled in every case. */
 bool arc_index_folder(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err);
 
+/* For a `step` of the server's own passes: is it the index that takes nothing now, whatever the file is? Says so once (*told), unless it is
+   away, which is told elsewhere. */
+bool indexing_halts(Archive *archive, const Err *why, bool *told);
+
 /* Every object of the index read again and its row made anew: after attributes were added to the index. `folder` and `move_in` do not count.
    Files that are gone count as failed; their rows stay. */
 bool arc_index_again(Archive *archive, const ArcIndexing *indexing, ArcIndexed *out, Err *err);

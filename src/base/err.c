@@ -22,6 +22,7 @@ static const struct {
     [ERR_REFUSED] = {"refused", 0x0124, 403},
     [ERR_NO_SPACE] = {"no-space", 0xA700, 507},
     [ERR_IO] = {"io", 0x0110, 500},
+    [ERR_DAMAGED] = {"damaged", 0x0110, 500},
     [ERR_UNAVAILABLE] = {"unavailable", 0x0110, 503},
     [ERR_TIMEOUT] = {"timeout", 0x0110, 504},
     [ERR_CLOSED] = {"closed", 0x0110, 502},

@@ -21,10 +21,11 @@ typedef enum ErrCode {
     ERR_EXISTS,   /* already there and may not be replaced */
     ERR_MISMATCH, /* data set and command (or class) do not agree */
     ERR_UNSUPPORTED,
-    ERR_REFUSED,  /* policy or the peer said no */
-    ERR_NO_SPACE, /* out of disk or quota */
-    ERR_IO,       /* the operating system failed us */
-    ERR_UNAVAILABLE, /* what we work with (a database) is damaged, incomplete or refuses us, until somebody sees to it */
+    ERR_REFUSED,     /* policy or the peer said no */
+    ERR_NO_SPACE,    /* out of disk or quota */
+    ERR_IO,          /* the operating system failed us */
+    ERR_DAMAGED,     /* what we keep does not say what it should: a row, a page of the index */
+    ERR_UNAVAILABLE, /* what we work with (a database) takes nothing from us, until somebody sees to it */
     ERR_TIMEOUT,
     ERR_CLOSED, /* the peer went away or aborted */
     ERR_CANCELLED,

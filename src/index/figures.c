@@ -15,8 +15,7 @@ bool idx_totals(Index *index, IdxTotals *out, Err *err)
         *out = (IdxTotals){(uint64_t)db_int(s, 0), (uint64_t)db_int(s, 1), (uint64_t)db_int(s, 2),
                            (uint64_t)db_int(s, 3), (uint64_t)db_int(s, 4)};
     else if (ok)
-        ok = err_set(err, ERR_UNAVAILABLE,
-                     "index: %s has lost its totals; rebuild it with 'manage data index'",
+        ok = err_set(err, ERR_DAMAGED, "index: %s has lost its totals; rebuild it with 'manage data index'",
                      index->source->name);
     db_done(s);
     idx_reader_give(index, db, IDX_ONE_LOOK);

@@ -149,8 +149,12 @@ static bool take_idle(Index *index, Db **db, Err *err)
     *db = free_place && index->idle_count ? index->idle[--index->idle_count] : NULL;
     index->readers_out += free_place;
     pthread_mutex_unlock(&index->lock);
-    return free_place || err_set(err, ERR_LIMIT, "index: %zu queries are running already; ask again later",
-                                 index->readers_max);
+    if (free_place)
+        return true;
+    err_set(err, ERR_LIMIT, "index: %zu queries are running already; ask again later", index->readers_max);
+    if (err)
+        err->http = 503; /* not 413: it is not what was asked that is too much */
+    return false;
 }
 
 static bool is_old(const Index *index, const Db *db)

@@ -79,6 +79,7 @@ typedef struct IdxSettings {
     /* A database that cannot be reached does not fail idx_open; each call then tries again, with growing pauses, and fails with an error
        that idx_is_away knows until it is there. */
     bool may_be_away;
+    bool must_exist;             /* SQLite: a file that is not there is not made */
     bool scratch;                /* SQLite: made for the moment, nothing in it has to outlive the process */
     const IdxExtended *extended; /* each passes idx_extended_check. Copied */
     size_t extended_count;

@@ -108,18 +108,19 @@ static const State states[] = {
      "another server has been writing for too long; look at it, and try again when it is done"},
     {"57014", ERR_TIMEOUT, "it took too long and was ended"},
     {"53100", ERR_NO_SPACE, "its disk is full; make room there"},
-    {"53200", ERR_LIMIT, "it is out of memory"},
-    {"53300", ERR_LIMIT, "raise max_connections there or lower db.engine_pool_size"},
+    {"53200", ERR_UNAVAILABLE, "it is out of memory"},
+    {"53300", ERR_UNAVAILABLE, "raise max_connections there or lower db.engine_pool_size"},
     {"42501", ERR_UNAVAILABLE, "the login may not do that; GRANT it, see db.params.login"},
     {"25006", ERR_UNAVAILABLE, "it is read-only: a standby, or set so"},
     {"3F000", ERR_UNAVAILABLE, "see db.params.schema"},
-    {"42P01", ERR_UNAVAILABLE, "a table of the index is gone; make it with 'manage database create'"},
+    {"42P01", ERR_UNAVAILABLE,
+     "a table of the index is gone; bring it back, or DROP SCHEMA … CASCADE there: 'manage data index' then "
+     "makes the index anew from the files"},
     {"40", ERR_TIMEOUT, "others were in the way; again later"},
     {"57P", ERR_CLOSED, "it is being stopped or started"},
     {"08", ERR_CLOSED, "the connection broke"},
-    {"XX001", ERR_UNAVAILABLE,
-     "its data are damaged; rebuild the index from the files with 'manage data index'"},
-    {"XX002", ERR_UNAVAILABLE, "its index is damaged; REINDEX it there"},
+    {"XX001", ERR_DAMAGED, "its data are damaged; rebuild the index from the files with 'manage data index'"},
+    {"XX002", ERR_DAMAGED, "its index is damaged; REINDEX it there"},
 };
 
 bool pg_fail_result(const PgSource *source, const PGresult *result, Err *err)

@@ -150,7 +150,7 @@ static DcmDataset *without_columns(Arena *arena, Span rest, const IdxAttributes 
     if (row)
         row->parent = NULL;
     else /* the index is what is damaged, not what was asked or stored */
-        err_set(err, ERR_UNAVAILABLE, "damaged attributes: %s", why.text);
+        err_set(err, ERR_DAMAGED, "damaged attributes: %s", why.text);
     return row;
 }
 
@@ -193,10 +193,11 @@ DcmDataset *idx_row_load(Db *db, Arena *arena, DcmLevel level, int64_t id, Err *
     bool found = false;
     DcmDataset *row = NULL;
     db_bind_int(s, id);
-    if (db_step(s, &found, err) && found)
+    bool ok = db_step(s, &found, err);
+    if (ok && found)
         row = idx_row_read(s, 0, arena, level, false, NULL, err);
-    else if (!found)
-        err_set(err, ERR_UNAVAILABLE, "index: no row %lld in %s", (long long)id, table->name);
+    else if (ok)
+        err_set(err, ERR_DAMAGED, "index: no row %lld in %s", (long long)id, table->name);
     db_done(s);
     return row;
 }

@@ -32,7 +32,7 @@ enum {
 typedef struct LiteSource {
     DbSource base;
     int64_t busy_timeout_ms;
-    bool scratch;
+    bool scratch, must_exist;
 } LiteSource;
 
 typedef struct LiteStatement {
@@ -119,12 +119,12 @@ static int system_error(Lite *db)
 }
 
 /* A file of the database that is not there says nothing about what was looked for in it. */
-static bool fail_system(Lite *db, int code, const char *doing, Err *err)
+static bool fail_file(const char *path, int number, const char *doing, Err *err)
 {
-    int number = system_error(db);
-    Err why;
-    err_errno(&why, number, "index: cannot %s %s (%s)", doing, db->base.source->name, sqlite3_errstr(code));
-    return err_set(err, why.code == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_IO, "%s", why.text);
+    if (number == ENOENT || number == ENOTDIR)
+        return err_set(err, ERR_UNAVAILABLE, "index: cannot %s %s: it is not there any more, or not mounted",
+                       doing, path);
+    return err_errno(err, number, "index: cannot %s %s", doing, path);
 }
 
 static bool fail(Lite *db, int code, const char *doing, Err *err)
@@ -135,7 +135,7 @@ static bool fail(Lite *db, int code, const char *doing, Err *err)
         return fail_locked(db->base.source->name, err);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return err_set(err, ERR_UNAVAILABLE,
+        return err_set(err, ERR_DAMAGED,
                        "index: %s is damaged or no index (%s); move it away and rebuild it from the files "
                        "with 'manage data index'",
                        db->base.source->name, sqlite3_errstr(code));
@@ -150,7 +150,7 @@ static bool fail(Lite *db, int code, const char *doing, Err *err)
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_IOERR:
-        return fail_system(db, code, doing, err);
+        return fail_file(db->base.source->name, system_error(db), doing, err);
     case SQLITE_INTERRUPT:
         return err_set(err, ERR_CANCELLED, "index: the query was cancelled");
     case SQLITE_TOOBIG:
@@ -169,7 +169,7 @@ static bool make_file(const char *path, Err *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0)
-        return errno == EEXIST || err_errno(err, errno, "index: cannot open %s", path);
+        return errno == EEXIST || fail_file(path, errno, "open", err);
     close(fd);
     return true;
 }
@@ -245,6 +245,7 @@ static DbSource *lite_source_new(const IdxSettings *settings, Err *err)
     source->base = (DbSource){&db_sqlite, strdup(settings->sqlite_path)};
     source->busy_timeout_ms = settings->busy_timeout_ms > INT32_MAX ? INT32_MAX : settings->busy_timeout_ms;
     source->scratch = settings->scratch;
+    source->must_exist = settings->must_exist;
     return &source->base;
 }
 
@@ -272,7 +273,7 @@ static void lite_close(Db *base)
 
 static Db *lite_open(DbSource *source, DbMode mode, Err *err)
 {
-    if (mode == DB_WRITER && !make_file(source->name, err))
+    if (mode == DB_WRITER && !((LiteSource *)source)->must_exist && !make_file(source->name, err))
         return NULL;
     Lite *db = calloc(1, sizeof *db);
     if (!db)

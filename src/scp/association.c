@@ -71,6 +71,7 @@ const char *scp_comment_of(const Err *why, const char *service)
     switch (why->code) {
     case ERR_IO:
     case ERR_NO_SPACE:
+    case ERR_DAMAGED:
     case ERR_UNAVAILABLE:
     case ERR_INTERNAL:
     case ERR_NONE:

@@ -224,8 +224,8 @@ void http_problem(HttpExchange *x, const Err *err)
 {
     unsigned status = err->http >= 400 && err->http <= 599 ? err->http : 500;
     bool inside = err->code == ERR_INTERNAL || err->code == ERR_IO || err->code == ERR_NO_SPACE ||
-                  err->code == ERR_UNAVAILABLE || err->code == ERR_CLOSED || err->code == ERR_NONE ||
-                  mentions_path(err->text);
+                  err->code == ERR_DAMAGED || err->code == ERR_UNAVAILABLE || err->code == ERR_CLOSED ||
+                  err->code == ERR_NONE || mentions_path(err->text);
     if (!inside) {
         answer_problem(x, status, err->text);
         return;

@@ -187,6 +187,34 @@ def test_what_the_database_cannot_tell_is_not_missing(pg, postgres, how):  # DB-
     assert_all_there(archive, postgres, {one: data, other: more})
 
 
+@pytest.mark.parametrize("killed", (False, True))
+def test_index_that_may_be_read_but_not_written_is_filled_later(pg, postgres, killed):  # DB-11
+    """The server looks through its files, to fill an index that lost its rows or after it was killed; nothing counts as done before it is."""
+    postgres.sql(f"CREATE ROLE pacs LOGIN PASSWORD 'first'; GRANT ALL ON SCHEMA {SCHEMA} TO pacs")
+    pg.set("db.params.login", "pacs")
+    pg.set("db.params.password", "first")
+    archive = pg.start()
+    objects = dict(made(1, i) for i in range(5))
+    association = Association(archive.port)
+    assert [association.store(SECONDARY_CAPTURE, one, data) for one, data in objects.items()] == [0] * 5
+    association.release()
+    if killed:
+        archive.kill()
+    else:
+        archive.stop()
+    postgres.sql(f"SET search_path TO {SCHEMA}; TRUNCATE patient, study, series, file_storage_metadata_dicom, term CASCADE; "
+                 "UPDATE totals SET patients = 0, studies = 0, series = 0, instances = 0, size = 0; "
+                 "REVOKE INSERT ON file_storage_metadata_dicom FROM pacs")
+    archive.start()
+    said = "the index takes nothing now; the objects in the data folder wait for it."
+    wait_until(lambda: log(archive).count(said) == 1 + killed, 60, "it is said")
+    time.sleep(3)
+    assert log(archive).count(said) == 1 + killed and "GRANT it" in log(archive) and "the index is complete" not in log(archive)
+    postgres.sql(f"SET search_path TO {SCHEMA}; GRANT INSERT ON file_storage_metadata_dicom TO pacs")
+    wait_until(lambda: "the index is complete" in log(archive), 90, "it is filled")
+    assert_all_there(archive, postgres, objects)
+
+
 def test_hanging_database_blocks_nobody_for_ever(pg, postgres):  # DB-11
     archive, stop = pg.start(), threading.Event()
     senders = start_senders(archive, stop)

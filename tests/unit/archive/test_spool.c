@@ -456,29 +456,76 @@ static void test_one_bad_row(void **state)
     assert_false(arc_index_is_away(archive, NULL));
 }
 
-/* It is back, but has no room: what waits goes on waiting until it has. */
-static void test_no_room_when_it_is_back(void **state)
+/* A trigger that refuses an object, or all. */
+static void refuse_with(const char *sqlstate, const char *uid)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "CREATE OR REPLACE FUNCTION refuse_with() RETURNS trigger LANGUAGE plpgsql AS "
+             "$$BEGIN IF NEW.instance_uid LIKE '%s' THEN RAISE EXCEPTION 'no' USING ERRCODE = '%s'; END IF; "
+             "RETURN NEW; END$$",
+             uid, sqlstate);
+    on_server(text);
+    on_server("CREATE TRIGGER refuse_with BEFORE INSERT ON file_storage_metadata_dicom FOR EACH ROW "
+              "EXECUTE FUNCTION refuse_with()");
+}
+
+static void until_said(const char *text)
+{
+    Deadline deadline = deadline_in(60000);
+    while (!was_noticed(text) && !deadline_passed(deadline))
+        clock_sleep_ms(5);
+    assert_true(was_noticed(text));
+}
+
+/* It is back, but takes nothing: what waits goes on waiting until it does. */
+static void test_it_is_back_and_takes_nothing(void **state)
+{
+    if (!server)
+        skip();
+    static const struct {
+        const char *sqlstate, *said;
+    } ways[] = {{"53100", "its disk is full"}, {"53200", "out of memory"}, {"42501", "GRANT it"}};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char uids[2][16];
+        Spec specs[2];
+        for (int k = 0; k < 2; k++) {
+            snprintf(uids[k], sizeof uids[k], "1.2.%zu.%d", i, k);
+            specs[k] = filled(uids[k], (uint8_t)k);
+        }
+        notices[0] = 0;
+        refuse_with(ways[i].sqlstate, "%");
+        go_away();
+        store_spec(&specs[0]);
+        store_spec(&specs[1]);
+        come_back();
+        until_said("what waits cannot be indexed now");
+        until_said(ways[i].said);
+        assert_int_equal(arc_ingest_waiting(archive), 2);
+        on_server("DROP TRIGGER refuse_with ON file_storage_metadata_dicom");
+        until_caught_up();
+        assert_stored_spec(&specs[0]);
+        assert_stored_spec(&specs[1]);
+    }
+}
+
+/* One that meets damage in the index holds up nobody behind it. */
+static void test_damage_is_passed_over(void **state)
 {
     if (!server)
         skip();
     Spec one = filled("1.2.3.4.2", 2), two = filled("1.2.3.4.3", 3);
-    on_server("CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS "
-              "$$BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END$$");
-    on_server("CREATE TRIGGER no_room BEFORE INSERT ON file_storage_metadata_dicom FOR EACH ROW "
-              "EXECUTE FUNCTION no_room()");
+    refuse_with("XX001", one.instance);
     go_away();
     store_spec(&one);
     store_spec(&two);
     come_back();
-    Deadline deadline = deadline_in(60000);
-    while (!was_noticed("what waits cannot be indexed now") && !deadline_passed(deadline))
-        clock_sleep_ms(5);
-    assert_true(was_noticed("its disk is full"));
-    assert_int_equal(arc_ingest_waiting(archive), 2);
-    on_server("DROP TRIGGER no_room ON file_storage_metadata_dicom");
     until_caught_up();
-    assert_stored_spec(&one);
+    assert_true(was_noticed("an object that waited cannot be indexed (index: "));
+    assert_true(was_noticed("its data are damaged"));
     assert_stored_spec(&two);
+    assert_int_equal(count_instances(), 1);
+    assert_int_equal(count_files("data"), 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_outlasting, drop_outlasting)
@@ -486,11 +533,21 @@ static void test_no_room_when_it_is_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_objects_wait),        TEST(test_policies_while_away),     TEST(test_replaced_elsewhere),
-        TEST(test_kept_both_elsewhere), TEST(test_over_a_restart),          TEST(test_waiting_files_vanish),
-        TEST(test_damaged_second_file), TEST(test_without_leave),           TEST(test_no_journal),
-        TEST(test_many_senders),        TEST(test_hanging_server),          TEST(test_refused_login),
-        TEST(test_one_bad_row),         TEST(test_no_room_when_it_is_back),
+        TEST(test_objects_wait),
+        TEST(test_policies_while_away),
+        TEST(test_replaced_elsewhere),
+        TEST(test_kept_both_elsewhere),
+        TEST(test_over_a_restart),
+        TEST(test_waiting_files_vanish),
+        TEST(test_damaged_second_file),
+        TEST(test_without_leave),
+        TEST(test_no_journal),
+        TEST(test_many_senders),
+        TEST(test_hanging_server),
+        TEST(test_refused_login),
+        TEST(test_one_bad_row),
+        TEST(test_it_is_back_and_takes_nothing),
+        TEST(test_damage_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

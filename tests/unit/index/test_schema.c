@@ -226,7 +226,7 @@ static void what_is_no_database_is_refused(void **state)
         skip();
     idx_close(f->index);
     damage(f, 0, 8192);
-    assert_refused(f, ERR_UNAVAILABLE, "manage data index");
+    assert_refused(f, ERR_DAMAGED, "manage data index");
 }
 
 static void a_damaged_page_is_an_error_with_advice(void **state)
@@ -250,7 +250,7 @@ static void a_damaged_page_is_an_error_with_advice(void **state)
         refused = !idx_instance(f->index, f->arena, "1.1.1.7", &file, &f->err);
     }
     assert_true(refused);
-    assert_int_equal(f->err.code, ERR_UNAVAILABLE);
+    assert_int_equal(f->err.code, ERR_DAMAGED);
     assert_non_null(strstr(f->err.text, "manage data index"));
     assert_non_null(strstr(f->err.text, f->path));
 }
@@ -286,7 +286,7 @@ static void a_damaged_row_is_the_fault_of_the_index(void **state)
     ASSERT_OK(f, cursor);
     assert_false(idx_next(cursor, f->arena, &row, &f->err));
     idx_cursor_free(cursor);
-    assert_int_equal(f->err.code, ERR_UNAVAILABLE);
+    assert_int_equal(f->err.code, ERR_DAMAGED);
     assert_non_null(strstr(f->err.text, "index: study 1: damaged attributes: "));
 }
 
@@ -301,7 +301,7 @@ static void an_index_without_its_file_says_nothing_is_missing(void **state)
     bool found = idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err);
     assert_int_equal(rename(away, f->path), 0);
     assert_false(found);
-    assert_int_equal(f->err.code, ERR_IO);
+    assert_int_equal(f->err.code, ERR_UNAVAILABLE);
     assert_non_null(strstr(f->err.text, f->path));
 }
 
