@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEAD = 4096, LOOK_MS = 20, THREADS = 2, PAUSE_MS = 2000 };
+enum { HEAD = 4096, LOOK_MS = 20, THREADS = 2, PAUSE_MS = 2000, PAUSE_MAX_MS = 60000 };
 
 /* Clocks are set back now and then. A server that is at work notes the time each minute, so that this is for the last of them; and what comes in in five minutes is
    looked through in seconds. */
@@ -29,6 +29,7 @@ struct Adoption {
     pthread_t thread;
     atomic_bool stop, halt, ended; /* halt: of one pass */
     bool missed, told;             /* the index took nothing; the log has said so */
+    bool damaged;                  /* it lacks objects that met damage in it */
 };
 
 bool adoption_read(Archive *archive, const char *name, Job *job, Inspector *inspector,
@@ -78,6 +79,7 @@ static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Er
         a->missed = true;
         atomic_store(&a->halt, true);
     } else if (why) {
+        a->damaged |= why->code == ERR_DAMAGED;
         archive_notice(a->archive, LOG_WARNING, "a file in the data folder is not indexed: %s", why->text);
     }
 }
@@ -103,9 +105,9 @@ static bool await_turn(Adoption *a)
     return !atomic_load(&a->stop);
 }
 
-static void rest(Adoption *a)
+static void rest(Adoption *a, int64_t pause_ms)
 {
-    Deadline deadline = deadline_in(PAUSE_MS);
+    Deadline deadline = deadline_in(pause_ms);
     while (!atomic_load(&a->stop) && !deadline_passed(deadline))
         clock_sleep_ms(LOOK_MS);
 }
@@ -116,13 +118,15 @@ static bool adopt(Adoption *a, ArcIndexed *out, Err *err)
     int64_t since = store_unclean_since(a->archive->store) - CLOCK_SLACK_US;
     uint64_t added = 0;
     bool done = false;
+    int64_t pause = PAUSE_MS;
     while (!done && await_turn(a)) {
         done = pass(a, since, out, err);
         added += out->added;
         if (!done && (err->code != ERR_CANCELLED || !a->archive->spool))
             break;
         if (!done)
-            rest(a);
+            rest(a, pause);
+        pause = 2 * pause < PAUSE_MAX_MS ? 2 * pause : PAUSE_MAX_MS;
     }
     out->added = added;
     return done;
@@ -147,7 +151,8 @@ static void *adoption_main(void *ctx)
                    "the archive was not closed properly; looking for objects that are not indexed");
     remove_leftovers(a);
     if (adopt(a, &done, &err)) {
-        store_forget_unclean(archive->store);
+        if (!a->damaged) /* else the next start looks again */
+            store_forget_unclean(archive->store);
         archive_notice(archive, LOG_INFO,
                        "%" PRIu64 " objects were indexed after the unclean stop, %" PRIu64
                        " files could not be",

@@ -244,7 +244,7 @@ static IdxSettings apart(const Archive *archive)
 {
     IdxSettings settings = archive->index_settings;
     settings.may_be_away = false;
-    settings.must_exist = true;
+    settings.must_exist = idx_was_ready(archive->index);
     settings.readers = 1;
     return settings;
 }

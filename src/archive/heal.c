@@ -34,6 +34,7 @@ struct Healing {
     atomic_bool stop, halt; /* of the thread, of the pass */
     Deadline report;
     bool missed, told; /* the index took nothing; the log has said so */
+    bool damaged;      /* it lacks objects that met damage in it */
     bool sure, needed;
 };
 
@@ -159,6 +160,7 @@ static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Er
         h->missed = true;
         atomic_store(&h->halt, true);
     } else if (why) {
+        h->damaged |= why->code == ERR_DAMAGED;
         archive_notice(h->archive, LOG_WARNING, "a file in the data folder is not indexed: %s", why->text);
     }
     if (!deadline_passed(h->report))
@@ -169,6 +171,21 @@ static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Er
                    so_far->added);
 }
 
+static bool halted(Healing *h, const Err *why)
+{
+    indexing_halts(h->archive, why, &h->told);
+    return false;
+}
+
+/* It stays as it is until the next start. */
+static bool told_damage(Healing *h)
+{
+    archive_notice(
+        h->archive, LOG_ERROR,
+        "the index is damaged and not complete; repair it, then restart the server, which looks again");
+    return true;
+}
+
 /* One pass over the store. False when it has to be done again. */
 static bool pass(Healing *h)
 {
@@ -176,7 +193,7 @@ static bool pass(Healing *h)
     ArcIndexing wish = {.threads = THREADS, .stop = &h->halt, .step = step, .ctx = h};
     ArcIndexed done;
     Err err;
-    h->missed = false;
+    h->missed = h->damaged = false;
     atomic_store(&h->halt, false);
     if (atomic_load(&h->stop))
         return false;
@@ -186,14 +203,16 @@ static bool pass(Healing *h)
                    "works",
                    archive->settings.data_path);
     if (!set_note(archive, "begun", &err))
-        return false;
+        return halted(h, &err);
     bool ok = arc_index_folder(archive, &wish, &done, &err);
     if (!ok && err.code != ERR_CANCELLED)
         archive_notice(archive, LOG_ERROR, "the data folder cannot be indexed: %s", err.text);
     if (h->missed || !ok)
         return false;
+    if (h->damaged)
+        return told_damage(h);
     if (!healing_note(archive, &err))
-        return false;
+        return halted(h, &err);
     archive_notice(archive, LOG_WARNING,
                    "the index is complete: %" PRIu64 " files seen, %" PRIu64 " added, %" PRIu64 " not",
                    done.seen, done.added, done.junk + done.failed);
@@ -207,7 +226,7 @@ static void *healing_main(void *ctx)
     while (spool_await_index(h->archive->spool, &h->stop)) {
         Err err;
         if (!h->sure)
-            h->sure = is_needed(h->archive, &h->needed, &err);
+            h->sure = is_needed(h->archive, &h->needed, &err) || halted(h, &err);
         if (h->sure && (!h->needed || pass(h)))
             break;
         Deadline deadline = deadline_in(pause);

@@ -501,6 +501,7 @@ bool indexing_halts(Archive *archive, const Err *why, bool *told)
     bool away = idx_is_away(why);
     if (!away && why->code != ERR_NO_SPACE && why->code != ERR_UNAVAILABLE)
         return false;
+    away = away || spool_is_away(archive->spool, NULL);
     if (!away && !*told)
         archive_notice(archive, LOG_ERROR,
                        "the index takes nothing now; the objects in the data folder wait for it. %s",

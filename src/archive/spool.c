@@ -33,9 +33,9 @@ struct Spool {
     atomic_bool stop, away;
     atomic_size_t waiting;
 
-    pthread_mutex_t lock; /* guards `why`, and the changes of `away` */
+    pthread_mutex_t lock; /* guards `why` and `told`, and the changes of `away` */
     pthread_cond_t changed;
-    Err why;
+    Err why, told; /* what the log had of it last */
 
     pthread_mutex_t writing; /* guards the journals; held while one is written and synced */
     Journal **journals;      /* oldest first */
@@ -65,6 +65,8 @@ bool spool_takes(Spool *spool, const Err *err)
     pthread_mutex_lock(&spool->lock);
     bool news = !atomic_load(&spool->away);
     spool->why = *err;
+    if (news)
+        spool->told = *err;
     atomic_store(&spool->away, true);
     pthread_cond_broadcast(&spool->changed);
     pthread_mutex_unlock(&spool->lock);
@@ -140,7 +142,8 @@ static void tell_refusal(Spool *spool, const Err *said)
     if (idx_is_away(said) || said->code == ERR_LIMIT)
         return;
     pthread_mutex_lock(&spool->lock);
-    bool news = strcmp(spool->why.text, said->text) != 0;
+    bool news = strcmp(spool->told.text, said->text) != 0;
+    spool->told = *said;
     err_set(&spool->why, ERR_CLOSED, "%s", said->text);
     pthread_mutex_unlock(&spool->lock);
     if (news)

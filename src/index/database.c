@@ -39,6 +39,15 @@ void db_expand(const DbDialect *d, const char *text, Buf *out)
     }
 }
 
+bool db_fail_gone(const Db *db, Err *err)
+{
+    return err_set(
+        err, ERR_UNAVAILABLE,
+        "index: the tables of %s are gone; bring them back, or restart the server, which then makes "
+        "them anew and fills them from the files",
+        db_name(db));
+}
+
 DbSource *db_source_new(const IdxSettings *settings, Err *err)
 {
     return (settings->engine == IDX_POSTGRESQL ? &db_postgres : &db_sqlite)->source_new(settings, err);

@@ -19,12 +19,15 @@
 #include "index/attributes.h"
 #include "index/index.h"
 
+#include <stdatomic.h>
+
 typedef struct DbDriver DbDriver;
 /* Where the database is, and how it went when we last tried to reach it; shared by all connections. */
 typedef struct DbSource {
     const DbDriver *driver;
     char *name;                      /* for error texts */
     const IdxAttributes *attributes; /* whose columns there are; set before the first connection */
+    atomic_bool must_exist;          /* it was there: what is gone is not made anew under those who use it */
 } DbSource;
 typedef struct Db {
     const DbDriver *driver;
@@ -63,6 +66,9 @@ typedef struct DbDialect {
 } DbDialect;
 /* Appends `text` with {id}, {find} … replaced by the dialect's words. */
 void db_expand(const DbDialect *dialect, const char *text, Buf *out);
+
+/* Fails: there were tables, and now there are none. */
+bool db_fail_gone(const Db *db, Err *err);
 
 DbSource *db_source_new(const IdxSettings *settings, Err *err);
 void db_source_free(DbSource *source); /* NULL is fine */

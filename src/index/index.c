@@ -44,6 +44,11 @@ bool idx_is_away(const Err *err)
     return err->code == ERR_CLOSED || err->code == ERR_TIMEOUT;
 }
 
+bool idx_was_ready(Index *index)
+{
+    return atomic_load(&index->ready);
+}
+
 bool idx_ready(Index *index, Err *err)
 {
     if (atomic_load(&index->ready))
@@ -54,6 +59,8 @@ bool idx_ready(Index *index, Err *err)
         Db *db = db_open(index->source, DB_WRITER, err);
         ok = db && db_open_schema(db, err) && idx_filled_settle(db, err);
         db_close(db);
+        if (ok)
+            atomic_store(&index->source->must_exist, true);
         atomic_store(&index->ready, ok);
     }
     pthread_mutex_unlock(&index->opening);
@@ -86,6 +93,7 @@ Index *idx_open(const IdxSettings *settings, Err *err)
     }
     Index *index = zeroed(1, sizeof *index);
     source->attributes = attributes;
+    atomic_store(&source->must_exist, settings->must_exist);
     index->source = source;
     index->attributes = attributes;
     index->arena = arena;

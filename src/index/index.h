@@ -79,7 +79,7 @@ typedef struct IdxSettings {
     /* A database that cannot be reached does not fail idx_open; each call then tries again, with growing pauses, and fails with an error
        that idx_is_away knows until it is there. */
     bool may_be_away;
-    bool must_exist;             /* SQLite: a file that is not there is not made */
+    bool must_exist;             /* tables or their file that are gone are not made anew: idx_open fails */
     bool scratch;                /* SQLite: made for the moment, nothing in it has to outlive the process */
     const IdxExtended *extended; /* each passes idx_extended_check. Copied */
     size_t extended_count;
@@ -91,6 +91,8 @@ Index *idx_open(const IdxSettings *settings, Err *err);
 /* Does this error of a call to the index say that the database cannot be reached or is kept busy by others, so that the same
    call may succeed later? */
 bool idx_is_away(const Err *err);
+/* Have its tables been there since idx_open? */
+bool idx_was_ready(Index *index);
 void idx_close(Index *index);
 
 /* -- one object -- */

@@ -114,13 +114,16 @@ static const State states[] = {
     {"25006", ERR_UNAVAILABLE, "it is read-only: a standby, or set so"},
     {"3F000", ERR_UNAVAILABLE, "see db.params.schema"},
     {"42P01", ERR_UNAVAILABLE,
-     "a table of the index is gone; bring it back, or DROP SCHEMA … CASCADE there: 'manage data index' then "
-     "makes the index anew from the files"},
+     "a table of the index is gone; bring it back, or rename the schema and restart the server, which makes "
+     "the index anew from the files"},
+    {"42703", ERR_UNAVAILABLE, "a column of the index is gone; bring it back"},
+    {"58", ERR_UNAVAILABLE, "its disk or its system fails it; see its log"},
+    {"53", ERR_UNAVAILABLE, "it lacks something; see its log"},
     {"40", ERR_TIMEOUT, "others were in the way; again later"},
     {"57P", ERR_CLOSED, "it is being stopped or started"},
     {"08", ERR_CLOSED, "the connection broke"},
     {"XX001", ERR_DAMAGED, "its data are damaged; rebuild the index from the files with 'manage data index'"},
-    {"XX002", ERR_DAMAGED, "its index is damaged; REINDEX it there"},
+    {"XX002", ERR_DAMAGED, "its index is damaged; REINDEX it there, then 'manage data index'"},
 };
 
 bool pg_fail_result(const PgSource *source, const PGresult *result, Err *err)

@@ -47,6 +47,8 @@ static bool make_schema(Pg *pg, Err *err)
         return false;
     if (there)
         return true;
+    if (atomic_load(&pg->base.source->must_exist))
+        return db_fail_gone(&pg->base, err);
     char *schema = PQescapeIdentifier(pg->conn, pg_source(pg)->schema, strlen(pg_source(pg)->schema));
     Buf sql;
     buf_init(&sql, 0);
@@ -106,7 +108,7 @@ static bool create_or_migrate(Pg *pg, Err *err)
                 NULL, &tables, err))
         return false;
     if (!ours && !tables)
-        return create(db, err);
+        return atomic_load(&db->source->must_exist) ? db_fail_gone(db, err) : create(db, err);
     if (!ours)
         return take_over(db, err);
     if (!number(db, "SELECT max(version) FROM schema_version", NULL, &version, err))

@@ -32,7 +32,7 @@ enum {
 typedef struct LiteSource {
     DbSource base;
     int64_t busy_timeout_ms;
-    bool scratch, must_exist;
+    bool scratch;
 } LiteSource;
 
 typedef struct LiteStatement {
@@ -118,13 +118,22 @@ static int system_error(Lite *db)
     return number ? number : EIO;
 }
 
-/* A file of the database that is not there says nothing about what was looked for in it. */
-static bool fail_file(const char *path, int number, const char *doing, Err *err)
+/* Of what was read or written: what is not there, or there already, is another file, looked for afterwards. */
+static int io_error(Lite *db)
 {
-    if (number == ENOENT || number == ENOTDIR)
-        return err_set(err, ERR_UNAVAILABLE, "index: cannot %s %s: it is not there any more, or not mounted",
-                       doing, path);
-    return err_errno(err, number, "index: cannot %s %s", doing, path);
+    int number = system_error(db);
+    return number == ENOENT || number == EEXIST ? EIO : number;
+}
+
+static bool is_gone(int number)
+{
+    return number == ENOENT || number == ENOTDIR;
+}
+
+/* "no such table": somebody else was at it. */
+static bool is_incomplete(Lite *db)
+{
+    return span_starts(span_cstr(sqlite3_errmsg(db->handle)), SPAN("no such "));
 }
 
 static bool fail(Lite *db, int code, const char *doing, Err *err)
@@ -135,7 +144,7 @@ static bool fail(Lite *db, int code, const char *doing, Err *err)
         return fail_locked(db->base.source->name, err);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return err_set(err, ERR_DAMAGED,
+        return err_set(err, (code & 0xff) == SQLITE_CORRUPT ? ERR_DAMAGED : ERR_UNAVAILABLE,
                        "index: %s is damaged or no index (%s); move it away and rebuild it from the files "
                        "with 'manage data index'",
                        db->base.source->name, sqlite3_errstr(code));
@@ -143,21 +152,28 @@ static bool fail(Lite *db, int code, const char *doing, Err *err)
         return err_set(err, ERR_NO_SPACE, "index: no space left for %s", db->base.source->name);
     case SQLITE_READONLY:
         return err_set(
-            err, ERR_IO,
+            err, ERR_UNAVAILABLE,
             "index: cannot %s %s: it is read-only for this user; look at the rights of the file, of "
             "its -wal and -shm, and of their folder",
             doing, db->base.source->name);
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_IOERR:
-        return fail_file(db->base.source->name, system_error(db), doing, err);
+        /* It says nothing about what was looked for in it. */
+        if ((code & 0xff) == SQLITE_CANTOPEN && is_gone(system_error(db)))
+            return err_set(err, ERR_UNAVAILABLE,
+                           "index: %s is not there any more, or not mounted; bring it back, or restart the "
+                           "server, which then makes it anew from the files",
+                           db->base.source->name);
+        return err_errno(err, io_error(db), "index: cannot %s %s (%s)", doing, db->base.source->name,
+                         sqlite3_errstr(code));
     case SQLITE_INTERRUPT:
         return err_set(err, ERR_CANCELLED, "index: the query was cancelled");
     case SQLITE_TOOBIG:
         return err_set(err, ERR_LIMIT, "index: a value is too long for %s", db->base.source->name);
     default:
-        return err_set(err, ERR_INTERNAL, "index: cannot %s %s: %s", doing, db->base.source->name,
-                       sqlite3_errmsg(db->handle));
+        return err_set(err, is_incomplete(db) ? ERR_UNAVAILABLE : ERR_INTERNAL, "index: cannot %s %s: %s",
+                       doing, db->base.source->name, sqlite3_errmsg(db->handle));
     }
 }
 
@@ -169,7 +185,10 @@ static bool make_file(const char *path, Err *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0)
-        return errno == EEXIST || fail_file(path, errno, "open", err);
+        return errno == EEXIST ||
+               (is_gone(errno) ? err_set(err, ERR_UNAVAILABLE,
+                                         "index: the folder of %s is not there, or not mounted", path)
+                               : err_errno(err, errno, "index: cannot open %s", path));
     close(fd);
     return true;
 }
@@ -245,7 +264,6 @@ static DbSource *lite_source_new(const IdxSettings *settings, Err *err)
     source->base = (DbSource){&db_sqlite, strdup(settings->sqlite_path)};
     source->busy_timeout_ms = settings->busy_timeout_ms > INT32_MAX ? INT32_MAX : settings->busy_timeout_ms;
     source->scratch = settings->scratch;
-    source->must_exist = settings->must_exist;
     return &source->base;
 }
 
@@ -273,7 +291,7 @@ static void lite_close(Db *base)
 
 static Db *lite_open(DbSource *source, DbMode mode, Err *err)
 {
-    if (mode == DB_WRITER && !((LiteSource *)source)->must_exist && !make_file(source->name, err))
+    if (mode == DB_WRITER && !atomic_load(&source->must_exist) && !make_file(source->name, err))
         return NULL;
     Lite *db = calloc(1, sizeof *db);
     if (!db)
@@ -576,7 +594,7 @@ static bool create_or_migrate(Db *db, Err *err)
         return false;
     /* Version 0 under our own mark: idx_schema_drop was here, and left what belongs to others. */
     if (tables == 0 || (application == IDX_APPLICATION_ID && version == 0))
-        return create(db, err);
+        return atomic_load(&db->source->must_exist) ? db_fail_gone(db, err) : create(db, err);
     if (application != IDX_APPLICATION_ID)
         return err_set(err, ERR_UNSUPPORTED,
                        "index: %s is the database of another program; give the index a file of its own",

@@ -493,7 +493,9 @@ static void test_it_is_back_and_takes_nothing(void **state)
             snprintf(uids[k], sizeof uids[k], "1.2.%zu.%d", i, k);
             specs[k] = filled(uids[k], (uint8_t)k);
         }
+        pthread_mutex_lock(&notices_lock);
         notices[0] = 0;
+        pthread_mutex_unlock(&notices_lock);
         refuse_with(ways[i].sqlstate, "%");
         go_away();
         store_spec(&specs[0]);

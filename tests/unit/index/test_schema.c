@@ -226,7 +226,7 @@ static void what_is_no_database_is_refused(void **state)
         skip();
     idx_close(f->index);
     damage(f, 0, 8192);
-    assert_refused(f, ERR_DAMAGED, "manage data index");
+    assert_refused(f, ERR_UNAVAILABLE, "manage data index");
 }
 
 static void a_damaged_page_is_an_error_with_advice(void **state)
@@ -264,13 +264,33 @@ static void an_index_that_lost_a_table_says_nothing_is_missing(void **state)
                        "1.1.1", DCM_SOPInstanceUID, "1.1.1.1", 0));
     sql_text(f, "ALTER TABLE file_storage_metadata_dicom RENAME TO elsewhere");
     assert_false(idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err));
-    assert_int_equal(f->err.code, on_postgres(f) ? ERR_UNAVAILABLE : ERR_INTERNAL);
+    assert_int_equal(f->err.code, ERR_UNAVAILABLE);
     ASSERT_OK(f, idx_begin(f->index, &f->err));
     assert_false(idx_instance_written(f->index, f->arena, "1.1.1.1", &file, &f->err));
-    assert_int_equal(f->err.code, on_postgres(f) ? ERR_UNAVAILABLE : ERR_INTERNAL);
+    assert_int_equal(f->err.code, ERR_UNAVAILABLE);
     idx_rollback(f->index);
     sql_text(f, "ALTER TABLE elsewhere RENAME TO file_storage_metadata_dicom");
     ASSERT_OK(f, idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err));
+}
+
+/* Beside those who use it, nobody makes an empty one in its place. */
+static void what_must_exist_is_not_made(void **state)
+{
+    Fixture *f = *state;
+    IdxSettings settings = fixture_settings(f);
+    char *nowhere = arena_printf(f->arena, "%s.nowhere", f->path);
+    settings.must_exist = true;
+    Index *there = idx_open(&settings, &f->err);
+    ASSERT_OK(f, there);
+    idx_close(there);
+    settings.sqlite_path = nowhere;
+    settings.postgres.schema = "nowhere";
+    assert_null(idx_open(&settings, &f->err));
+    assert_int_equal(f->err.code, ERR_UNAVAILABLE);
+    if (on_postgres(f))
+        assert_string_equal(sql_text(f, "SELECT count(*) FROM pg_namespace WHERE nspname = 'nowhere'"), "0");
+    else
+        assert_int_equal(access(nowhere, F_OK), -1);
 }
 
 static void a_damaged_row_is_the_fault_of_the_index(void **state)
@@ -401,6 +421,7 @@ int main(void)
         TEST(what_is_no_database_is_refused),
         TEST(a_damaged_page_is_an_error_with_advice),
         TEST(an_index_that_lost_a_table_says_nothing_is_missing),
+        TEST(what_must_exist_is_not_made),
         TEST(a_damaged_row_is_the_fault_of_the_index),
         TEST(an_index_without_its_file_says_nothing_is_missing),
         TEST(a_locked_database_says_who_locks_it),
