@@ -306,14 +306,16 @@ static bool modalities(Ask *ask)
 static const struct Query {
     const char *name;
     bool (*run)(Ask *ask);
+    bool again; /* asked about all of them before it is measured: nothing comes from the disk */
 } queries[] = {
     {"find: PatientID", by_patient},
     {"find: PatientID, with counts", by_patient_with_counts},
     {"find: AccessionNumber", by_accession},
     {"find: StudyInstanceUID", by_study_uid},
     {"find: PatientName ABCDEFG*", by_name},
-    {"find: PatientName ABCDEFG*, the first", first_by_name},
-    {"find: PatientName ABCDEFG*, rows alone", rows_by_name},
+    {"find: PatientName ABCDEFG*, again", by_name, true},
+    {"find: PatientName ABCDEFG*, again: the first", first_by_name, true},
+    {"find: PatientName ABCDEFG*, again: rows alone", rows_by_name, true},
     {"find: PatientName *BCDEFG*", within_name},
     {"find: StudyDate, a month", by_month},
     {"find: StudyDate and modality", by_day_and_modality},
@@ -355,22 +357,32 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Asks about studies spread over all that is there, in an order that is none; *n: at most so many, so many were asked. */
+static bool ask_in_turn(Ask *ask, size_t query, uint32_t filled, uint32_t studies, int64_t *took, size_t *n)
+{
+    int64_t start = clock_ms();
+    size_t most = *n;
+    bool ok = true;
+    for (*n = 0; ok && *n < most && (*n < ASKED_MIN || clock_ms() - start < BUDGET_MS); ++*n) {
+        CatalogueStudy study = catalogue_study((uint32_t)((uint64_t)*n * 7919u * 7919u % filled), studies);
+        ask->study = &study;
+        int64_t begin = clock_ns();
+        ok = queries[query].run(ask);
+        took[*n] = clock_ns() - begin;
+        arena_reset(ask->arena);
+    }
+    return ok;
+}
+
 bool query_measure(Index *index, size_t query, uint32_t filled, uint32_t studies, Latency *out, Err *err)
 {
-    int64_t took[ASKED_MAX], start = clock_ms();
+    int64_t took[ASKED_MAX];
     Arena *arena = arena_new(0);
     Ask ask = {.index = index, .arena = arena, .err = err};
-    size_t n = 0;
-    bool ok = true;
-    while (ok && n < ASKED_MAX && (n < ASKED_MIN || clock_ms() - start < BUDGET_MS)) {
-        /* Spread over all that is there, in an order that is none. */
-        CatalogueStudy study = catalogue_study((uint32_t)((uint64_t)n * 7919u * 7919u % filled), studies);
-        ask.study = &study;
-        int64_t begin = clock_ns();
-        ok = queries[query].run(&ask);
-        took[n++] = clock_ns() - begin;
-        arena_reset(arena);
-    }
+    size_t n = ASKED_MAX;
+    bool ok = !queries[query].again || ask_in_turn(&ask, query, filled, studies, took, &n);
+    ask.answers = 0;
+    ok = ok && ask_in_turn(&ask, query, filled, studies, took, &n);
     arena_free(arena);
     qsort(took, n, sizeof *took, by_size);
     *out = (Latency){(double)ask.answers / (double)n, (double)took[n / 2] / 1e6,
