@@ -88,7 +88,7 @@ static void step(void *ctx, const ArcIndexed *so_far, const char *path, const Er
 static bool pass(Adoption *a, int64_t since_us, ArcIndexed *out, Err *err)
 {
     ArcIndexing wish = {.threads = THREADS, .stop = &a->halt, .step = step, .ctx = a};
-    a->missed = false;
+    a->missed = a->damaged = false;
     atomic_store(&a->halt, false);
     if (atomic_load(&a->stop))
         return err_set(err, ERR_CANCELLED, "the archive is being closed");

@@ -322,7 +322,6 @@ static void rows_of_terms(IdxSql *sql, const Look *look)
                (long long)look->a->tag);
 }
 
-/* Has the row one of the terms? All of them are whole values. (Not EXISTS: PostgreSQL makes a join of that, in an order of its own.) */
 static void term_of_row(IdxSql *sql, const Look *look, const char *term)
 {
     buf_printf(&sql->text,
@@ -331,6 +330,7 @@ static void term_of_row(IdxSql *sql, const Look *look, const char *term)
     buf_printf(&sql->text, " AND t.value = %s", term);
 }
 
+/* Has the row one of the terms? All of them are whole values. (Not EXISTS: PostgreSQL makes a join of that, in an order of its own.) */
 static void terms_of_row(IdxSql *sql, const Look *look)
 {
     buf_append_cstr(&sql->text, "(");

@@ -81,6 +81,23 @@ static inline bool was_noticed(const char *text)
     return found;
 }
 
+static inline void until_noticed(const char *text)
+{
+    Deadline deadline = deadline_in(60000);
+    while (!was_noticed(text)) {
+        if (deadline_passed(deadline))
+            fail_msg("not said: %s\n%s", text, notices);
+        clock_sleep_ms(5);
+    }
+}
+
+static inline void forget_notices(void)
+{
+    pthread_mutex_lock(&notices_lock);
+    notices[0] = 0;
+    pthread_mutex_unlock(&notices_lock);
+}
+
 static inline void open_archive(void)
 {
     static char data[80], temp[80], quarantine[80], index[80];

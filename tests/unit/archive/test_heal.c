@@ -34,16 +34,6 @@ static void store_some(void)
     }
 }
 
-static void until_noticed(const char *text)
-{
-    Deadline deadline = deadline_in(60000);
-    while (!was_noticed(text)) {
-        if (deadline_passed(deadline))
-            fail_msg("not said: %s\n%s", text, notices);
-        clock_sleep_ms(5);
-    }
-}
-
 static bool has_note(void)
 {
     sqlite3 *db = NULL;
@@ -265,6 +255,26 @@ static void test_prune_refuses_an_empty_folder(void **state)
     assert_int_equal(count_instances(), OBJECTS);
 }
 
+/* What is opened beside the archive's own index makes no empty one in the place of one that is gone. */
+static void test_index_vanishes(void **state)
+{
+    Err err = {0};
+    store_some();
+    until_noted();
+    char *away = strdup(at("index.away"));
+    assert_int_equal(rename(at("index.sqlite"), away), 0);
+    Index *apart = archive_open_index_apart(archive, &err),
+          *briefly = archive_open_index_briefly(archive, &err);
+    bool made = access(at("index.sqlite"), F_OK) == 0;
+    assert_int_equal(rename(away, at("index.sqlite")), 0);
+    free(away);
+    assert_null(apart);
+    assert_null(briefly);
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    assert_false(made);
+    assert_int_equal(count_instances(), OBJECTS);
+}
+
 static void test_prune_is_stopped(void **state)
 {
     Err err = {0};
@@ -291,6 +301,7 @@ int main(void)
         TEST(test_prune),
         TEST(test_prune_refuses_an_empty_folder),
         TEST(test_prune_is_stopped),
+        TEST(test_index_vanishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

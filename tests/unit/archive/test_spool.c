@@ -380,6 +380,15 @@ static int times_noticed(const char *text)
     return n;
 }
 
+/* Objects of one round of a test. */
+static void some_of(size_t round, char uids[][32], Spec *specs, int n)
+{
+    for (int k = 0; k < n; k++) {
+        snprintf(uids[k], sizeof uids[k], "1.2.%zu.%d", round, k);
+        specs[k] = filled(uids[k], (uint8_t)k);
+    }
+}
+
 /* Whoever let us in and does so no more is away, whatever the reason; what to do is said once. */
 static void test_refused_login(void **state)
 {
@@ -395,13 +404,10 @@ static void test_refused_login(void **state)
          "permission denied for database"},
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        char uids[3][16];
+        char uids[3][32];
         Spec specs[3];
-        for (int k = 0; k < 3; k++) {
-            snprintf(uids[k], sizeof uids[k], "1.2.%zu.%d", i, k);
-            specs[k] = filled(uids[k], (uint8_t)k);
-        }
-        notices[0] = 0;
+        some_of(i, uids, specs, 3);
+        forget_notices();
         store_spec(&specs[0]);
         on_server(ways[i].refuse);
         on_server("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'gantry'");
@@ -409,9 +415,7 @@ static void test_refused_login(void **state)
         assert_true(arc_index_is_away(archive, NULL));
         store_spec(&specs[2]);
         assert_int_equal(arc_ingest_waiting(archive), 2);
-        Deadline deadline = deadline_in(60000);
-        while (!was_noticed(ways[i].said) && !deadline_passed(deadline))
-            clock_sleep_ms(5);
+        until_noticed(ways[i].said);
         on_server(ways[i].allow);
         until_caught_up();
         for (int k = 0; k < 3; k++)
@@ -470,14 +474,6 @@ static void refuse_with(const char *sqlstate, const char *uid)
               "EXECUTE FUNCTION refuse_with()");
 }
 
-static void until_said(const char *text)
-{
-    Deadline deadline = deadline_in(60000);
-    while (!was_noticed(text) && !deadline_passed(deadline))
-        clock_sleep_ms(5);
-    assert_true(was_noticed(text));
-}
-
 /* It is back, but takes nothing: what waits goes on waiting until it does. */
 static void test_it_is_back_and_takes_nothing(void **state)
 {
@@ -487,22 +483,17 @@ static void test_it_is_back_and_takes_nothing(void **state)
         const char *sqlstate, *said;
     } ways[] = {{"53100", "its disk is full"}, {"53200", "out of memory"}, {"42501", "GRANT it"}};
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        char uids[2][16];
+        char uids[2][32];
         Spec specs[2];
-        for (int k = 0; k < 2; k++) {
-            snprintf(uids[k], sizeof uids[k], "1.2.%zu.%d", i, k);
-            specs[k] = filled(uids[k], (uint8_t)k);
-        }
-        pthread_mutex_lock(&notices_lock);
-        notices[0] = 0;
-        pthread_mutex_unlock(&notices_lock);
+        some_of(i, uids, specs, 2);
+        forget_notices();
         refuse_with(ways[i].sqlstate, "%");
         go_away();
         store_spec(&specs[0]);
         store_spec(&specs[1]);
         come_back();
-        until_said("what waits cannot be indexed now");
-        until_said(ways[i].said);
+        until_noticed("what waits cannot be indexed now");
+        until_noticed(ways[i].said);
         assert_int_equal(arc_ingest_waiting(archive), 2);
         on_server("DROP TRIGGER refuse_with ON file_storage_metadata_dicom");
         until_caught_up();

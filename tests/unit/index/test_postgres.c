@@ -5,6 +5,8 @@
 #include "fixture.h"
 
 #include "base/clock.h"
+#include "index/internal.h"
+#include "index/row.h"
 #include <pthread.h>
 
 static DcmDataset *instance(Arena *arena, const char *patient, const char *study, int series, int i)
@@ -194,6 +196,21 @@ static void logins_and_names(void **state)
     assert_says(f, ERR_UNAVAILABLE, "fresh; DROP");
     ASSERT_OK(f, (index = idx_open(&settings, &f->err)));
     idx_close(index);
+}
+
+/* A row that could not be read is no row that is not there: the object of it waits for the database. */
+static void gone_while_a_parent_is_read(void **state)
+{
+    Fixture *f = *state;
+    store(f, instance(f->arena, "P1", "1.1", 1, 1));
+    ASSERT_OK(f, idx_begin(f->index, &f->err));
+    ASSERT_OK(f, idx_row_load(f->index->writer, f->arena, DCM_LEVEL_PATIENT, 1, &f->err));
+    assert_null(idx_row_load(f->index->writer, f->arena, DCM_LEVEL_PATIENT, 99, &f->err));
+    assert_int_equal(f->err.code, ERR_DAMAGED);
+    sql_text(f, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'gantry'");
+    assert_null(idx_row_load(f->index->writer, f->arena, DCM_LEVEL_PATIENT, 1, &f->err));
+    assert_true(idx_is_away(&f->err));
+    idx_rollback(f->index);
 }
 
 /* Who was let in before waits until he is again; who never was hears why. */
@@ -493,6 +510,7 @@ int main(void)
         TEST(a_server_that_hangs),
         TEST(logins_and_names),
         TEST(a_login_is_locked),
+        TEST(gone_while_a_parent_is_read),
         TEST(no_connection_left),
         TEST(another_writer_holds_on),
         TEST(the_server_refuses_one_of_a_group),
