@@ -118,6 +118,8 @@ typedef struct ArcStored {
 ArcIngest *arc_ingest_begin(Archive *archive, const ArcIncoming *incoming, Err *err);
 /* A piece of the data set as it comes. On failure go on to arc_ingest_abandon (the sender's data must still be read off the wire). */
 bool arc_ingest_write(ArcIngest *ingest, Span piece, Err *err);
+/* Where the next piece may be received, *n bytes at most (never 0), so that arc_ingest_write need not copy it. Valid until that is called. */
+uint8_t *arc_ingest_room(ArcIngest *ingest, size_t *n);
 /* The last piece has come: checks, names, waits for the group commit. Consumes the ingest in every case. err->dimse is the status that is true: A700 no space, A900 mismatch,
    C000 cannot understand, 0110 otherwise. A data set that cannot be understood goes to quarantine. */
 bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err);

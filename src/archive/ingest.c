@@ -24,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PENDING_MAX = 512 << 10, LOOK_EVERY = 4 << 20 };
+enum { PENDING_MAX = 512 << 10, LOOK_EVERY = 4 << 20, FIRST = 4 << 10 };
 
 struct ArcIngest {
     Job job; /* first: job_release finds the ingest by it */
@@ -32,8 +32,9 @@ struct ArcIngest {
     ArcIncoming incoming; /* strings in job.arena */
     Inspector inspector;
     StorePut *put;
-    Span head;   /* incoming.head */
-    Buf pending; /* the data set's first bytes, until the meta in front of them can be written */
+    Span head;            /* incoming.head */
+    Buf pending;          /* the data set's first bytes, until the meta in front of them can be written */
+    uint8_t first[FIRST]; /* room for them */
     bool has_meta;
     bool keeps_bad;          /* a data set that cannot be understood goes to quarantine */
     const char *other_class; /* as announced or in the file's meta: when the data set has none */
@@ -186,6 +187,12 @@ bool arc_ingest_write(ArcIngest *ingest, Span piece, Err *err)
             return false;
     }
     return store_put_write(ingest->put, piece, err);
+}
+
+uint8_t *arc_ingest_room(ArcIngest *ingest, size_t *n)
+{
+    *n = FIRST;
+    return ingest->has_meta ? store_put_room(ingest->put, n) : ingest->first;
 }
 
 /* The sender is told C000 whether or not the quarantine could take it. */

@@ -146,6 +146,8 @@ void net_on_release(NetAssociation *a, void (*told)(void *ctx), void *ctx);
 /* The next piece of the current data set: a view valid until the next call on this association. true with an empty span at the end.
    False: the association is over (err). */
 bool net_data_next(NetAssociation *a, Span *piece, Err *err);
+/* The same for who has room for what comes: large fragments are received there (`piece` then begins at `room`), which saves a copy. Small ones are not. */
+bool net_data_next_into(NetAssociation *a, uint8_t *room, size_t n, Span *piece, Err *err);
 /* All of it, up to `limit` bytes (ERR_LIMIT after the rest has been read and dropped; the association lives on). */
 bool net_data_all(NetAssociation *a, size_t limit, Buf *out, Err *err);
 /* Reads and drops what is left of the current data set. */

@@ -25,19 +25,23 @@ enum {
     NET_MAX_SENT_PDU = 1024 * 1024,
     NET_MAX_COMMAND = 64 * 1024,
     NET_MAX_QUEUED = 16,
-    NET_RATE_MS = 30000,      /* a sender is slow who was slow for so long */
-    NET_CONNECT_MS = 10000,   /* unless the caller says otherwise */
-    NET_CLOSE_WAIT_MS = 1000, /* ARTIM in Sta13: how long the peer has to close first */
-    NET_IN_FIRST = 1000,      /* receive buffer: what many associations get by with, … */
-    NET_IN_NEXT = 64 * 1024,  /* … then grows from here while reads fill it … */
-    NET_IN_MAX = 512 * 1024,  /* … to here */
-    NET_EACH_PIECE = -1,      /* a Deadline: dimse_ms from when input has to be waited for */
+    NET_RATE_MS = 30000,         /* a sender is slow who was slow for so long */
+    NET_CONNECT_MS = 10000,      /* unless the caller says otherwise */
+    NET_CLOSE_WAIT_MS = 1000,    /* ARTIM in Sta13: how long the peer has to close first */
+    NET_IN_FIRST = 1000,         /* receive buffer: what many associations get by with, … */
+    NET_IN_NEXT = 64 * 1024,     /* … then grows from here while reads fill it … */
+    NET_IN_MAX = 512 * 1024,     /* … to here */
+    NET_DIRECT_FROM = 32 * 1024, /* a fragment from which on its receiver's room is used */
+    NET_EACH_PIECE = -1,         /* a Deadline: dimse_ms from when input has to be waited for */
 };
 
-/* Bytes that have arrived: [start, end) of a buffer that is refilled when they are used up. */
+/* Bytes that have arrived: [start, end) of a buffer that is refilled when they are used up. While large fragments go elsewhere, only the headers between them come here. */
 typedef struct NetInput {
     uint8_t *p;
     size_t capacity, start, end;
+    uint8_t *room; /* of whoever waits for a piece; NULL = none */
+    size_t room_n;
+    bool direct;               /* this data set has had a large fragment, and there was room for it */
     uint32_t pdu_left;         /* of the P-DATA-TF that has begun */
     uint32_t pdv_left;         /* of the PDV that has begun */
     bool in_pdv;               /* a PDV has begun, and its end was not yet told */
@@ -111,6 +115,8 @@ bool net_hear_out(NetAssociation *a, Deadline deadline);
 
 /* At least n bytes at in.p + in.start, before `deadline`, which may be NET_EACH_PIECE. False: err, nothing else done. */
 bool net_input_fill(NetAssociation *a, size_t n, Deadline deadline, Err *err);
+/* Past the buffer, when it is empty: at least one byte, at most n. -1 and err. */
+ssize_t net_input_read(NetAssociation *a, uint8_t *p, size_t n, Deadline deadline, Err *err);
 Span net_input_take(NetAssociation *a, size_t n);
 Deadline net_piece_deadline(const NetAssociation *a);
 

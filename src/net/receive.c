@@ -64,6 +64,7 @@ static bool begin_pdv(NetAssociation *a, Deadline deadline, Err *err)
     if (!pdv_is_allowed(a, err))
         return false;
     in->in_pdv = true;
+    in->direct = !in->pdv.command && in->room && (in->direct || length >= NET_DIRECT_FROM);
     in->message_context = in->pdv.context_id;
     if (in->pdv.command && !in->command_begun) {
         in->command_begun = true;
@@ -72,14 +73,29 @@ static bool begin_pdv(NetAssociation *a, Deadline deadline, Err *err)
     return true;
 }
 
+static bool receive_there(NetAssociation *a, Deadline deadline, Span *piece, Err *err)
+{
+    NetInput *in = &a->in;
+    ssize_t got =
+        net_input_read(a, in->room, in->room_n < in->pdv_left ? in->room_n : in->pdv_left, deadline, err);
+    if (got > 0)
+        *piece = span_of(in->room, (size_t)got);
+    return got > 0;
+}
+
 /* What has come of the PDV; waits for its first byte. */
 static bool take_piece(NetAssociation *a, Deadline deadline, Span *piece, Err *err)
 {
     NetInput *in = &a->in;
-    if (in->pdv_left > 0 && !net_input_fill(a, 1, deadline, err))
-        return false;
-    size_t here = in->end - in->start;
-    *piece = net_input_take(a, here < in->pdv_left ? here : in->pdv_left);
+    if (in->direct && in->room && in->start == in->end && in->pdv_left > 0) {
+        if (!receive_there(a, deadline, piece, err))
+            return false;
+    } else {
+        if (in->pdv_left > 0 && !net_input_fill(a, 1, deadline, err))
+            return false;
+        size_t here = in->end - in->start;
+        *piece = net_input_take(a, here < in->pdv_left ? here : in->pdv_left);
+    }
     in->pdv_left -= (uint32_t)piece->n;
     in->pdu_left -= (uint32_t)piece->n;
     return true;
@@ -314,7 +330,7 @@ static bool has_data(const NetAssociation *a)
     return a->in.data_expected && a->queued_count == 0;
 }
 
-bool net_data_next(NetAssociation *a, Span *piece, Err *err)
+static bool next_piece(NetAssociation *a, Span *piece, Err *err)
 {
     Err own = {.code = ERR_NONE};
     err = err ? err : &own;
@@ -326,6 +342,20 @@ bool net_data_next(NetAssociation *a, Span *piece, Err *err)
             return false;
     }
     return true;
+}
+
+bool net_data_next_into(NetAssociation *a, uint8_t *room, size_t n, Span *piece, Err *err)
+{
+    a->in.room = n ? room : NULL;
+    a->in.room_n = n;
+    bool ok = next_piece(a, piece, err);
+    a->in.room = NULL;
+    return ok;
+}
+
+bool net_data_next(NetAssociation *a, Span *piece, Err *err)
+{
+    return net_data_next_into(a, NULL, 0, piece, err);
 }
 
 bool net_data_skip(NetAssociation *a, Err *err)

@@ -216,15 +216,27 @@ static bool is_fast_enough(NetAssociation *a, int64_t waited_ms, size_t bytes, E
     return true;
 }
 
-static ssize_t read_some(NetAssociation *a, size_t room, Deadline deadline, Err *err)
+ssize_t net_input_read(NetAssociation *a, uint8_t *p, size_t n, Deadline deadline, Err *err)
 {
-    NetInput *in = &a->in;
-    bool counted = a->timeouts.min_rate && in->data_expected;
+    bool counted = a->timeouts.min_rate && a->in.data_expected;
     int64_t began = counted ? clock_ms() : 0;
-    ssize_t got = net_stream_read(a->stream, in->p + in->end, room, deadline, err);
+    if (deadline == NET_EACH_PIECE)
+        deadline = net_piece_deadline(a);
+    ssize_t got = net_stream_read(a->stream, p, n, deadline, err);
+    if (got == 0)
+        err_set(err, ERR_CLOSED, "the peer closed the connection");
     if (counted && got > 0 && !is_fast_enough(a, clock_ms() - began, (size_t)got, err))
         return -1;
-    return got;
+    return got > 0 ? got : -1;
+}
+
+/* How much to read at once. */
+static size_t reach(const NetInput *in, size_t n)
+{
+    enum { HEADERS = NET_PDU_HEADER + NET_PDV_HEADER };
+    size_t room = in->capacity - in->end, here = in->end - in->start;
+    size_t wanted = n < HEADERS ? HEADERS - here : n - here;
+    return in->direct && wanted < room ? wanted : room;
 }
 
 bool net_input_fill(NetAssociation *a, size_t n, Deadline deadline, Err *err)
@@ -235,15 +247,14 @@ bool net_input_fill(NetAssociation *a, size_t n, Deadline deadline, Err *err)
     while (in->end - in->start < n) {
         if (!make_room(in, n, err))
             return false;
-        size_t room = in->capacity - in->end;
-        ssize_t got = read_some(a, room, deadline, err);
-        if (got == 0)
-            return err_set(err, ERR_CLOSED, "the peer closed the connection");
+        size_t room = reach(in, n);
+        ssize_t got = net_input_read(a, in->p + in->end, room, deadline, err);
         if (got < 0)
             return false;
         in->end += (size_t)got;
         /* A read that fills the buffer says that more is waiting than fits. */
-        if ((size_t)got == room && in->start == 0 && in->capacity < NET_IN_MAX && in->pdu_left > 0)
+        if ((size_t)got == room && in->start == 0 && in->capacity < NET_IN_MAX && in->pdu_left > 0 &&
+            in->data_expected && !in->direct)
             grow(in, next_capacity(in->capacity));
     }
     return true;

@@ -32,8 +32,12 @@ static ArcIngest *begin(ScpAssociation *a, const NetCommand *request, const NetA
 /* Reads the data set to its end, into the ingest while that is well. False: the association is over. */
 static bool receive(ScpAssociation *a, ArcIngest **ingest, Err *why, Err *err)
 {
-    Span piece;
-    while (net_data_next(a->net, &piece, err)) {
+    for (;;) {
+        Span piece;
+        size_t n = 0;
+        uint8_t *room = *ingest ? arc_ingest_room(*ingest, &n) : NULL;
+        if (!net_data_next_into(a->net, room, n, &piece, err))
+            break;
         if (!piece.n)
             return true;
         if (*ingest && !arc_ingest_write(*ingest, piece, why)) {

@@ -170,13 +170,20 @@ bool store_put_write(StorePut *put, Span bytes, Err *err)
     digest_bytes(&put->digesting, bytes);
     while (bytes.n) {
         size_t n = bytes.n < BLOCK - put->held ? bytes.n : BLOCK - put->held;
-        memcpy(put->block + put->held, bytes.p, n);
+        if (bytes.p != put->block + put->held)
+            memcpy(put->block + put->held, bytes.p, n);
         put->held += n;
         bytes = span_sub(bytes, n, SIZE_MAX);
         if (put->held == BLOCK && !write_block(put, err))
             return false;
     }
     return true;
+}
+
+uint8_t *store_put_room(StorePut *put, size_t *n)
+{
+    *n = BLOCK - put->held;
+    return put->block + put->held;
 }
 
 void store_put_mark_content(StorePut *put)

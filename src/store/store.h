@@ -39,6 +39,8 @@ void store_write_direct(Store *store, bool direct);
 /* -- in -- */
 StorePut *store_put_begin(Store *store, Err *err);
 bool store_put_write(StorePut *put, Span bytes, Err *err);
+/* Where the next bytes will stand, *n of them at most (never 0): those that are there already when store_put_write gets them (`bytes` begins here) are not copied. */
+uint8_t *store_put_room(StorePut *put, size_t *n);
 /* Bytes from here on belong to the content digest. Default: from the start. */
 void store_put_mark_content(StorePut *put);
 /* No more bytes: what was given is in the file. `digest` may be NULL: who has something else to do meanwhile asks for it later. */
