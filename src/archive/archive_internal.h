@@ -144,6 +144,9 @@ Committer *committer_start(Archive *archive, size_t group_max);
 /* Works off what is queued and ends. */
 void committer_stop(Committer *committer);
 size_t committer_waiting(Committer *committer);
+/* A job will come soon, or will not after all (or is about to): several wait for each other, a few milliseconds at most. */
+void committer_expect(Committer *committer);
+void committer_expect_no_more(Committer *committer);
 /* Hands the job over without waiting: its `release` is called, in the committer's thread, when it is done. */
 void committer_submit(Committer *committer, Job *job);
 /* Hands the job over and waits. False when it is still under way after a long time: then the committer releases it. */

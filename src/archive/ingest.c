@@ -290,7 +290,9 @@ static bool sync_data(ArcIngest *ingest, Err *err)
     Job *job = &ingest->job;
     if (job->older_us)
         job->stamped = store_put_stamp(ingest->put, job->file.end_us, NULL);
+    committer_expect(ingest->archive->committer);
     bool ok = store_put_sync(ingest->put, err);
+    committer_expect_no_more(ingest->archive->committer);
     figures_stage("sync", began);
     return ok;
 }

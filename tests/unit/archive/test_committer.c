@@ -54,6 +54,18 @@ static void test_looked_up_early(void **state)
     job_destroy(&fresh);
 }
 
+/* Others that are expected and never come hold up nobody for long, and nobody for ever. */
+static void test_expected_in_vain(void **state)
+{
+    Spec spec = filled("1.2.3.4.5", 1);
+    for (int i = 0; i < 100; i++)
+        committer_expect(archive->committer);
+    assert_int_equal(store_spec(&spec), ARC_STORED);
+    for (int i = 0; i < 100; i++)
+        committer_expect_no_more(archive->committer);
+    assert_stored_spec(&spec);
+}
+
 static void test_keep_first(void **state)
 {
     under_policy(ARC_KEEP_FIRST);
@@ -620,6 +632,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_same),
         TEST(test_looked_up_early),
+        TEST(test_expected_in_vain),
         TEST(test_keep_first),
         TEST(test_keep_both),
         TEST(test_replace),

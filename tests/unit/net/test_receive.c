@@ -384,6 +384,150 @@ static void interrupted_by_another_thread(void **unused)
 
 /* -- data sets -- */
 
+typedef struct Room {
+    size_t n;                /* as the test wants it */
+    size_t there, elsewhere; /* bytes that came, and where */
+    int wrong, objects;
+} Room;
+
+static uint8_t made_up(size_t at)
+{
+    return (uint8_t)(at * 2654435761u >> 13);
+}
+
+static void talk_into_room(Service *s, NetAssociation *a)
+{
+    Room *room = s->ctx;
+    uint8_t *p = malloc(room->n + 1);
+    while ((s->end = net_receive(a, &s->last, deadline_in(20000), &s->err)) == NET_GOT_COMMAND) {
+        size_t at = 0;
+        Span piece;
+        while (net_data_next_into(a, room->n ? p : NULL, room->n, &piece, &s->err) && piece.n) {
+            bool there = piece.p == p;
+            *(there ? &room->there : &room->elsewhere) += piece.n;
+            room->wrong += there && piece.n > room->n;
+            for (size_t i = 0; i < piece.n; i++)
+                room->wrong += piece.p[i] != made_up(at + i);
+            at += piece.n;
+        }
+        room->objects++;
+        NetCommand response = net_response_to(&s->last, 0);
+        if (!net_send(a, &response, NULL, &s->err))
+            break;
+    }
+    free(p);
+}
+
+/* Fragments of 32 KiB and more come to the room that is offered, but for what came with a header; those of less never do. */
+static void large_fragments_come_to_the_room(void **unused)
+{
+    enum { SIZE = 1000000, SMALL = 700, MOST_ELSEWHERE = 2000 };
+    static const struct {
+        size_t room;
+        uint32_t max_pdu;
+        bool there;
+    } cases[] = {{4096, 0, true},
+                 {300000, 0, true},
+                 {999, 40000, true},
+                 {0, 0, false},
+                 {300000, 20000, false},
+                 {100, 32 * 1024 + 5, false},
+                 {SIZE + 1, 32 * 1024 + 6, true}};
+    uint8_t *bytes = malloc(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = made_up(i);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Room room = {.n = cases[i].room};
+        Service s = {.talk = talk_into_room, .ctx = &room, .policy = {.max_pdu = cases[i].max_pdu}};
+        NetAssociation *a = associate_over(service_over_pair(&s));
+        size_t sizes[] = {SIZE, SMALL, SIZE, 0, SIZE}, sum = 0;
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+            Span data = span_of(bytes, sizes[k]);
+            NetCommand rq = store_request(a);
+            assert_true(net_send(a, &rq, &data, NULL));
+            expect_response(a, NET_C_STORE_RSP, rq.message_id);
+            sum += sizes[k];
+        }
+        release_and_free(a);
+        service_join(&s);
+        assert_int_equal(room.objects, sizeof sizes / sizeof *sizes);
+        assert_int_equal(room.wrong, 0);
+        assert_int_equal(room.there + room.elsewhere, sum);
+        if (cases[i].there)
+            assert_true(room.elsewhere <= 3 * MOST_ELSEWHERE + SMALL);
+        else
+            assert_int_equal(room.there, 0);
+    }
+    free(bytes);
+}
+
+/* A large fragment, a small one in the same PDU and another in the next, byte by byte. */
+static void fragments_into_room_in_drips(void **unused)
+{
+    enum { LARGE = 40000, SMALL = 5, LAST = 3 };
+    Room room = {.n = 1000};
+    Service s = {.talk = talk_into_room, .ctx = &room};
+    int fd = service_over_pair(&s);
+    raw_associate(fd, 0);
+    raw_store_command(fd);
+    Buf all;
+    buf_init(&all, 0);
+    buf_u8(&all, NET_P_DATA_TF);
+    buf_u8(&all, 0);
+    buf_u32be(&all, 6 + LARGE + 6 + SMALL);
+    size_t sizes[] = {LARGE, SMALL, LAST}, at = 0;
+    for (size_t k = 0; k < 3; k++) {
+        if (k == 2)
+            hex(&all, "040000000009");
+        buf_u32be(&all, (uint32_t)(2 + sizes[k]));
+        buf_u8(&all, CT_ID);
+        buf_u8(&all, k == 2 ? 2 : 0);
+        for (size_t i = 0; i < sizes[k]; i++)
+            buf_u8(&all, made_up(at++));
+    }
+    size_t whole = all.n - 100; /* the end of the large one, and what follows */
+    raw_write(fd, all.p, whole);
+    for (size_t i = whole; i < all.n; i++) {
+        raw_write(fd, all.p + i, 1);
+        sched_yield();
+    }
+    raw_expect_type(fd, NET_P_DATA_TF);
+    raw_send(fd, release_pdu);
+    raw_expect_type(fd, NET_A_RELEASE_RP);
+    close(fd);
+    service_join(&s);
+    assert_int_equal(room.objects, 1);
+    assert_int_equal(room.wrong, 0);
+    assert_int_equal(room.there + room.elsewhere, LARGE + SMALL + LAST);
+    assert_true(room.there > LARGE - 1000);
+    buf_free(&all);
+}
+
+/* Waiting for what is to come there ends as it does elsewhere: the peer is gone, or says nothing more. */
+static void a_large_fragment_that_stops(void **unused)
+{
+    for (int gone = 0; gone < 2; gone++) {
+        Room room = {.n = 100000};
+        Service s = service_with(2000, 100);
+        s.policy.max_pdu = 0;
+        s.talk = talk_into_room;
+        s.ctx = &room;
+        int fd = service_over_pair(&s);
+        raw_associate(fd, 0);
+        raw_store_command(fd);
+        raw_send(fd, "04000000ea66 0000ea62 03 00 00");
+        if (gone)
+            close(fd);
+        else
+            raw_expect_type(fd, NET_A_ABORT);
+        service_join(&s);
+        assert_int_equal(s.err.code, gone ? ERR_CLOSED : ERR_TIMEOUT);
+        assert_int_equal(room.there + room.elsewhere, 1);
+        if (!gone)
+            close(fd);
+    }
+}
+
 static void talk_limits(Service *s, NetAssociation *a)
 {
     Buf out;
@@ -629,6 +773,9 @@ int main(void)
         cmocka_unit_test(idle_then_go_on),
         cmocka_unit_test(interrupted_by_another_thread),
         cmocka_unit_test(data_sets_to_a_limit),
+        cmocka_unit_test(large_fragments_come_to_the_room),
+        cmocka_unit_test(fragments_into_room_in_drips),
+        cmocka_unit_test(a_large_fragment_that_stops),
         cmocka_unit_test(cancel_is_seen_without_waiting),
         cmocka_unit_test(cancel_that_comes_in_pieces),
         cmocka_unit_test(other_commands_wait_their_turn),
