@@ -36,14 +36,24 @@ void archive_ingest_began(Archive *archive)
     pthread_mutex_lock(&archive->lock);
     archive->ingests++;
     pthread_mutex_unlock(&archive->lock);
+    archive_touch(archive);
 }
 
 void archive_ingest_ended(Archive *archive)
 {
+    archive_touch(archive); /* before the archive may be gone */
     pthread_mutex_lock(&archive->lock);
     if (--archive->ingests == 0)
         pthread_cond_broadcast(&archive->idle);
     pthread_mutex_unlock(&archive->lock);
+}
+
+int64_t archive_quiet_ms(Archive *archive)
+{
+    pthread_mutex_lock(&archive->lock);
+    bool busy = archive->ingests > 0;
+    pthread_mutex_unlock(&archive->lock);
+    return busy ? 0 : clock_ms() - atomic_load_explicit(&archive->used_ms, memory_order_relaxed);
 }
 
 /* False when ingests are still under way after a minute. */
@@ -114,6 +124,7 @@ static Archive *archive_new(const ArcSettings *settings)
     pthread_mutex_init(&archive->lock, NULL);
     cond_init(&archive->idle);
     atomic_store(&archive->leftovers, true);
+    archive_touch(archive);
     return archive;
 }
 

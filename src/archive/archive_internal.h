@@ -283,9 +283,10 @@ struct Archive {
     pthread_cond_t idle;
     size_t ingests; /* begun, not ended */
     atomic_uint file_scans;
-    atomic_bool full;      /* the disk; room.c has said so */
-    atomic_bool leftovers; /* there may be some */
-    atomic_int look_early; /* so many objects more are looked up by their senders (plan.c) */
+    atomic_bool full;        /* the disk; room.c has said so */
+    atomic_bool leftovers;   /* there may be some */
+    atomic_int look_early;   /* so many objects more are looked up by their senders (plan.c) */
+    _Atomic int64_t used_ms; /* monotonic: when somebody last wanted something of it (archive_touch) */
 };
 
 #define archive_notice(archive, level, ...) archive_log((archive), ARC_LOGGER, (level), __VA_ARGS__)
@@ -300,5 +301,14 @@ Index *archive_open_index_briefly(Archive *archive, Err *err);
 Index *archive_open_index_apart(Archive *archive, Err *err);
 void archive_ingest_began(Archive *archive);
 void archive_ingest_ended(Archive *archive);
+/* Somebody stores, asks or retrieves just now. Costs next to nothing. */
+static inline void archive_touch(Archive *archive)
+{
+    int64_t now = clock_ms();
+    if (atomic_load_explicit(&archive->used_ms, memory_order_relaxed) != now)
+        atomic_store_explicit(&archive->used_ms, now, memory_order_relaxed);
+}
+/* Milliseconds since nobody has wanted anything of it, in this process; 0 while an object is coming. */
+int64_t archive_quiet_ms(Archive *archive);
 
 #endif

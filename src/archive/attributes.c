@@ -2,6 +2,7 @@
 /* Most heads fit into one read; behind a large value reading goes on where it ends. */
 #include "archive/attributes.h"
 
+#include "archive/archive_internal.h"
 #include "archive/object.h"
 
 #include "dicom/uids.h"
@@ -90,6 +91,7 @@ static bool feed_converted(DcmHead *head, Archive *archive, const IdxFile *file,
 static bool read_object(Archive *archive, Arena *arena, const IdxFile *file, const DcmReadOptions *options,
                         ArcAttributes *out, Err *err)
 {
+    archive_touch(archive);
     const DcmTransferSyntax *syntax = dcm_transfer_syntax(span_cstr(file->transfer_syntax));
     bool as_stored = !syntax || (!syntax->big_endian && !syntax->deflated);
     if (!as_stored)

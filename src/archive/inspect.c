@@ -5,6 +5,7 @@
  * lie) and the pixel data, values up to VALUE_MAX, HEAD_MAX bytes in all; beyond that (a structure set with megabytes of contours) it keeps what it has.
  */
 #include "archive/archive_internal.h"
+#include "archive/sums.h"
 
 #include "dicom/part10.h"
 #include "dicom/tags.h"
@@ -12,12 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 enum {
     VALUE_MAX = 64 << 10,
@@ -151,8 +150,6 @@ void inspector_end(Inspector *inspector)
 typedef struct FileReading {
     int fd;
     uint8_t *chunk;
-    EVP_MD_CTX *sha;
-    XXH3_state_t *content;
     uint64_t at;
 } FileReading;
 
@@ -184,7 +181,8 @@ static bool read_meta(FileReading *r, Arena *arena, IdxFile *file, unsigned *def
     return true;
 }
 
-static bool read_all(FileReading *r, Inspector *inspector, IdxFile *file, const atomic_bool *cancel, Err *err)
+static bool read_pieces(FileReading *r, Inspector *inspector, const IdxFile *file, Sums *sums,
+                        const atomic_bool *cancel, Err *err)
 {
     while (r->at < file->size) {
         size_t n = file->size - r->at < CHUNK ? (size_t)(file->size - r->at) : CHUNK;
@@ -192,29 +190,24 @@ static bool read_all(FileReading *r, Inspector *inspector, IdxFile *file, const 
             return err_set(err, ERR_CANCELLED, "cancelled");
         if (!file_read_at(r->fd, r->at, r->chunk, n, err))
             return false;
-        EVP_DigestUpdate(r->sha, r->chunk, n);
+        sums_take(sums, span_of(r->chunk, n));
         size_t skip = r->at >= file->data_offset      ? 0
                       : file->data_offset - r->at < n ? (size_t)(file->data_offset - r->at)
                                                       : n;
         Span data = span_sub(span_of(r->chunk, n), skip, SIZE_MAX);
-        if (data.n) {
-            XXH3_128bits_update(r->content, data.p, data.n);
+        if (data.n)
             inspector_feed(inspector, data);
-        }
         r->at += n;
     }
     return true;
 }
 
-static void take_digests(FileReading *r, IdxFile *file)
+static bool read_all(FileReading *r, Inspector *inspector, IdxFile *file, const atomic_bool *cancel, Err *err)
 {
-    uint8_t sha[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    XXH128_canonical_t canonical;
-    EVP_DigestFinal_ex(r->sha, sha, &n);
-    memcpy(file->sha256, sha, sizeof file->sha256);
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(r->content));
-    memcpy(file->content, canonical.digest, sizeof file->content);
+    Sums *sums = sums_new(true, true, file->data_offset);
+    bool ok = read_pieces(r, inspector, file, sums, cancel, err);
+    sums_end(sums, file->sha256, file->content);
+    return ok;
 }
 
 bool inspect_file(Inspector *inspector, Arena *arena, const char *path, DcmTag last, IdxFile *file,
@@ -227,11 +220,8 @@ bool inspect_file(Inspector *inspector, Arena *arena, const char *path, DcmTag l
     if (r.fd < 0)
         return err_errno(err, errno, "cannot read an object of the archive");
     r.chunk = malloc(CHUNK);
-    r.sha = EVP_MD_CTX_new();
-    r.content = XXH3_createState();
-    if (!r.chunk || !r.sha || !r.content || !EVP_DigestInit_ex(r.sha, EVP_sha256(), NULL))
+    if (!r.chunk)
         abort();
-    XXH3_128bits_reset(r.content);
     take_stat(&r, arena, path, file);
     if (!read_meta(&r, arena, file, &defects, err))
         goto done;
@@ -239,10 +229,7 @@ bool inspect_file(Inspector *inspector, Arena *arena, const char *path, DcmTag l
     inspector->defects = defects;
     ok = read_all(&r, inspector, file, cancel, err) && inspector_finish(inspector, err) &&
          inspector_identify(inspector, arena, file, err);
-    take_digests(&r, file);
 done:
-    EVP_MD_CTX_free(r.sha);
-    XXH3_freeState(r.content);
     free(r.chunk);
     close(r.fd);
     return ok;

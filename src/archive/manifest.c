@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "archive/manifest.h"
 
+#include "archive/sums.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -32,10 +33,15 @@ bool manifest_write_head(FILE *to, const ManifestHead *head, Err *err)
     return manifest_write_line(to, &line, err);
 }
 
+static void write_sum(JsonWriter *w, const char *key, const uint8_t *sum, size_t n)
+{
+    char digits[65];
+    if (sum_is_set(sum, n))
+        json_member(w, key, span_hex(span_of(sum, n), digits));
+}
+
 bool manifest_write(FILE *to, const ManifestEntry *entry, Err *err)
 {
-    char digest[65];
-    span_hex(span_of(entry->sha256, sizeof entry->sha256), digest);
     Buf line;
     buf_init(&line, 0);
     JsonWriter w = json_writer(&line);
@@ -44,7 +50,9 @@ bool manifest_write(FILE *to, const ManifestEntry *entry, Err *err)
     json_member(&w, "sop_instance", entry->sop_instance);
     json_member(&w, "path", entry->path);
     json_member_int(&w, "size", (int64_t)entry->size);
-    json_member(&w, "sha256", digest);
+    write_sum(&w, "sha256", entry->sha256, sizeof entry->sha256);
+    write_sum(&w, "content", entry->content, sizeof entry->content);
+    json_member_int(&w, "data_offset", (int64_t)entry->data_offset);
     json_key(&w, "outside");
     json_bool(&w, entry->outside);
     json_end_object(&w);
@@ -84,6 +92,13 @@ static uint64_t number(const json_t *object, const char *key)
     return value > 0 ? (uint64_t)value : 0;
 }
 
+/* None at all is right, too. */
+static bool read_sum(const json_t *object, const char *key, uint8_t *out, size_t n)
+{
+    const json_t *value = json_object_get(object, key);
+    return !value || span_from_hex(json_string_value(value), out, n);
+}
+
 bool manifest_read_head(FILE *from, Arena *arena, ManifestHead *out, Err *err)
 {
     bool end;
@@ -111,8 +126,10 @@ bool manifest_read(FILE *from, Arena *arena, ManifestEntry *out, bool *more, Err
                            .sop_instance = text(object, arena, "sop_instance"),
                            .path = text(object, arena, "path"),
                            .size = number(object, "size"),
+                           .data_offset = number(object, "data_offset"),
                            .outside = json_is_true(json_object_get(object, "outside"))};
-    bool ok = span_from_hex(text(object, arena, "sha256"), out->sha256, sizeof out->sha256) && out->file &&
+    bool ok = read_sum(object, "sha256", out->sha256, sizeof out->sha256) &&
+              read_sum(object, "content", out->content, sizeof out->content) && out->file &&
               out->sop_instance && out->path;
     json_decref(object);
     return ok || err_set(err, ERR_FORMAT, "the manifest is damaged");

@@ -2,7 +2,8 @@
 /*
  * manifest.json of a batch in the trash: JSON, one object per line. The first line is about the batch, each further one about an object:
  *   {"what":"study 1.2.3 …","when":"2026-11-21 13:05:09","objects":12,"bytes":6240000}
- *   {"file":1,"sop_instance":"1.2.3.4","path":"/srv/archive/data/…","size":520000,"sha256":"…","outside":false}
+ *   {"file":1,"sop_instance":"1.2.3.4","path":"/srv/archive/data/…","size":520000,"sha256":"…","content":"…","data_offset":352,"outside":false}
+ * "sha256" is missing where the object was not sealed yet (seal.h), "content" (XXH3-128 of the data set, which begins at "data_offset") in manifests of older programs.
  * Only the files of archive/ include this.
  */
 #ifndef GANTRY_ARCHIVE_MANIFEST_H
@@ -23,7 +24,8 @@ typedef struct ManifestEntry {
     uint64_t file; /* its name in the batch */
     const char *sop_instance, *path;
     uint64_t size;
-    uint8_t sha256[32];
+    uint8_t sha256[32], content[16]; /* zeros: not known */
+    uint64_t data_offset;
     bool outside; /* the file stayed where it is */
 } ManifestEntry;
 

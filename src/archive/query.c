@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 struct ArcQuery {
+    Archive *archive;
     IdxCursor *cursor; /* NULL: `files` */
     FileQuery *files;
 };
@@ -52,7 +53,8 @@ ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err)
     }
     IdxQuery query = archive_query_of(ask);
     Err why = {0};
-    ArcQuery own = {0};
+    ArcQuery own = {.archive = archive};
+    archive_touch(archive);
     if (!arc_index_is_away(archive, &why)) {
         int64_t began = clock_ns();
         query.newest = ask->newest;
@@ -75,6 +77,7 @@ ArcQuery *arc_query_open(Archive *archive, const ArcAsk *ask, Err *err)
 
 bool arc_query_next(ArcQuery *query, Arena *arena, IdxRow *out, Err *err)
 {
+    archive_touch(query->archive);
     return query->cursor ? idx_next(query->cursor, arena, out, err)
                          : filequery_next(query->files, arena, out, err);
 }
@@ -83,6 +86,7 @@ void arc_query_close(ArcQuery *query)
 {
     if (!query)
         return;
+    archive_touch(query->archive);
     idx_cursor_free(query->cursor);
     filequery_close(query->files);
     free(query);

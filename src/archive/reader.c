@@ -177,7 +177,7 @@ static ArcReader *reader_new(int fd, uint64_t data_offset, const char *from, con
 
 ArcReader *arc_reader_open(Archive *archive, const IdxFile *file, const char *transfer_syntax, Err *err)
 {
-    (void)archive;
+    archive_touch(archive);
     int fd = arc_object_open(file, err);
     if (fd < 0)
         return NULL;

@@ -96,6 +96,7 @@ typedef struct Row {
 } Row;
 
 struct ArcRetrieve {
+    Archive *archive;
     IdxFiles *files;   /* NULL: nothing is selected */
     ArcFileScan *scan; /* when the index is away */
     uint64_t count;
@@ -137,7 +138,8 @@ ArcRetrieve *arc_retrieve_open_stoppable(Archive *archive, const IdxSelection *s
                                          Err *err)
 {
     Err why = {0};
-    ArcRetrieve own = {0};
+    ArcRetrieve own = {.archive = archive};
+    archive_touch(archive);
     bool ok = !arc_index_is_away(archive, &why) && select_from(&own, archive->index, selection, &why);
     if (!ok && archive_may_scan(archive, &why, DCM_STATUS_MOVE_CANNOT_COUNT))
         ok = select_files(&own, archive, selection, stop, &why);
@@ -186,6 +188,7 @@ static Row *look_ahead(ArcRetrieve *retrieve)
 
 bool arc_retrieve_next(ArcRetrieve *retrieve, IdxFile *out, Err *err)
 {
+    archive_touch(retrieve->archive);
     if (!retrieve->ahead)
         look_ahead(retrieve);
     const Row *row = row_at(retrieve, 1);
@@ -241,6 +244,7 @@ void arc_retrieve_close(ArcRetrieve *retrieve)
 {
     if (!retrieve)
         return;
+    archive_touch(retrieve->archive);
     idx_files_free(retrieve->files);
     arc_filescan_close(retrieve->scan);
     for (unsigned i = 0; i < RING; i++)

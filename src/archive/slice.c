@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "archive/slice.h"
 
+#include "archive/archive_internal.h"
 #include "archive/object.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ ArcSlice *arc_slice_open(Archive *archive, const IdxFile *file, const char *synt
     ArcSlice *slice = calloc(1, sizeof *slice);
     if (!slice)
         abort();
+    archive_touch(archive);
     *slice = (ArcSlice){.fd = -1, .at = file->data_offset + offset, .left = length};
     if (strcmp(syntax, file->transfer_syntax) == 0) {
         slice->fd = arc_object_open(file, err);

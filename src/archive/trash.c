@@ -181,8 +181,10 @@ static bool note(Run *run, Item *item, Err *err)
                            .sop_instance = file->sop_instance,
                            .path = file->path,
                            .size = file->size,
+                           .data_offset = file->data_offset,
                            .outside = item->outside};
     memcpy(entry.sha256, file->sha256, sizeof entry.sha256);
+    memcpy(entry.content, file->content, sizeof entry.content);
     return manifest_write(run->manifest, &entry, err);
 }
 

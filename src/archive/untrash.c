@@ -2,7 +2,9 @@
 /* Bringing back what was deleted, and the trash itself. */
 #include "archive/archive_internal.h"
 #include "archive/manifest.h"
+#include "archive/sums.h"
 #include "archive/trash.h"
+#include "archive/verify_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,32 +26,62 @@ typedef struct Run {
 
 /* -- one object -- */
 
-static bool copy_to_put(int from, StorePut *put, Err *err)
+static bool copy_to_put(int from, StorePut *put, Sums *sums, Err *err)
 {
     uint8_t *chunk = malloc(CHUNK);
     ssize_t n = 0;
     bool ok = true;
     if (!chunk)
         abort();
-    while (ok && (n = read(from, chunk, CHUNK)) > 0)
+    while (ok && (n = read(from, chunk, CHUNK)) > 0) {
+        sums_take(sums, span_of(chunk, (size_t)n));
         ok = store_put_write(put, span_of(chunk, (size_t)n), err);
+    }
     free(chunk);
     return ok && (n == 0 || err_errno(err, errno, "cannot read it in the trash"));
+}
+
+static bool same_sum(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    return memcmp(a, b, n) == 0;
+}
+
+/* The whole file where its SHA-256 is known, else its data set, else (objects that SPHERE stored) nothing but its size. */
+static bool is_what_was_deleted(const ManifestEntry *entry, const struct stat *st, const uint8_t sha256[32],
+                                const uint8_t content[16])
+{
+    if (sum_is_set(entry->sha256, sizeof entry->sha256))
+        return same_sum(sha256, entry->sha256, sizeof entry->sha256);
+    return (uint64_t)st->st_size == entry->size && (!sum_is_set(entry->content, sizeof entry->content) ||
+                                                    same_sum(content, entry->content, sizeof entry->content));
+}
+
+/* Its bytes into the store, compared. */
+static bool copy_back(const ManifestEntry *entry, int from, StorePut *put, Err *err)
+{
+    uint8_t sha256[sizeof entry->sha256], content[sizeof entry->content];
+    struct stat st;
+    bool by_sha256 = sum_is_set(entry->sha256, sizeof entry->sha256);
+    Sums *sums = sums_new(by_sha256, !by_sha256, entry->data_offset);
+    bool ok = copy_to_put(from, put, sums, err) && store_put_end(put, NULL, err);
+    sums_end(sums, sha256, content);
+    if (ok && fstat(from, &st) != 0)
+        ok = err_errno(err, errno, "cannot look at it in the trash");
+    if (ok && !is_what_was_deleted(entry, &st, sha256, content))
+        ok = err_set(err, ERR_FORMAT, "its copy in the trash is not what was deleted");
+    return ok;
 }
 
 /* Under its old name in the store, durable. A file that has the name already is left to what follows: it may be the object itself. */
 static bool publish(Run *run, const ManifestEntry *entry, const char *name, Err *err)
 {
     char file[24];
-    StoreDigest digest;
     snprintf(file, sizeof file, "%llu", (unsigned long long)entry->file);
     int from = openat(run->batch, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (from < 0)
         return access(entry->path, F_OK) == 0 || err_errno(err, errno, "it is not in the trash");
     StorePut *put = store_put_begin(run->archive->store, err);
-    bool ok = put && copy_to_put(from, put, err) && store_put_end(put, &digest, err);
-    if (ok && memcmp(digest.sha256, entry->sha256, sizeof digest.sha256) != 0)
-        ok = err_set(err, ERR_FORMAT, "its copy in the trash is not what was deleted");
+    bool ok = put && copy_back(entry, from, put, err);
     if (ok) {
         StorePublish member = {.put = put, .name = name};
         ok = store_publish(run->archive->store, &member, 1);
@@ -93,13 +125,32 @@ static bool index_again(Run *run, const ManifestEntry *entry, Err *err)
     return ok;
 }
 
+/* Is the object of this row the one that was deleted? Where the row or the manifest has no SHA-256 the data sets are compared; where the manifest is older than that, the file is read. */
+static bool is_same(const IdxFile *row, const ManifestEntry *entry)
+{
+    static const atomic_bool never;
+    bool row_sha = sum_is_set(row->sha256, sizeof row->sha256);
+    bool entry_sha = sum_is_set(entry->sha256, sizeof entry->sha256);
+    if (row_sha && entry_sha)
+        return same_sum(row->sha256, entry->sha256, sizeof row->sha256);
+    if (sum_is_set(entry->content, sizeof entry->content))
+        return row->size == entry->size && same_sum(row->content, entry->content, sizeof row->content);
+    if (!entry_sha)
+        return false;
+    IdxFile there = *row;
+    Pace any = {.bytes_per_second = 0};
+    Checked checked;
+    memcpy(there.sha256, entry->sha256, sizeof there.sha256);
+    return check_file(&there, &any, &never, &checked) && checked.what == ARC_SOUND;
+}
+
 static bool is_in_archive(Run *run, const ManifestEntry *entry, bool *same)
 {
     Arena *arena = arena_new(0);
     IdxFile row;
     bool found = idx_instance(run->archive->index, arena, entry->sop_instance, &row, NULL) &&
                  access(row.path, F_OK) == 0;
-    *same = found && memcmp(row.sha256, entry->sha256, sizeof row.sha256) == 0;
+    *same = found && is_same(&row, entry);
     arena_free(arena);
     return found;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * First the caller's thread walks over the store and asks the index about each file; then it reads the rows and a pool of threads reads their files. What
- * looks wrong waits as a suspect for SETTLE_MS and is then looked at again: between the name of an object and its row lies a moment.
+ * looks wrong waits as a suspect for VERIFY_SETTLE_MS and is then looked at again: between the name of an object and its row lies a moment.
  */
 #include "archive/verify.h"
 
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BACKLOG = 64, MAX_THREADS = 64, SUSPECTS_MAX = 4096, SETTLE_MS = 2000, ROUNDS = 5, NAP_MS = 50 };
+enum { BACKLOG = 64, MAX_THREADS = 64, SUSPECTS_MAX = 4096, ROUNDS = 5, NAP_MS = 50 };
 
 typedef struct Suspect {
     struct Suspect *next;
@@ -99,7 +99,7 @@ static void suspect(Run *run, const IdxFile *row, const char *name)
     if (!s)
         abort();
     s->arena = arena_new(0);
-    s->settled = deadline_in(SETTLE_MS);
+    s->settled = deadline_in(VERIFY_SETTLE_MS);
     if (row)
         idx_file_copy(s->arena, row, &s->row);
     else
@@ -132,11 +132,10 @@ static bool wait_until(Run *run, Deadline deadline)
     return !is_over(run);
 }
 
-/* What the index has of an object now. False and err when it cannot be asked; *out.sop_instance is NULL when it has nothing. */
-static bool look_up(Run *run, Arena *arena, const char *uid, IdxFile *out, Err *err)
+bool verify_look_up(Archive *archive, Arena *arena, const char *sop_instance, IdxFile *out, Err *err)
 {
     Err why;
-    if (idx_instance(run->archive->index, arena, uid, out, &why))
+    if (idx_instance(archive->index, arena, sop_instance, out, &why))
         return true;
     *out = (IdxFile){0};
     if (why.code == ERR_NOT_FOUND)
@@ -184,14 +183,6 @@ static bool settle_finding(Run *run, Arena *arena, const IdxFile *row, const Che
     return ok;
 }
 
-/* Did its file come a moment ago? Its row is then on its way. */
-static bool is_fresh(const Checked *checked)
-{
-    const struct timespec *changed = &checked->file.st_ctim;
-    return clock_wall_us() - ((int64_t)changed->tv_sec * 1000000 + changed->tv_nsec / 1000) <
-           SETTLE_MS * INT64_C(1000);
-}
-
 static bool settle_row_as(Run *run, Arena *arena, const IdxFile *row, const Checked *checked, bool *changed,
                           Err *err)
 {
@@ -207,7 +198,7 @@ static bool settle_row(Run *run, Suspect *s, Err *err)
     IdxFile row;
     Checked checked = {0};
     for (int round = 0; round < ROUNDS; round++) {
-        if (!look_up(run, s->arena, s->row.sop_instance, &row, err))
+        if (!verify_look_up(run->archive, s->arena, s->row.sop_instance, &row, err))
             return false;
         if (!row.sop_instance)
             return true; /* deleted meanwhile */
@@ -219,7 +210,7 @@ static bool settle_row(Run *run, Suspect *s, Err *err)
             count_one(run, &run->done.waiting); /* its row, perhaps */
             return true;
         }
-        if (verify_same_row(&row, &s->row) && !is_fresh(&checked)) {
+        if (verify_same_row(&row, &s->row) && !checked_is_fresh(&checked)) {
             bool changed;
             if (!settle_row_as(run, s->arena, &row, &checked, &changed, err))
                 return false;
@@ -227,7 +218,7 @@ static bool settle_row(Run *run, Suspect *s, Err *err)
                 return true;
         }
         s->row = row;
-        if (!wait_until(run, deadline_in(SETTLE_MS)))
+        if (!wait_until(run, deadline_in(VERIFY_SETTLE_MS)))
             return cancelled(err);
     }
     return true; /* it changes faster than it can be looked at: somebody is at work on it */
@@ -241,7 +232,7 @@ static bool ask_for(Run *run, Arena *arena, const char *uid, const char *path, H
 {
     IdxFile row;
     struct stat st;
-    if (!look_up(run, arena, uid, &row, err))
+    if (!verify_look_up(run->archive, arena, uid, &row, err))
         return false;
     if (row.sop_instance)
         *held = !strcmp(row.path, path) ? HELD_KNOWN : stat(row.path, &st) == 0 ? HELD_COPY : HELD_MISPLACED;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* One file against its row: size and digest. */
+/* One file against its row: size and checksum. */
 #include "archive/verify_internal.h"
+
+#include "archive/sums.h"
+#include "base/spare_block.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-enum { CHUNK = 1 << 20, NAP_MS = 50 };
+enum { NAP_MS = 50 };
 
 bool pace_wait(Pace *pace, uint64_t bytes, const atomic_bool *stop)
 {
@@ -30,93 +30,77 @@ bool pace_wait(Pace *pace, uint64_t bytes, const atomic_bool *stop)
     return !atomic_load(stop);
 }
 
-static bool is_set(const uint8_t *digest, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (digest[i])
-            return true;
-    return false;
-}
-
-typedef struct Reading {
-    EVP_MD_CTX *sha;       /* NULL: the row has none */
-    XXH3_state_t *content; /* in its place */
-    uint8_t *chunk;
-} Reading;
-
-static void reading_begin(Reading *r, const IdxFile *row)
-{
-    *r = (Reading){.chunk = malloc(CHUNK)};
-    if (is_set(row->sha256, sizeof row->sha256))
-        r->sha = EVP_MD_CTX_new();
-    else
-        r->content = XXH3_createState();
-    if (!r->chunk || (!r->sha && !r->content) || (r->sha && !EVP_DigestInit_ex(r->sha, EVP_sha256(), NULL)))
-        abort();
-    if (r->content)
-        XXH3_128bits_reset(r->content);
-}
-
-static void reading_end(Reading *r)
-{
-    EVP_MD_CTX_free(r->sha);
-    XXH3_freeState(r->content);
-    free(r->chunk);
-}
-
-static void reading_take(Reading *r, const IdxFile *row, uint64_t at, size_t n)
-{
-    size_t skip = at >= row->data_offset      ? 0
-                  : row->data_offset - at < n ? (size_t)(row->data_offset - at)
-                                              : n;
-    if (r->sha)
-        EVP_DigestUpdate(r->sha, r->chunk, n);
-    else
-        XXH3_128bits_update(r->content, r->chunk + skip, n - skip);
-}
-
-static bool reading_agrees(Reading *r, const IdxFile *row)
-{
-    uint8_t sha[EVP_MAX_MD_SIZE];
-    XXH128_canonical_t canonical;
-    if (r->sha)
-        return EVP_DigestFinal_ex(r->sha, sha, NULL) && !memcmp(sha, row->sha256, sizeof row->sha256);
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(r->content));
-    return memcmp(canonical.digest, row->content, sizeof row->content) == 0;
-}
-
 static void finding(Checked *out, ArcFinding what, ErrCode code, const char *text)
 {
     out->what = what;
     err_set(&out->why, code, "%s", text);
 }
 
-static bool read_file(int fd, const IdxFile *row, Pace *pace, const atomic_bool *stop, Checked *out)
+/* How a file is read. */
+typedef struct Reading {
+    bool (*go_on)(void *ctx, uint64_t bytes); /* after each piece */
+    void *ctx;
+    bool to_seal;
+    int fd;
+} Reading;
+
+static int open_file(const Reading *r, const char *path)
 {
-    Reading r;
-    ssize_t n = 0;
-    bool going = true;
-    reading_begin(&r, row);
-    while (going && (n = pread(fd, r.chunk, CHUNK, (off_t)out->bytes)) > 0) {
-        reading_take(&r, row, out->bytes, (size_t)n);
-        out->bytes += (uint64_t)n;
-        going = pace_wait(pace, (uint64_t)n, stop);
+    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+    int fd = open(path, r->to_seal ? flags | O_DIRECT : flags);
+    return fd < 0 && r->to_seal && errno == EINVAL ? open(path, flags) : fd;
+}
+
+/* Not every file system reads every place past the cache. */
+static ssize_t read_piece(const Reading *r, uint8_t *block, uint64_t at)
+{
+    ssize_t n = pread(r->fd, block, SPARE_BLOCK_SIZE, (off_t)at);
+    if (n >= 0 || errno != EINVAL || !r->to_seal)
+        return n;
+    int flags = fcntl(r->fd, F_GETFL);
+    if (flags < 0 || !(flags & O_DIRECT) || fcntl(r->fd, F_SETFL, flags & ~O_DIRECT) != 0) {
+        errno = EINVAL;
+        return -1;
     }
-    if (n < 0) {
+    return pread(r->fd, block, SPARE_BLOCK_SIZE, (off_t)at);
+}
+
+static bool agrees(Sums *sums, const IdxFile *row, bool by_sha256, Checked *out)
+{
+    uint8_t content[sizeof row->content];
+    sums_end(sums, out->sha256, content);
+    return by_sha256 ? memcmp(out->sha256, row->sha256, sizeof row->sha256) == 0
+                     : memcmp(content, row->content, sizeof content) == 0;
+}
+
+static bool read_file(const Reading *r, const IdxFile *row, Checked *out)
+{
+    bool by_sha256 = sum_is_set(row->sha256, sizeof row->sha256) && !r->to_seal, going = true;
+    Sums *sums = sums_new(by_sha256 || r->to_seal, !by_sha256, row->data_offset);
+    uint8_t *block = spare_block_take();
+    ssize_t n = 0;
+    while (going && out->bytes < row->size && (n = read_piece(r, block, out->bytes)) > 0) {
+        sums_take(sums, span_of(block, (size_t)n));
+        out->bytes += (uint64_t)n;
+        going = r->go_on(r->ctx, (uint64_t)n);
+    }
+    int failure = n < 0 ? errno : 0;
+    spare_block_give(block);
+    bool same = agrees(sums, row, by_sha256, out);
+    if (failure) {
         out->what = ARC_UNREADABLE;
-        err_errno(&out->why, errno, "the file cannot be read to its end");
-    } else if (going && !reading_agrees(&r, row)) {
+        err_errno(&out->why, failure, "the file cannot be read to its end");
+    } else if (going && (!same || out->bytes != row->size)) {
         finding(out, ARC_DAMAGED, ERR_FORMAT,
                 "its bytes are not those that were stored: the checksum differs");
     }
-    reading_end(&r);
     return going;
 }
 
-static bool look(int fd, const IdxFile *row, Pace *pace, const atomic_bool *stop, Checked *out)
+static bool look(const Reading *r, const IdxFile *row, Checked *out)
 {
-    bool known = is_set(row->sha256, sizeof row->sha256) || is_set(row->content, sizeof row->content);
-    if (fstat(fd, &out->file) != 0 || !S_ISREG(out->file.st_mode)) {
+    bool known = sum_is_set(row->sha256, sizeof row->sha256) || sum_is_set(row->content, sizeof row->content);
+    if (fstat(r->fd, &out->file) != 0 || !S_ISREG(out->file.st_mode)) {
         finding(out, ARC_UNREADABLE, ERR_IO, "it is no regular file");
         return true;
     }
@@ -129,26 +113,57 @@ static bool look(int fd, const IdxFile *row, Pace *pace, const atomic_bool *stop
     out->without = !known;
     if (!known)
         return true;
-    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* it is the disk that is asked */
-    bool going = read_file(fd, row, pace, stop, out);
-    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    if (r->to_seal)
+        return read_file(r, row, out);               /* what is in memory is what people look at: it stays */
+    posix_fadvise(r->fd, 0, 0, POSIX_FADV_DONTNEED); /* it is the disk that is asked */
+    bool going = read_file(r, row, out);
+    posix_fadvise(r->fd, 0, 0, POSIX_FADV_DONTNEED);
     return going;
 }
 
-bool check_file(const IdxFile *row, Pace *pace, const atomic_bool *stop, Checked *out)
+static bool check(Reading *r, const IdxFile *row, Checked *out)
 {
     *out = (Checked){0};
-    int fd = open(row->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+    r->fd = open_file(r, row->path);
+    if (r->fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
         finding(out, ARC_MISSING, ERR_NOT_FOUND, "the file is not there");
         return true;
     }
-    if (fd < 0) {
+    if (r->fd < 0) {
         out->what = ARC_UNREADABLE;
         err_errno(&out->why, errno, "the file cannot be opened");
         return true;
     }
-    bool going = look(fd, row, pace, stop, out);
-    close(fd);
+    bool going = look(r, row, out);
+    close(r->fd);
     return going;
+}
+
+typedef struct Paced {
+    Pace *pace;
+    const atomic_bool *stop;
+} Paced;
+
+static bool keep_pace(void *ctx, uint64_t bytes)
+{
+    const Paced *paced = ctx;
+    return pace_wait(paced->pace, bytes, paced->stop);
+}
+
+bool check_file(const IdxFile *row, Pace *pace, const atomic_bool *stop, Checked *out)
+{
+    Paced paced = {pace, stop};
+    return check(&(Reading){.go_on = keep_pace, .ctx = &paced}, row, out);
+}
+
+bool check_file_to_seal(const IdxFile *row, bool (*go_on)(void *ctx, uint64_t bytes), void *ctx, Checked *out)
+{
+    return check(&(Reading){.go_on = go_on, .ctx = ctx, .to_seal = true}, row, out);
+}
+
+bool checked_is_fresh(const Checked *checked)
+{
+    const struct timespec *changed = &checked->file.st_ctim;
+    return clock_wall_us() - ((int64_t)changed->tv_sec * 1000000 + changed->tv_nsec / 1000) <
+           VERIFY_SETTLE_MS * INT64_C(1000);
 }

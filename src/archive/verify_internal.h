@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What verify.c, verify_file.c and verify_repair.c share. */
+/* What verify.c, verify_file.c, verify_repair.c and seal.c share. */
 #ifndef GANTRY_ARCHIVE_VERIFY_INTERNAL_H
 #define GANTRY_ARCHIVE_VERIFY_INTERNAL_H
 
@@ -21,13 +21,26 @@ bool pace_wait(Pace *pace, uint64_t bytes, const atomic_bool *stop);
 typedef struct Checked {
     ArcFinding what;
     Err why;
-    struct stat file; /* the one that was looked at */
-    uint64_t bytes;   /* read */
-    bool without;     /* the row has no checksum */
+    struct stat file;   /* the one that was looked at */
+    uint64_t bytes;     /* read */
+    bool without;       /* the row has no checksum */
+    uint8_t sha256[32]; /* of a whole file that was read to seal it */
 } Checked;
 
 /* Is the file of this row what the row says? False when *stop was set. */
 bool check_file(const IdxFile *row, Pace *pace, const atomic_bool *stop, Checked *out);
+/* The same of a row that has no SHA-256, taking it: the kernel's cache is passed by as far as that goes, and keeps what it has. False when go_on, which is asked after each piece, said so. */
+bool check_file_to_seal(const IdxFile *row, bool (*go_on)(void *ctx, uint64_t bytes), void *ctx,
+                        Checked *out);
+/* Did its file come, or change, a moment ago? Its row is then on its way. */
+bool checked_is_fresh(const Checked *checked);
+
+/* -- verify.c -- */
+
+/* What looks wrong is looked at again so much later. */
+enum { VERIFY_SETTLE_MS = 2000 };
+/* What the index has of an object now. False and err when it cannot be asked; *out.sop_instance is NULL when it has nothing. */
+bool verify_look_up(Archive *archive, Arena *arena, const char *sop_instance, IdxFile *out, Err *err);
 
 /* -- verify_repair.c -- */
 
@@ -42,7 +55,7 @@ bool verify_same_row(const IdxFile *a, const IdxFile *b);
 /* The file of the store gets a row. */
 bool repair_unindexed(Archive *archive, const char *name, const atomic_bool *stop, Err *err);
 
-/* What is in the trash, by digest. */
+/* What is in the trash, by checksum. */
 typedef struct Trashed Trashed;
 Trashed *trashed_read(const char *folder);
 /* A copy of this object whose bytes are right; NULL when there is none. In the arena. */

@@ -5,6 +5,7 @@
  * that is on its way, however long that takes, is never taken for damage. Both are held for a moment only.
  */
 #include "archive/manifest.h"
+#include "archive/sums.h"
 #include "archive/trash.h"
 #include "archive/verify_internal.h"
 
@@ -76,7 +77,8 @@ typedef struct Removal {
 bool verify_same_row(const IdxFile *a, const IdxFile *b)
 {
     return strcmp(a->path, b->path) == 0 && a->size == b->size && a->end_us == b->end_us &&
-           memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0;
+           memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0 &&
+           memcmp(a->content, b->content, sizeof a->content) == 0;
 }
 
 static bool changed(Err *err)
@@ -235,8 +237,14 @@ bool repair_unindexed(Archive *archive, const char *name, const atomic_bool *sto
 
 /* -- the trash -- */
 
+/* What a copy is found by: its SHA-256; or its size and the checksum of its data set. */
+typedef struct Key {
+    uint8_t sha256[32], content[16];
+    uint64_t size; /* with `content` */
+} Key;
+
 typedef struct Entry {
-    uint8_t sha256[32];
+    Key key;
     uint64_t file;
     const char *batch;
 } Entry;
@@ -244,16 +252,31 @@ typedef struct Entry {
 struct Trashed {
     Arena *arena;
     const char *folder;
-    Entry *entries; /* by digest */
+    Entry *entries; /* by key; an object whose checksums are both known is there twice */
     size_t count, capacity;
 };
 
-static int by_digest(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
-    return memcmp(((const Entry *)a)->sha256, ((const Entry *)b)->sha256, sizeof((const Entry *)a)->sha256);
+    return memcmp(&((const Entry *)a)->key, &((const Entry *)b)->key, sizeof(Key));
 }
 
-static void add(Trashed *t, const char *batch, const ManifestEntry *from)
+/* False when it is not known. Keys are compared as bytes; they have no gaps. */
+static bool key_of_sha256(const uint8_t sha256[32], Key *out)
+{
+    *out = (Key){0};
+    memcpy(out->sha256, sha256, sizeof out->sha256);
+    return sum_is_set(out->sha256, sizeof out->sha256);
+}
+
+static bool key_of_content(const uint8_t content[16], uint64_t size, Key *out)
+{
+    *out = (Key){.size = size};
+    memcpy(out->content, content, sizeof out->content);
+    return sum_is_set(out->content, sizeof out->content);
+}
+
+static void add(Trashed *t, const char *batch, uint64_t file, const Key *key)
 {
     if (t->count == t->capacity) {
         t->capacity = t->capacity ? 2 * t->capacity : 256;
@@ -262,8 +285,16 @@ static void add(Trashed *t, const char *batch, const ManifestEntry *from)
             abort();
     }
     Entry *entry = &t->entries[t->count++];
-    *entry = (Entry){.file = from->file, .batch = batch};
-    memcpy(entry->sha256, from->sha256, sizeof entry->sha256);
+    *entry = (Entry){.key = *key, .file = file, .batch = batch};
+}
+
+static void add_each(Trashed *t, const char *batch, const ManifestEntry *from)
+{
+    Key key;
+    if (key_of_sha256(from->sha256, &key))
+        add(t, batch, from->file, &key);
+    if (key_of_content(from->content, from->size, &key))
+        add(t, batch, from->file, &key);
 }
 
 static void read_batch(Trashed *t, const char *batch)
@@ -278,7 +309,7 @@ static void read_batch(Trashed *t, const char *batch)
         if (!manifest_read(file, arena, &entry, &more, NULL))
             break;
         if (more && !entry.outside)
-            add(t, batch, &entry);
+            add_each(t, batch, &entry);
     }
     if (file)
         fclose(file);
@@ -298,19 +329,23 @@ Trashed *trashed_read(const char *folder)
         for (size_t i = 0; i < n; i++)
             read_batch(t, batches[i].name);
     if (t->count)
-        qsort(t->entries, t->count, sizeof *t->entries, by_digest);
+        qsort(t->entries, t->count, sizeof *t->entries, by_key);
     return t;
+}
+
+static const Entry *find(const Trashed *t, const Key *key)
+{
+    Entry wanted = {.key = *key};
+    return t->count ? bsearch(&wanted, t->entries, t->count, sizeof *t->entries, by_key) : NULL;
 }
 
 const char *trashed_copy(const Trashed *t, Arena *arena, const IdxFile *row, Pace *pace,
                          const atomic_bool *stop)
 {
-    static const uint8_t none[sizeof row->sha256];
-    Entry key = {0};
-    memcpy(key.sha256, row->sha256, sizeof key.sha256);
-    const Entry *entry = t->count && memcmp(row->sha256, none, sizeof none) != 0
-                             ? bsearch(&key, t->entries, t->count, sizeof *t->entries, by_digest)
-                             : NULL;
+    Key key;
+    const Entry *entry = key_of_sha256(row->sha256, &key) ? find(t, &key) : NULL;
+    if (!entry && key_of_content(row->content, row->size, &key))
+        entry = find(t, &key);
     if (!entry)
         return NULL;
     IdxFile copy = *row;

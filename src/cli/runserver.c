@@ -6,6 +6,7 @@
  * operations finish (for stop_grace seconds), the index is up to date, exit code 0. SIGHUP opens the log files again.
  */
 #include "archive/scrub.h"
+#include "archive/seal.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -375,12 +376,15 @@ static int serve_as(Cli *cli, Reporting *reporting, Archive *archive, Auth *auth
     ArcScrub *scrub =
         arc_scrub_start(archive, &(ArcScrubbing){.bytes_per_second = (uint64_t)(s->scrub_rate * 1e6),
                                                  .interval_ms = (int64_t)(s->scrub_interval * 86400000)});
+    ArcSeal *seal =
+        arc_seal_start(archive, &(ArcSealing){.quiet_ms = (int64_t)(s->seal_after * 1000 + 0.999)});
     AuditWatch *watch = audit_watch_new(cli, reporting->audit);
     audit_watch_look(watch);
     notify_manager("READY=1");
 
     int number = wait_for_stop(cli, reporting, archive, watch, signals);
     notify_manager("STOPPING=1");
+    arc_seal_stop(seal);
     arc_scrub_stop(scrub);
     printf("\nDICOM Server %s has been stopped\n", s->aet);
     fflush(stdout);

@@ -70,6 +70,7 @@ typedef struct Settings {
     const char *duplicates;
     bool direct_io;
     double scrub_rate, scrub_interval;        /* MB/s, days */
+    double seal_after;                        /* seconds */
     int64_t min_free_space, min_free_percent; /* MB */
 
     bool audit_start, audit_required;

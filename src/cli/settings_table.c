@@ -126,6 +126,7 @@ const SettingsKey settings_keys[] = {
     {"scrub_rate", .recent = true, .type = SET_NUMBER, .fallback = "0", RANGE(0, 10000), AT(scrub_rate)},
     {"scrub_interval", .recent = true, .type = SET_NUMBER, .fallback = "30", RANGE(0, 3650),
      AT(scrub_interval)},
+    {"seal_after", .recent = true, .type = SET_NUMBER, .fallback = "10", RANGE(0, 86400), AT(seal_after)},
 
     {"audit.start", .recent = true, .type = SET_BOOL, .fallback = "true", .env = "AUDIT_ENABLED",
      AT(audit_start)},

@@ -21,6 +21,7 @@ void db_expand(const DbDialect *d, const char *text, Buf *out)
         {"{without_rowid}", d->without_rowid},
         {"{find}", d->find},
         {"{in_order}", d->in_order},
+        {"{no_sha256}", d->no_sha256},
     };
     while (*text) {
         size_t plain = strcspn(text, "{"), taken = 1;

@@ -50,6 +50,7 @@ typedef enum DbUse {
 typedef struct DbDialect {
     const char *id, *integer, *blob, *binary_order, *nulls_first, *nulls_last, *path,
         *without_rowid;            /* DDL */
+    const char *no_sha256;         /* 32 zero bytes: IdxFile.sha256 of what is not sealed */
     const char *find;              /* function: position of a text in a text */
     const char *among;             /* " IN (…)" for a parameter that is a JSON list of texts */
     const char *gather, *gathered; /* " IN (" and ")" around a SELECT whose rows are read first */

@@ -5,6 +5,9 @@
 
 #include "index/database.h"
 
+/* The digits of DbDialect.no_sha256. */
+#define DB_NO_SHA256 "0000000000000000000000000000000000000000000000000000000000000000"
+
 struct DbDriver {
     DbDialect dialect;
     DbSource *(*source_new)(const IdxSettings *settings, Err *err);

@@ -587,6 +587,7 @@ const DbDriver db_postgres = {
                 .nulls_last = " NULLS LAST",
                 .path = "VARCHAR(4096)",
                 .without_rowid = "",
+                .no_sha256 = "'\\x" DB_NO_SHA256 "'::bytea",
                 .find = "strpos",
                 .among = " = ANY (ARRAY(SELECT json_array_elements_text(?::json)))",
                 .gather = " = ANY (ARRAY(",

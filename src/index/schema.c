@@ -103,6 +103,8 @@ static const char indexes[] =
     "CREATE INDEX IF NOT EXISTS ix_file_storage_metadata_dicom_error ON file_storage_metadata_dicom "
     "(series_id) "
     "WHERE storage_status <> 0;"
+    "CREATE INDEX IF NOT EXISTS ix_file_storage_metadata_dicom_unsealed ON file_storage_metadata_dicom "
+    "(file_storage_metadata_dicom_id) WHERE sha256 = {no_sha256};"
     "CREATE INDEX IF NOT EXISTS ix_mapping_annotation_file ON mapping_annotation "
     "(file_storage_metadata_dicom_id);"
     "CREATE INDEX IF NOT EXISTS ix_mapping_annotation_source ON mapping_annotation (uid_dicom_source);";

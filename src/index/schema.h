@@ -10,7 +10,7 @@
 #include "index/attributes.h"
 #include "index/database.h"
 
-enum { IDX_SCHEMA_VERSION = 6, IDX_APPLICATION_ID = 0x474e5452 };
+enum { IDX_SCHEMA_VERSION = 7, IDX_APPLICATION_ID = 0x474e5452 };
 
 /* The columns of attributes are those of the index that the connection belongs to. */
 

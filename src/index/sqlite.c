@@ -633,6 +633,7 @@ const DbDriver db_sqlite = {
                 .nulls_last = "",
                 .path = "VARCHAR(512)",
                 .without_rowid = " WITHOUT ROWID",
+                .no_sha256 = "x'" DB_NO_SHA256 "'",
                 .find = "instr",
                 .among = " IN (SELECT value FROM json_each(?))",
                 .gather = " IN (",

@@ -2,7 +2,8 @@
 /*
  * From an older version of the schema to ours, forward only. 1 had no terms of the columns that describe (sex, institution, maker …)
  * and of the lists kept with a study, and found no series by its date. 2 had no table for the files of annotations. 3 had no pieces of names,
- * 4 no notes of replaced files. 5 had the studies of a patient without their times.
+ * 4 no notes of replaced files. 5 had the studies of a patient without their times, 6 no index of
+ * the objects without SHA-256.
  */
 #include "index/row.h"
 #include "index/schema.h"

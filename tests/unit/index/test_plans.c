@@ -9,6 +9,7 @@
 #include "index/internal.h"
 #include "index/search.h"
 #include "index/tables.h"
+#include "index/unsealed.h"
 
 /* -- a driver that notes what it is asked -- */
 
@@ -496,6 +497,26 @@ static void studies_are_sorted_before_they_are_read(void **state)
     }
 }
 
+/* A million rows that are sealed cost nothing. */
+static void what_is_unsealed_is_found_by_its_index(void **state)
+{
+    Fixture *f = *state;
+    IdxUnsealed *rows;
+    size_t n;
+    fill(f, 300);
+    sql_text(f, on_postgres(f) ? "UPDATE file_storage_metadata_dicom SET sha256 = decode(repeat('ab', 32), "
+                                 "'hex') WHERE instance_uid <> '1.7.1.1'"
+                               : "UPDATE file_storage_metadata_dicom SET sha256 = randomblob(32) WHERE "
+                                 "instance_uid <> '1.7.1.1'");
+    if (on_postgres(f))
+        postgres_text(f, "ANALYZE");
+    listen_to(f);
+    noting = true;
+    ASSERT_OK(f, idx_unsealed(f->index, f->arena, 1, 10, &rows, &n, &f->err));
+    assert_int_equal(n, 1);
+    assert_in_order(f, "ix_file_storage_metadata_dicom_unsealed", "unsealed");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -509,6 +530,7 @@ int main(void)
         TEST(keys_that_cannot_narrow),
         TEST(keys_that_many_have),
         TEST(studies_are_sorted_before_they_are_read),
+        TEST(what_is_unsealed_is_found_by_its_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,11 +106,11 @@ static void opening_again_keeps_what_is_there(void **state)
     IdxFile file;
     ASSERT_OK(f, idx_instance(f->index, f->arena, "1.1.1.1", &file, &f->err));
     if (on_postgres(f)) {
-        assert_string_equal(sql_text(f, "SELECT count(*) || ',' || max(version) FROM schema_version"), "1,6");
+        assert_string_equal(sql_text(f, "SELECT count(*) || ',' || max(version) FROM schema_version"), "1,7");
         return;
     }
     assert_string_equal(sql_text(f, "PRAGMA journal_mode"), "wal");
-    assert_string_equal(sql_text(f, "PRAGMA user_version"), "6");
+    assert_string_equal(sql_text(f, "PRAGMA user_version"), "7");
 }
 
 static const char *indexes_of_study(Fixture *f)
@@ -147,7 +147,7 @@ static void an_older_version_is_brought_up_to_date(void **state)
     ASSERT_OK(f, fixture_open(f));
     assert_string_equal(sql_text(f, terms), before);
     assert_string_equal(
-        sql_text(f, on_postgres(f) ? "SELECT max(version) FROM schema_version" : "PRAGMA user_version"), "6");
+        sql_text(f, on_postgres(f) ? "SELECT max(version) FROM schema_version" : "PRAGMA user_version"), "7");
     sql_text(f, "DROP INDEX ix_series_date");
     assert_string_equal(sql_text(f, "SELECT count(*) FROM file_storage_metadata_annotation"), "0");
     idx_close(f->index);
@@ -157,7 +157,7 @@ static void an_older_version_is_brought_up_to_date(void **state)
     const char *indexes = indexes_of_study(f);
     sql_text(f, "DROP INDEX ix_study_of_patient");
     sql_text(f, "CREATE INDEX ix_study_patient_id ON study (patient_id, date_study)");
-    sql_text(f, on_postgres(f) ? "UPDATE schema_version SET version = 3 WHERE version = 6"
+    sql_text(f, on_postgres(f) ? "UPDATE schema_version SET version = 3 WHERE version = 7"
                                : "PRAGMA user_version = 3");
     ASSERT_OK(f, fixture_open(f));
     assert_string_equal(sql_text(f, terms), before);
