@@ -291,7 +291,6 @@ static bool run(ArcSeal *seal)
     seal->index = NULL;
     if (!ok)
         return false;
-    seal->complaint[0] = 0;
     seal->used_ms = used_ms;
     seal->look = deadline_in(seal->wish.again_ms < LOOK_MS ? seal->wish.again_ms : LOOK_MS);
     return true;

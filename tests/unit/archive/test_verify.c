@@ -5,6 +5,7 @@
 #include <glob.h>
 
 #include "archive_fixture.h"
+#include "sealed_rows.h"
 
 enum { OBJECTS = 6 };
 
@@ -179,7 +180,8 @@ static void test_selection(void **state)
     assert_int_equal(err.code, ERR_NOT_FOUND);
 }
 
-static void test_a_copy_in_the_trash(void **state)
+/* Deleted, come again, damaged: each with and without SHA-256. */
+static void find_a_copy(bool deleted_sealed, bool damaged_sealed)
 {
     const char *one = "1.2.3.4.2";
     IdxSelection selection = {.instances = &one, .instance_count = 1};
@@ -188,11 +190,12 @@ static void test_a_copy_in_the_trash(void **state)
     ArcTrash trash = {.folder = folder, .what = "test"};
     ArcTrashed trashed, back;
     Err err = {0};
-    store_some();
-    assert_true(arc_delete(archive, &trash, &selection, &trashed, &err));
     Spec spec = SPEC(one);
     spec.fill = 2;
+    (deleted_sealed ? seal_rows : unseal_rows)();
+    assert_true(arc_delete(archive, &trash, &selection, &trashed, &err));
     store_spec(&spec);
+    (damaged_sealed ? seal_rows : unseal_rows)();
     flip(at(OBJECT(2)), 3);
     verify_with((ArcVerify){.selection = selection, .trash_folder = folder});
     assert_string_equal(said, "damaged 1.2.3.4.2 copy\n");
@@ -200,6 +203,60 @@ static void test_a_copy_in_the_trash(void **state)
     assert_true(arc_undelete(archive, &trash, trashed.batch, &back, &err));
     assert_int_equal(verify(false).findings, 0);
     assert_int_equal(count_instances(), OBJECTS);
+}
+
+static void test_a_copy_in_the_trash(void **state)
+{
+    store_some();
+    for (int i = 0; i < 4; i++)
+        find_a_copy(i & 1, i & 2);
+}
+
+/* One that is damaged itself is none; nor is one of other content. */
+static void test_no_copy_in_the_trash(void **state)
+{
+    const char *uids[] = {"1.2.3.4.2", "1.2.3.4.3"};
+    IdxSelection selection = {.instances = uids, .instance_count = 2};
+    char folder[80], copy[200];
+    snprintf(folder, sizeof folder, "%s/trash", top);
+    ArcTrash trash = {.folder = folder, .what = "test"};
+    ArcTrashed trashed;
+    Err err = {0};
+    store_some();
+    unseal_rows();
+    assert_true(arc_delete(archive, &trash, &selection, &trashed, &err));
+    Spec same = SPEC(uids[0]), other = SPEC(uids[1]);
+    same.fill = 2;
+    other.fill = 77;
+    store_spec(&same);
+    store_spec(&other);
+    unseal_rows();
+    snprintf(copy, sizeof copy, "%s/%s/1", folder, trashed.batch);
+    flip(copy, 5);
+    flip(at(OBJECT(2)), 3);
+    flip(at(OBJECT(3)), 3);
+    assert_int_equal(
+        verify_with((ArcVerify){.selection = selection, .trash_folder = folder}).found[ARC_DAMAGED], 2);
+    assert_null(strstr(said, "copy"));
+}
+
+/* Nobody was ever quiet enough: XXH3 of the data set is what there is. */
+static void test_unsealed(void **state)
+{
+    store_some();
+    unseal_rows();
+    ArcVerified done = verify(false);
+    assert_int_equal(done.findings, 0);
+    assert_int_equal(done.without, 0);
+    flip(at(OBJECT(2)), 3);
+    assert_int_equal(truncate(at(OBJECT(4)), 300), 0);
+    done = verify(true);
+    assert_int_equal(done.repaired, 2);
+    assert_said("damaged 1.2.3.4.2 repaired");
+    assert_said("wrong_size 1.2.3.4.4 repaired");
+    assert_int_equal(verify(false).findings, 0);
+    assert_int_equal(count_instances(), OBJECTS - 2);
+    assert_false(is_sealed("1.2.3.4.1")); /* that is not its work */
 }
 
 /* Other content beside the object, as the policy wants it. */
@@ -287,11 +344,18 @@ static void test_replaced_meanwhile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sound),         TEST(test_findings),
-        TEST(test_repair),        TEST(test_unindexed),
-        TEST(test_selection),     TEST(test_a_copy_in_the_trash),
-        TEST(test_kept_both),     TEST(test_an_empty_folder_is_refused),
-        TEST(test_it_is_stopped), TEST(test_replaced_meanwhile),
+        TEST(test_sound),
+        TEST(test_findings),
+        TEST(test_repair),
+        TEST(test_unindexed),
+        TEST(test_selection),
+        TEST(test_a_copy_in_the_trash),
+        TEST(test_no_copy_in_the_trash),
+        TEST(test_unsealed),
+        TEST(test_kept_both),
+        TEST(test_an_empty_folder_is_refused),
+        TEST(test_it_is_stopped),
+        TEST(test_replaced_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
