@@ -343,6 +343,26 @@ static void stop_both(Api *api, ScpServer *server, int64_t grace_ms)
         stop_api(&stopping);
 }
 
+/* What looks after the objects while the server works. */
+typedef struct Caring {
+    ArcScrub *scrub;
+    ArcSeal *seal;
+} Caring;
+
+static Caring start_caring(const Settings *s, Archive *archive)
+{
+    ArcScrubbing scrubbing = {.bytes_per_second = (uint64_t)(s->scrub_rate * 1e6),
+                              .interval_ms = (int64_t)(s->scrub_interval * 86400000)};
+    ArcSealing sealing = {.quiet_ms = (int64_t)(s->seal_after * 1000 + 0.999)};
+    return (Caring){arc_scrub_start(archive, &scrubbing), arc_seal_start(archive, &sealing)};
+}
+
+static void stop_caring(Caring *caring)
+{
+    arc_seal_stop(caring->seal);
+    arc_scrub_stop(caring->scrub);
+}
+
 static int serve_as(Cli *cli, Reporting *reporting, Archive *archive, Auth *auth, const sigset_t *signals)
 {
     const Settings *s = cli->settings;
@@ -373,19 +393,14 @@ static int serve_as(Cli *cli, Reporting *reporting, Archive *archive, Auth *auth
     }
     log_info("pacs.event_sphere", "server started ae=%s port=%u data=%s", s->aet, scp_port(server),
              s->fs_path);
-    ArcScrub *scrub =
-        arc_scrub_start(archive, &(ArcScrubbing){.bytes_per_second = (uint64_t)(s->scrub_rate * 1e6),
-                                                 .interval_ms = (int64_t)(s->scrub_interval * 86400000)});
-    ArcSeal *seal =
-        arc_seal_start(archive, &(ArcSealing){.quiet_ms = (int64_t)(s->seal_after * 1000 + 0.999)});
+    Caring caring = start_caring(s, archive);
     AuditWatch *watch = audit_watch_new(cli, reporting->audit);
     audit_watch_look(watch);
     notify_manager("READY=1");
 
     int number = wait_for_stop(cli, reporting, archive, watch, signals);
     notify_manager("STOPPING=1");
-    arc_seal_stop(seal);
-    arc_scrub_stop(scrub);
+    stop_caring(&caring);
     printf("\nDICOM Server %s has been stopped\n", s->aet);
     fflush(stdout);
     log_info("pacs.event_sphere", "server stops signal=%s associations=%u", strsignal(number),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`data verify`, the scrub, `backup` and `restore` of an archive whose index is a real PostgreSQL; and such a server, confined, over a Unix socket."""
+import hashlib
 import shutil
 
 import pytest
@@ -50,6 +51,16 @@ def test_a_scrub_in_the_server(pg):
     pg.start()
     wait_until(lambda: "scrub: done, 4 objects read, 1 findings" in said(pg), 30, "the scrub is done")
     assert f"scrub: damaged: object {FEW}.1.2" in said(pg) and len(instances(pg.folder)) == 4
+
+
+def test_sealed_when_it_is_quiet(pg, postgres):
+    pg.stop()
+    pg.set("seal_after", 0.2)
+    pg.start()
+    real = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in pg.files())
+    rows = "SELECT encode(sha256, 'hex') FROM care.file_storage_metadata_dicom"
+    wait_until(lambda: sorted(postgres.sql(rows)) == real, 30, "the objects are sealed")
+    assert verify(pg)[0] == []
 
 
 def test_backup_there_and_back(pg, postgres, few, tmp_path):

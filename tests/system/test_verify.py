@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`data verify`: what is stored, read again and held against the index, both ways; and what --repair makes of it."""
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -143,6 +144,42 @@ def test_a_scrub_in_the_server(stopped_archive, few):
     archive.set("scrub_interval", 0)
     archive.start()
     wait_until(lambda: log.read_text().count("scrub: done") >= 3, 30, "again and again")
+
+
+def checksums(archive):
+    """Of each file: SHA-256 as the index has it, and as it is."""
+    with contextlib.closing(sqlite3.connect(archive.folder / "index.sqlite", timeout=10)) as index:
+        rows = index.execute("SELECT file_path, sha256 FROM file_storage_metadata_dicom").fetchall()
+    return [(sha256, hashlib.sha256(open(path, "rb").read()).digest()) for path, sha256 in rows]
+
+
+def test_sealed_when_it_is_quiet(stopped_archive, few):
+    archive = stopped_archive
+    archive.set("seal_after", 0.2)
+    archive.start()
+    send(archive, few)
+    wait_until(lambda: all(there == real for there, real in checksums(archive)), 30, "the objects are sealed")
+    assert len(checksums(archive)) == 4 and verify(archive)[0] == []
+    archive.stop()
+    assert "seal:" not in (archive.folder / "log/pacs.log").read_text()
+
+
+def test_never_sealed(stopped_archive, few):
+    archive = stopped_archive
+    archive.set("seal_after", 0)
+    archive.start()
+    send(archive, few)
+    time.sleep(1)
+    assert [there for there, _ in checksums(archive)] == [bytes(32)] * 4
+    assert verify(archive)[0] == []
+    flip(path_of(archive, f"{FEW}.1.2"))
+    assert verify(archive, code=1)[0] == [("damaged", f"{FEW}.1.2", False)]
+    archive.stop()
+    archive.set("seal_after", 0.2)
+    archive.start()
+    log = archive.folder / "log/pacs.log"
+    wait_until(lambda: f"seal: damaged: object {FEW}.1.2" in log.read_text(), 30, "it is found when it is read back")
+    wait_until(lambda: sum(there == real for there, real in checksums(archive)) == 3, 30, "the others are sealed")
 
 
 @pytest.mark.parametrize("words", [["study"], ["-l", "list"], ["thing", "1.2"], ["--rate", "0"], ["--jobs", "0"], ["study", "1.2", "-l", "list"]])
