@@ -65,6 +65,7 @@ typedef struct ArcSettings {
     unsigned min_free_percent; /* and at least so much of that disk */
     bool
         through_cache; /* large objects, too, are written through the kernel's cache (store.h: store_write_direct) */
+    bool sha256_at_once; /* SHA-256 is taken while an object comes: for archives that nobody seals (seal.h) */
     ArcNotice notice;
     void *notice_ctx; /* may be NULL */
 } ArcSettings;

@@ -8,10 +8,11 @@
  * kept); C000 the data set is malformed, ends early, or lacks a SOP Instance UID (kept in quarantine); 0110 anything
  * on our side.
  *
- * The sender's thread does what can be done in parallel: the check for an identical object, the data's fsync, the digests where no helper has them (store/digest.c).
+ * The sender's thread does what can be done in parallel: the check for an identical object, the data's fsync. SHA-256 comes later (seal.h).
  */
 #include "archive/archive_internal.h"
 #include "archive/figures.h"
+#include "archive/sums.h"
 
 #include "dicom/part10.h"
 #include "dicom/status.h"
@@ -32,6 +33,7 @@ struct ArcIngest {
     ArcIncoming incoming; /* strings in job.arena */
     Inspector inspector;
     StorePut *put;
+    Sums *sums;           /* SHA-256, where it is wanted at once; else NULL */
     Span head;            /* incoming.head */
     Buf pending;          /* the data set's first bytes, until the meta in front of them can be written */
     uint8_t first[FIRST]; /* room for them */
@@ -46,6 +48,8 @@ static void ingest_free(ArcIngest *ingest)
 {
     Archive *archive = ingest->archive;
     store_put_abandon(ingest->put);
+    if (ingest->sums)
+        sums_end(ingest->sums, NULL, NULL);
     inspector_end(&ingest->inspector);
     buf_free(&ingest->pending);
     job_destroy(&ingest->job);
@@ -105,6 +109,7 @@ ArcIngest *arc_ingest_begin(Archive *archive, const ArcIncoming *incoming, Err *
     ingest->job.release = job_release;
     ingest->archive = archive;
     ingest->put = put;
+    ingest->sums = archive->settings.sha256_at_once ? sums_new(true, false, 0) : NULL;
     ingest->keeps_bad = true;
     ingest->incoming = (ArcIncoming){
         .transfer_syntax = copy(ingest, incoming->transfer_syntax),
@@ -143,6 +148,13 @@ static bool make_meta(const ArcIngest *ingest, const char *sop_class, const char
                                in->transfer_syntax, in->source_ae, err);
 }
 
+static bool keep(ArcIngest *ingest, Span bytes, Err *err)
+{
+    if (ingest->sums)
+        sums_take(ingest->sums, bytes);
+    return store_put_write(ingest->put, bytes, err);
+}
+
 /* Writes preamble, meta and what was held back. Called once the data set's UIDs have passed, or at the end. */
 static bool write_meta(ArcIngest *ingest, Err *err)
 {
@@ -157,10 +169,10 @@ static bool write_meta(ArcIngest *ingest, Err *err)
     buf_init(&meta, 0);
     bool ok = in->head || make_meta(ingest, sop_class, sop_instance, &meta, err);
     Span head = in->head ? *in->head : buf_span(&meta);
-    ok = ok && store_put_write(ingest->put, head, err);
+    ok = ok && keep(ingest, head, err);
     ingest->job.file.data_offset = head.n;
     store_put_mark_content(ingest->put);
-    ok = ok && store_put_write(ingest->put, buf_span(&ingest->pending), err);
+    ok = ok && keep(ingest, buf_span(&ingest->pending), err);
     buf_free(&meta);
     buf_free(&ingest->pending);
     ingest->has_meta = true;
@@ -186,7 +198,7 @@ bool arc_ingest_write(ArcIngest *ingest, Span piece, Err *err)
         if (!write_meta(ingest, err))
             return false;
     }
-    return store_put_write(ingest->put, piece, err);
+    return keep(ingest, piece, err);
 }
 
 uint8_t *arc_ingest_room(ArcIngest *ingest, size_t *n)
@@ -255,19 +267,18 @@ static bool understand(ArcIngest *ingest, Err *err)
 /* The time is taken when the last byte is written: a file that is younger than its row says was written to by somebody else (adoption_is_younger). */
 static bool end_data(ArcIngest *ingest, Err *err)
 {
-    bool ok = store_put_end(ingest->put, NULL, err);
-    ingest->job.file.end_us = clock_wall_us();
-    return ok;
-}
-
-static void take_digest(ArcIngest *ingest)
-{
     StoreDigest digest;
-    store_put_digest(ingest->put, &digest);
     IdxFile *file = &ingest->job.file;
-    file->size = digest.size;
-    memcpy(file->sha256, digest.sha256, sizeof file->sha256);
-    memcpy(file->content, digest.content, sizeof file->content);
+    bool ok = store_put_end(ingest->put, &digest, err);
+    file->end_us = clock_wall_us();
+    if (ok) {
+        file->size = digest.size;
+        memcpy(file->content, digest.content, sizeof file->content);
+    }
+    if (ingest->sums)
+        sums_end(ingest->sums, file->sha256, NULL);
+    ingest->sums = NULL;
+    return ok;
 }
 
 static void fill_stored(const ArcIngest *ingest, ArcOutcome outcome, ArcStored *out)
@@ -332,17 +343,10 @@ static bool run_job(ArcIngest *ingest, ArcStored *out, bool *consumed, Err *err)
     return true;
 }
 
-/* The data is synced while it is still digested, unless it may turn out to be here already. */
+/* What is here already need not be synced. */
 static bool settle_data(ArcIngest *ingest, bool *same, Err *err)
 {
-    *same = false;
-    if (!jobs_come_again(ingest->archive)) {
-        bool ok = sync_data(ingest, err);
-        take_digest(ingest);
-        return ok;
-    }
-    take_digest(ingest);
-    *same = job_is_same(ingest->archive, &ingest->job);
+    *same = jobs_come_again(ingest->archive) && job_is_same(ingest->archive, &ingest->job);
     return *same || sync_data(ingest, err);
 }
 

@@ -221,6 +221,7 @@ static Archive *open_archive(PxBase *base, Err *err)
                                        .ctx = (void *)(uintptr_t)templates},
                             .duplicates = ARC_REPLACE, /* as pypx: the later copy */
                             .check_class = true,
+                            .sha256_at_once = true, /* marks hold as long as it is the same */
                             .outlasts_index = base->settings.serves,
                             .adoption_wait_ms = base->settings.serves ? 0 : ADOPTION_WAIT_MS,
                             .notice = base->settings.notice,

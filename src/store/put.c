@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writing one object to a temporary file, in blocks, each of which is digested meanwhile (digest.c). A large object goes past the kernel's cache:
+ * Writing one object to a temporary file, in blocks. A large object goes past the kernel's cache:
  * it is written once and as a rule read much later, if ever, so that a copy in the cache
  * would only cost the processor the copying and the finding of memory, and everybody else the place of what they do read. Objects that are smaller, file systems that cannot
  * do so, and archives that do not want it go through the cache: the kernel is then asked early to write out what it has, so that the final sync finds little to do
@@ -31,19 +31,18 @@ static StorePut *put_new(Store *store)
     return put;
 }
 
-static void give_blocks(StorePut *put)
+static void give_block(StorePut *put)
 {
     spare_block_give(put->block);
-    spare_block_give(put->other);
-    put->block = put->other = NULL;
+    put->block = NULL;
 }
 
 void put_free(StorePut *put)
 {
     if (put->fd >= 0)
         close(put->fd);
-    digest_free(&put->digesting);
-    give_blocks(put);
+    XXH3_freeState(put->content);
+    give_block(put);
     free(put->path);
     free(put);
 }
@@ -66,7 +65,10 @@ StorePut *store_put_begin(Store *store, Err *err)
     snprintf(put->name, sizeof put->name, "%" PRIu64, number);
     put->path = file_join(store->session.path, put->name);
     put->block = spare_block_take();
-    digest_begin(&put->digesting, store);
+    put->content = XXH3_createState();
+    if (!put->content)
+        abort();
+    XXH3_128bits_reset(put->content);
     put->fd = openat(store->session.dir, put->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (put->fd >= 0)
         return put;
@@ -133,21 +135,12 @@ static bool start_writing(StorePut *put, uint64_t from, uint64_t to, Err *err)
     return true;
 }
 
-/* The next bytes come into the other block: this one is still digested. */
-static void change_blocks(StorePut *put)
-{
-    uint8_t *other = put->other ? put->other : spare_block_take();
-    put->other = put->block;
-    put->block = other;
-}
-
 /* Writes what is held. Past the cache only whole blocks of the disk can be written: what is left at an object's end goes through it. (To pad it, and then to cut
    the file, has the file system read that block again.) */
 static bool write_block(StorePut *put, Err *err)
 {
     uint64_t from = put->written;
     size_t n = put->held, whole = n - n % DISK_BLOCK;
-    digest_piece(&put->digesting, span_of(put->block, n));
     if (n >= DIRECT_FROM && !put->direct && put->store->direct && !set_direct(put, true))
         put->store->direct = false;
     size_t direct = put->direct ? whole : 0;
@@ -157,8 +150,6 @@ static bool write_block(StorePut *put, Err *err)
     ok = ok && write_out(put, direct, n, err) &&
          (n < BLOCK || put->direct || start_writing(put, from, from + n, err));
     put->held = 0;
-    if (digest_is_busy(&put->digesting))
-        change_blocks(put);
     return ok;
 }
 
@@ -167,7 +158,7 @@ bool store_put_write(StorePut *put, Span bytes, Err *err)
     if (put->ended || put->failed)
         return err_set(err, ERR_IO, "%s cannot be written any more", put->path);
     put->size += bytes.n;
-    digest_bytes(&put->digesting, bytes);
+    XXH3_128bits_update(put->content, bytes.p, bytes.n); /* while they are in the processor's cache */
     while (bytes.n) {
         size_t n = bytes.n < BLOCK - put->held ? bytes.n : BLOCK - put->held;
         if (bytes.p != put->block + put->held)
@@ -188,7 +179,7 @@ uint8_t *store_put_room(StorePut *put, size_t *n)
 
 void store_put_mark_content(StorePut *put)
 {
-    digest_mark_content(&put->digesting, put->size);
+    XXH3_128bits_reset(put->content);
 }
 
 bool store_put_end(StorePut *put, StoreDigest *digest, Err *err)
@@ -198,18 +189,14 @@ bool store_put_end(StorePut *put, StoreDigest *digest, Err *err)
     if (put->held && !write_block(put, err))
         return false;
     put->ended = true;
-    if (digest)
-        store_put_digest(put, digest);
+    give_block(put);
+    if (digest) {
+        XXH128_canonical_t canonical;
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(put->content));
+        digest->size = put->size;
+        memcpy(digest->content, canonical.digest, sizeof digest->content);
+    }
     return true;
-}
-
-void store_put_digest(StorePut *put, StoreDigest *out)
-{
-    if (!put->digested)
-        digest_end(&put->digesting, &put->digest);
-    put->digested = true;
-    give_blocks(put);
-    *out = put->digest;
 }
 
 void put_start_sync(StorePut *put)

@@ -14,14 +14,12 @@ Store *store_open_directory(const char *root, const char *temp, Err *err)
     if (!store)
         abort();
     store->session = (Session){.base = -1, .dir = -1, .lock = -1, .unclean_since = INT64_MAX};
-    store->digesters_most = digesters_most();
     pthread_mutex_init(&store->known_lock, NULL);
     store->root = file_open_dir(root, true, err);
     if (store->root < 0)
         goto failed;
     store->root_path = realpath(root, NULL);
-    store->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    if (!store->root_path || !store->sha256) {
+    if (!store->root_path) {
         err_errno(err, errno, "cannot open the data folder %s", root);
         goto failed;
     }
@@ -38,11 +36,9 @@ void store_close(Store *store)
     if (!store)
         return;
     pool_finish(store->helpers);
-    pool_finish(store->digesters);
     session_close(&store->session);
     if (store->root >= 0)
         close(store->root);
-    EVP_MD_free(store->sha256);
     pthread_mutex_destroy(&store->known_lock);
     free(store->root_path);
     free(store);

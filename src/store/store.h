@@ -4,8 +4,7 @@
  *
  * Names are made by the archive's layout; they are relative and safe (base/file.h: file_is_safe_relative) or refused.
  * Promises: what store_publish reported as published survives a power cut, data and name both; before that, nothing is
- * visible under the final name; SHA-256 (whole object) and XXH3-128 (from a given offset: the data set) are
- * computed while it is written and synced, partly by threads of the store's own.
+ * visible under the final name; the XXH3-128 of its bytes (from a given offset: the data set) is computed as they come, before they are written.
  *
  * Threads: a StorePut belongs to one thread of the caller's at a time; everything else may be called from any thread. All puts are gone
  * before store_close.
@@ -25,7 +24,6 @@ typedef struct StoreObject StoreObject;
 
 typedef struct StoreDigest {
     uint64_t size;
-    uint8_t sha256[32];  /* of all bytes */
     uint8_t content[16]; /* XXH3-128, canonical, of the bytes from content_offset on */
 } StoreDigest;
 
@@ -43,10 +41,8 @@ bool store_put_write(StorePut *put, Span bytes, Err *err);
 uint8_t *store_put_room(StorePut *put, size_t *n);
 /* Bytes from here on belong to the content digest. Default: from the start. */
 void store_put_mark_content(StorePut *put);
-/* No more bytes: what was given is in the file. `digest` may be NULL: who has something else to do meanwhile asks for it later. */
+/* No more bytes: what was given is in the file. `digest` may be NULL. */
 bool store_put_end(StorePut *put, StoreDigest *digest, Err *err);
-/* Of an object that has ended; not of StorePublish.previous, which was written by somebody else. Waits for what is still being computed. */
-void store_put_digest(StorePut *put, StoreDigest *digest);
 /* Removes what was written. NULL is fine. */
 void store_put_abandon(StorePut *put);
 /* Sets the modification time of an object that has ended. It becomes durable with the bytes. */

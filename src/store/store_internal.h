@@ -7,7 +7,6 @@
 #include "base/spare_block.h"
 #include "store/store.h"
 
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <xxhash.h>
@@ -43,44 +42,12 @@ struct Store {
     int root;
     Session session;
     atomic_uint_fast64_t next_put;
-    EVP_MD *sha256;
     atomic_bool direct; /* large objects are written past the kernel's cache, as far as the file system can */
-    pthread_mutex_t known_lock;    /* guards `known`, and the making of `helpers` and `digesters` */
-    uint64_t known[KNOWN_FOLDERS]; /* hashes of folders that are durable up to the root */
-    Pool *helpers;                 /* sync.c */
-    Pool *digesters;               /* digest.c */
-    int digesters_most;
-    atomic_int idle_digesters, digestings;
+    pthread_mutex_t known_lock;      /* guards `known`, and the making of `helpers` */
+    uint64_t known[KNOWN_FOLDERS];   /* hashes of folders that are durable up to the root */
+    Pool *helpers;                   /* sync.c */
     atomic_int_least64_t settled_us; /* what came before this moment is durable (found.c) */
 };
-
-/* -- digest.c -- */
-/* One thread's, but for the piece that a helper has. */
-typedef struct Digesting {
-    Store *store;
-    EVP_MD_CTX *sha;
-    XXH3_state_t *content;
-    uint64_t at, content_from; /* bytes that are in; where the content begins */
-    Span piece;                /* the last one */
-    bool at_once;              /* no piece waits */
-    pthread_mutex_t lock;      /* guards `busy` */
-    pthread_cond_t changed;
-    bool busy; /* a helper has the piece */
-} Digesting;
-
-/* So many helpers are worth it on this machine. */
-int digesters_most(void);
-void digest_begin(Digesting *digesting, Store *store);
-void digest_free(Digesting *digesting);
-/* Bytes that have come, … */
-void digest_bytes(Digesting *digesting, Span bytes);
-/* … and all of them since the last piece, together; they stay as they are until digest_await. */
-void digest_piece(Digesting *digesting, Span bytes);
-bool digest_is_busy(Digesting *digesting);
-void digest_await(Digesting *digesting);
-/* What stands at `from` and behind it is content; no piece has reached it. */
-void digest_mark_content(Digesting *digesting, uint64_t from);
-void digest_end(Digesting *digesting, StoreDigest *out);
 
 struct StorePut {
     Store *store;
@@ -88,13 +55,10 @@ struct StorePut {
     char name[24]; /* in the session's folder */
     char *path;
     uint8_t *block; /* `held` bytes wait in it */
-    uint8_t *other; /* the block before, while it is digested; NULL = none was wanted yet */
     size_t held;
     uint64_t size, written; /* bytes given; bytes in the file */
-    Digesting digesting;
-    StoreDigest digest;
-    bool digested; /* `digest` is made */
-    bool direct;   /* written past the cache */
+    XXH3_state_t *content;  /* of the bytes given since the mark */
+    bool direct;            /* written past the cache */
     bool ended, synced, failed;
     bool stamped; /* its time is to be synced, too */
 };

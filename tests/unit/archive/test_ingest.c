@@ -14,6 +14,8 @@
 
 #include "archive_fixture.h"
 
+#include "sealed_rows.h"
+
 /* A disk that takes its time, or cannot keep what it took; how often it was asked to keep a temporary file. */
 static atomic_bool slow, loses;
 static atomic_int syncs;
@@ -47,6 +49,23 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
     return sync_file(fd, SYS_fdatasync);
+}
+
+/* As it comes where nobody seals, whatever the sizes of what came before its meta information could be written; else it is left to sealing. */
+static void test_sha256(void **state)
+{
+    Spec small = SPEC("1.2.3.4.5"), large = SPEC("1.2.3.4.6"), later = SPEC("1.2.3.4.7");
+    large.pixels = 3 << 20;
+    settings.sha256_at_once = true;
+    reopen_archive();
+    assert_int_equal(store_spec(&small), ARC_STORED);
+    assert_int_equal(store_spec(&large), ARC_STORED);
+    assert_true(is_sealed("1.2.3.4.5"));
+    assert_true(is_sealed("1.2.3.4.6"));
+    settings.sha256_at_once = false;
+    reopen_archive();
+    assert_int_equal(store_spec(&later), ARC_STORED);
+    assert_false(is_sealed("1.2.3.4.7"));
 }
 
 static void test_stored(void **state)
@@ -680,6 +699,7 @@ static void test_errors_name_no_patient(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_sha256),
         TEST(test_stored),
         TEST(test_meta),
         TEST(test_row_is_no_older_than_its_file),
