@@ -144,7 +144,7 @@ Committer *committer_start(Archive *archive, size_t group_max);
 /* Works off what is queued and ends. */
 void committer_stop(Committer *committer);
 size_t committer_waiting(Committer *committer);
-/* A job will come soon, or will not after all (or is about to): several wait for each other, a few milliseconds at most. */
+/* A job will come soon; it comes now, or will not after all. Several wait for each other, a few milliseconds at most. */
 void committer_expect(Committer *committer);
 void committer_expect_no_more(Committer *committer);
 /* Hands the job over without waiting: its `release` is called, in the committer's thread, when it is done. */

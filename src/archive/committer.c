@@ -2,7 +2,7 @@
 /*
  * Group commit. One thread takes whatever waits, decides what is to be done with it and gives it its names (commit_names.c: each folder is synced once);
  * another takes whatever has its names and indexes it in one transaction (commit_rows.c). While either is at work the next group gathers, so that the cost
- * of a commit is shared by as many as there are senders. One or two wait for nobody. Several wait a moment for those whose data is being synced: with eight
+ * of a commit is shared by as many as there are senders. One or two wait for nobody. Several wait a moment for those whose last bytes are being written and synced: with eight
  * senders of CT images a transaction then has five rows in place of two and a half, and an object costs a sixth less of the processor.
  *
  * An object whose UID is that of another one that is under way waits until that one is done, and so sees it.

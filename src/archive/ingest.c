@@ -301,9 +301,7 @@ static bool sync_data(ArcIngest *ingest, Err *err)
     Job *job = &ingest->job;
     if (job->older_us)
         job->stamped = store_put_stamp(ingest->put, job->file.end_us, NULL);
-    committer_expect(ingest->archive->committer);
     bool ok = store_put_sync(ingest->put, err);
-    committer_expect_no_more(ingest->archive->committer);
     figures_stage("sync", began);
     return ok;
 }
@@ -357,7 +355,10 @@ bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err)
     bool consumed = false, same;
     err = err ? err : &own;
     out = out ? out : &ignored;
+    Committer *committer = ingest->archive->committer;
+    committer_expect(committer);
     bool ok = understand(ingest, err) && end_data(ingest, err) && settle_data(ingest, &same, err);
+    committer_expect_no_more(committer);
     if (ok && same)
         fill_stored(ingest, ARC_SAME, out);
     else
