@@ -3,10 +3,10 @@
  * What this machine allows a program that receives objects and keeps them, step by step:
  *
  *   files, names, log  the steps of limits_keep.h
- *   received           and the bytes come over TCP on the loopback device and go through SHA-256
+ *   received           and the bytes come over TCP on the loopback device and their XXH3 is taken
  *
  * Nothing is looked at, checked or remembered: an archive that syncs the file, its name and its row before it answers cannot be faster than "log",
- * one that receives and digests what it stores not faster than "received", whose figure has the sender's part in it.
+ * one that receives what it stores not faster than "received", whose figure has the sender's part in it.
  */
 #include "limits_keep.h"
 
@@ -15,7 +15,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum { RECEIVED = KEEP_LOGGED + 1, STEPS };
 enum { MAX_WORKERS = 8, PIECE = 128 << 10 };
@@ -54,25 +54,25 @@ static double cpu_seconds(clockid_t clock)
 
 /* -- one object -- */
 
-static void receive(const Worker *w, EVP_MD_CTX *sha)
+static void receive(const Worker *w, XXH3_state_t *sum)
 {
-    EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
+    XXH3_128bits_reset(sum);
     for (size_t at = 0; at < w->run->size;) {
         size_t left = w->run->size - at, want = left < PIECE ? left : PIECE;
         ssize_t n = recv(w->peer, w->object + at, want, MSG_WAITALL);
         must(n == (ssize_t)want, "cannot receive");
-        EVP_DigestUpdate(sha, w->object + at, want);
+        XXH3_128bits_update(sum, w->object + at, want);
         at += want;
     }
 }
 
-static void store(const Worker *w, int i, EVP_MD_CTX *sha)
+static void store(const Worker *w, int i, XXH3_state_t *sum)
 {
     Run *run = w->run;
     char name[32];
     snprintf(name, sizeof name, "%d-%d", w->number, i);
     if (run->step == RECEIVED)
-        receive(w, sha);
+        receive(w, sum);
     keep_object(&run->keeper, w->folder, name, w->object, run->size,
                 run->step < RECEIVED ? (KeepStep)run->step : KEEP_LOGGED);
     if (run->step == RECEIVED)
@@ -82,14 +82,14 @@ static void store(const Worker *w, int i, EVP_MD_CTX *sha)
 static void *worker_main(void *ctx)
 {
     Worker *w = ctx;
-    EVP_MD_CTX *sha = EVP_MD_CTX_new();
+    XXH3_state_t *sum = XXH3_createState();
     void *object = NULL;
-    must(sha && posix_memalign(&object, KEEP_ALIGNMENT, w->run->size) == 0, "no memory");
+    must(sum && posix_memalign(&object, KEEP_ALIGNMENT, w->run->size) == 0, "no memory");
     w->object = object;
     memcpy(object, w->run->object, w->run->size);
     for (int i = 0; i < w->count; i++)
-        store(w, i, sha);
-    EVP_MD_CTX_free(sha);
+        store(w, i, sum);
+    XXH3_freeState(sum);
     free(object);
     w->cpu = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
     return NULL;

@@ -7,7 +7,7 @@
  *   bench_limits_serve PORT HTTP-PORT [FOLDER]      until SIGTERM; a thread for each connection
  *
  * Every presentation context is accepted in its first transfer syntax; objects go out on the last one for CT images. C-ECHO and C-STORE succeed. What is
- * stored is read and dropped; with FOLDER it is digested (SHA-256) and kept there (limits_keep.h) before the response, and never looked at: what the clients of C-STORE allow a
+ * stored is read and dropped; with FOLDER its XXH3 is taken and it is kept there (limits_keep.h) before the response, and never looked at: what the clients of C-STORE allow a
  * server that does nothing but what none can leave out. Each object waits for the response to the one before it; there are no pending responses.
  */
 #include "limits_keep.h"
@@ -16,9 +16,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/evp.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +25,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum {
     OBJECTS = 50,
@@ -38,7 +37,6 @@ enum {
     MAX_COMMAND = 1024,
     MAX_OBJECT = 1 << 30,
     FIRST_ROOM = 1 << 20,
-    FEW = 2 /* connections that leave a processor idle */
 };
 enum { STORE = 1, GET = 0x10, RESPONSE = 0x8000, NO_DATA_SET = 0x0101 };
 
@@ -50,16 +48,13 @@ typedef struct Bytes {
     size_t n;
 } Bytes;
 
-/* What a connection keeps: a folder of its own, the object that comes in, and who digests it. Where few store, a thread does so meanwhile. */
+/* What a connection keeps: a folder of its own, the object that comes in, and its checksum. */
 typedef struct Kept {
     int folder, number;
     unsigned count;
     uint8_t *object;
     size_t n, room;
-    EVP_MD_CTX *sha;
-    pthread_t digester;
-    sem_t go, done;
-    bool ends;
+    XXH128_hash_t sum;
 } Kept;
 
 typedef struct Peer {
@@ -369,39 +364,17 @@ static bool give(Peer *peer, const Message *request)
 static struct {
     Keeper keeper;
     const char *top; /* NULL = nothing is kept */
-    atomic_int numbers, open;
+    atomic_int numbers;
 } keeping;
-
-static void digest(Kept *kept)
-{
-    uint8_t out[EVP_MAX_MD_SIZE];
-    EVP_DigestInit_ex(kept->sha, EVP_sha256(), NULL);
-    EVP_DigestUpdate(kept->sha, kept->object, kept->n);
-    EVP_DigestFinal_ex(kept->sha, out, NULL);
-}
-
-static void *digester_main(void *ctx)
-{
-    Kept *kept = ctx;
-    while (sem_wait(&kept->go) == 0 && !kept->ends) {
-        digest(kept);
-        sem_post(&kept->done);
-    }
-    return NULL;
-}
 
 static Kept *kept_new(void)
 {
     Kept *kept = calloc(1, sizeof *kept);
-    must(kept && (kept->sha = EVP_MD_CTX_new()), "no memory");
+    must(kept != NULL, "no memory");
     char name[32];
     kept->number = atomic_fetch_add(&keeping.numbers, 1);
     snprintf(name, sizeof name, "%d", kept->number);
     kept->folder = keep_folder(keeping.top, name);
-    sem_init(&kept->go, 0, 0);
-    sem_init(&kept->done, 0, 0);
-    must(pthread_create(&kept->digester, NULL, digester_main, kept) == 0, "cannot start a thread");
-    atomic_fetch_add(&keeping.open, 1);
     return kept;
 }
 
@@ -409,13 +382,6 @@ static void kept_free(Kept *kept)
 {
     if (!kept)
         return;
-    atomic_fetch_sub(&keeping.open, 1);
-    kept->ends = true;
-    sem_post(&kept->go);
-    pthread_join(kept->digester, NULL);
-    sem_destroy(&kept->go);
-    sem_destroy(&kept->done);
-    EVP_MD_CTX_free(kept->sha);
     close(kept->folder);
     free(kept->object);
     free(kept);
@@ -424,15 +390,9 @@ static void kept_free(Kept *kept)
 static void keep(Kept *kept)
 {
     char name[32];
-    bool beside = atomic_load(&keeping.open) <= FEW;
     snprintf(name, sizeof name, "%d-%u", kept->number, kept->count++);
-    if (beside)
-        sem_post(&kept->go);
-    else
-        digest(kept);
+    kept->sum = XXH3_128bits(kept->object, kept->n);
     keep_object(&keeping.keeper, kept->folder, name, kept->object, kept->n, KEEP_LOGGED);
-    if (beside)
-        sem_wait(&kept->done);
 }
 
 static bool serve(Peer *peer, const Message *request)

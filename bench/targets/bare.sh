@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What the kit's senders allow a server of such steps: each object received, digested and kept as durably as the archive does it, and nothing else (bench/limits_serve.c; `./dev bench limits` builds it).
+# What the kit's senders allow a server of such steps: each object received, its XXH3 taken, and kept as durably as the archive does it, and nothing else (bench/limits_serve.c; `./dev bench limits` builds it).
 . "$BENCH_KIT/targets/common.sh"
 PORT=11216 HTTP=11266
 BIN=$(cd "$HERE/../../build/release/bench" && pwd)

@@ -51,7 +51,7 @@ void archive_ingest_ended(Archive *archive)
 int64_t archive_quiet_ms(Archive *archive)
 {
     pthread_mutex_lock(&archive->lock);
-    bool busy = archive->ingests > 0;
+    bool busy = archive->ingests > 0 || atomic_load(&archive->readers) > 0;
     pthread_mutex_unlock(&archive->lock);
     return busy ? 0 : clock_ms() - atomic_load_explicit(&archive->used_ms, memory_order_relaxed);
 }

@@ -287,6 +287,7 @@ struct Archive {
     atomic_bool leftovers;   /* there may be some */
     atomic_int look_early;   /* so many objects more are looked up by their senders (plan.c) */
     _Atomic int64_t used_ms; /* monotonic: when somebody last wanted something of it (archive_touch) */
+    atomic_int readers;      /* objects that are being read for somebody */
 };
 
 #define archive_notice(archive, level, ...) archive_log((archive), ARC_LOGGER, (level), __VA_ARGS__)
@@ -308,7 +309,16 @@ static inline void archive_touch(Archive *archive)
     if (atomic_load_explicit(&archive->used_ms, memory_order_relaxed) != now)
         atomic_store_explicit(&archive->used_ms, now, memory_order_relaxed);
 }
-/* Milliseconds since nobody has wanted anything of it, in this process; 0 while an object is coming. */
+static inline void archive_reader_began(Archive *archive)
+{
+    atomic_fetch_add_explicit(&archive->readers, 1, memory_order_relaxed);
+}
+static inline void archive_reader_ended(Archive *archive)
+{
+    archive_touch(archive);
+    atomic_fetch_sub_explicit(&archive->readers, 1, memory_order_relaxed);
+}
+/* Milliseconds since nobody has wanted anything of it, in this process; 0 while an object comes or is being read. */
 int64_t archive_quiet_ms(Archive *archive);
 
 #endif

@@ -112,11 +112,13 @@ static size_t name_group(Committer *c, Job **group, size_t n)
     return again + n - part;
 }
 
-/* A few leave the processor idle, and would only be later. */
+/* A few leave the processor idle, and would only be later. Nothing else than what comes waits. */
 static bool is_worth_waiting(Committer *c, size_t n)
 {
-    size_t coming = atomic_load(&c->coming);
-    return coming && n + coming >= JOIN_FROM;
+    size_t coming = atomic_load(&c->coming), ingests = 0;
+    for (size_t i = 0; i < n; i++)
+        ingests += c->to_name[i]->kind == JOB_INGEST;
+    return coming && ingests && ingests + coming >= JOIN_FROM;
 }
 
 /* Puts what arrives behind the `kept` of to_name, and waits for those who are expected when it is worth it. Returns how many there are. */

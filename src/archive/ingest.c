@@ -25,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PENDING_MAX = 512 << 10, LOOK_EVERY = 4 << 20, FIRST = 4 << 10 };
+enum { PENDING_MAX = 512 << 10, LOOK_EVERY = 4 << 20, FIRST = 4 << 10, SOON = 4 << 20 };
 
 struct ArcIngest {
     Job job; /* first: job_release finds the ingest by it */
@@ -40,7 +40,8 @@ struct ArcIngest {
     bool has_meta;
     bool keeps_bad;          /* a data set that cannot be understood goes to quarantine */
     const char *other_class; /* as announced or in the file's meta: when the data set has none */
-    size_t unlooked;         /* bytes that came since it was looked for room */
+    size_t unlooked;         /* those since it was looked for room */
+    uint64_t size;           /* bytes of the data set that came */
     unsigned defects;
 };
 
@@ -182,6 +183,7 @@ static bool write_meta(ArcIngest *ingest, Err *err)
 bool arc_ingest_write(ArcIngest *ingest, Span piece, Err *err)
 {
     inspector_feed(&ingest->inspector, piece);
+    ingest->size += piece.n;
     ingest->unlooked += piece.n;
     if (ingest->unlooked >= LOOK_EVERY) {
         ingest->unlooked = 0;
@@ -341,11 +343,24 @@ static bool run_job(ArcIngest *ingest, ArcStored *out, bool *consumed, Err *err)
     return true;
 }
 
-/* What is here already need not be synced. */
+/* What is here already need not be synced; asked where objects came again a moment ago. */
 static bool settle_data(ArcIngest *ingest, bool *same, Err *err)
 {
     *same = jobs_come_again(ingest->archive) && job_is_same(ingest->archive, &ingest->job);
     return *same || sync_data(ingest, err);
+}
+
+/* Others wait for it, unless it is so large that they would in vain. */
+static bool finish(ArcIngest *ingest, bool *same, Err *err)
+{
+    Committer *committer = ingest->archive->committer;
+    bool soon = ingest->size <= SOON;
+    if (soon)
+        committer_expect(committer);
+    bool ok = end_data(ingest, err) && settle_data(ingest, same, err);
+    if (soon)
+        committer_expect_no_more(committer);
+    return ok;
 }
 
 bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err)
@@ -355,10 +370,7 @@ bool arc_ingest_commit(ArcIngest *ingest, ArcStored *out, Err *err)
     bool consumed = false, same;
     err = err ? err : &own;
     out = out ? out : &ignored;
-    Committer *committer = ingest->archive->committer;
-    committer_expect(committer);
-    bool ok = understand(ingest, err) && end_data(ingest, err) && settle_data(ingest, &same, err);
-    committer_expect_no_more(committer);
+    bool ok = understand(ingest, err) && finish(ingest, &same, err);
     if (ok && same)
         fill_stored(ingest, ARC_SAME, out);
     else

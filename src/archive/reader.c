@@ -25,6 +25,7 @@ enum {
 };
 
 struct ArcReader {
+    Archive *archive; /* NULL: of a file by its path */
     int fd;
     uint64_t start, size, at; /* of the data set in the file; bytes read */
     PixDecoder *decoder;      /* NULL = bytes as stored */
@@ -177,13 +178,16 @@ static ArcReader *reader_new(int fd, uint64_t data_offset, const char *from, con
 
 ArcReader *arc_reader_open(Archive *archive, const IdxFile *file, const char *transfer_syntax, Err *err)
 {
-    archive_touch(archive);
     int fd = arc_object_open(file, err);
     if (fd < 0)
         return NULL;
     ArcReader *reader = reader_new(fd, file->data_offset, file->transfer_syntax, transfer_syntax, err);
-    if (!reader)
+    if (!reader) {
         err_wrap(err, "object %s", file->sop_instance);
+        return NULL;
+    }
+    reader->archive = archive;
+    archive_reader_began(archive);
     return reader;
 }
 
@@ -205,6 +209,8 @@ void arc_reader_close(ArcReader *reader)
 {
     if (!reader)
         return;
+    if (reader->archive)
+        archive_reader_ended(reader->archive);
     pix_decoder_free(reader->decoder);
     dcm_recode_free(reader->recode);
     if (reader->fd >= 0)

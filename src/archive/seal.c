@@ -94,7 +94,7 @@ static bool complain(ArcSeal *seal, const Err *err)
 
 static bool is_told(const ArcSeal *seal, const Told *one)
 {
-    for (size_t i = 0; i < TOLD_MAX && i < seal->told_count; i++)
+    for (size_t i = 0; i < seal->told_count && i < TOLD_MAX; i++)
         if (seal->told[i].id == one->id && seal->told[i].end_us == one->end_us &&
             seal->told[i].what == one->what)
             return true;
@@ -104,9 +104,14 @@ static bool is_told(const ArcSeal *seal, const Told *one)
 static void report(ArcSeal *seal, const IdxUnsealed *row, const Checked *checked)
 {
     Told one = {.id = row->id, .end_us = row->file.end_us, .what = checked->what};
-    if (is_told(seal, &one))
+    if (is_told(seal, &one) || seal->told_count > TOLD_MAX)
         return;
-    seal->told[seal->told_count++ % TOLD_MAX] = one;
+    if (seal->told_count++ == TOLD_MAX) {
+        archive_notice(seal->archive, LOG_ERROR, "seal: more than %d findings; see 'data verify' for all",
+                       TOLD_MAX);
+        return;
+    }
+    seal->told[seal->told_count - 1] = one;
     char label[48];
     snprintf(label, sizeof label, "finding=\"%s\"", arc_finding_name(checked->what));
     metric_add(metric_counter("gantry_seal_findings_total", "What sealing found, by kind.", label), 1);
@@ -228,13 +233,17 @@ typedef struct Batch {
     size_t sealed_count;
 } Batch;
 
-/* False when somebody came. */
-static bool read_back(ArcSeal *seal, Batch *batch, const IdxUnsealed *row)
+/* False when somebody came; what was begun then has its turn again when the cursor begins anew, so that a large object holds up nobody. */
+static bool read_back(ArcSeal *seal, Batch *batch, const IdxUnsealed *row, bool *begun)
 {
     Checked checked;
+    *begun = false;
     if (!sum_is_set(row->file.content, sizeof row->file.content))
         return true; /* nobody knows what it was */
-    if (!is_quiet(seal) || !check_file_to_seal(&row->file, go_on, seal, &checked))
+    if (!is_quiet(seal))
+        return false;
+    *begun = true;
+    if (!check_file_to_seal(&row->file, go_on, seal, &checked))
         return false;
     if (checked.what != ARC_SOUND) {
         suspect(seal, row);
@@ -254,8 +263,9 @@ static bool work_off(ArcSeal *seal, Batch *batch)
         return complain(seal, &err);
     bool ok = true;
     while (ok && batch->seen < batch->count && seal->suspects < SUSPECTS_MAX) {
-        ok = read_back(seal, batch, &batch->rows[batch->seen]);
-        batch->seen += ok;
+        bool begun;
+        ok = read_back(seal, batch, &batch->rows[batch->seen], &begun);
+        batch->seen += ok || begun;
     }
     if (!commit(seal, batch->sealed, batch->sealed_count))
         return false;

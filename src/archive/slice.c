@@ -12,6 +12,7 @@
 enum { BLOCK = 64 << 10 };
 
 struct ArcSlice {
+    Archive *archive;
     int fd;            /* -1: through `reader` */
     uint64_t at, left; /* in the file; bytes to come */
     ArcReader *reader;
@@ -36,8 +37,8 @@ ArcSlice *arc_slice_open(Archive *archive, const IdxFile *file, const char *synt
     ArcSlice *slice = calloc(1, sizeof *slice);
     if (!slice)
         abort();
-    archive_touch(archive);
-    *slice = (ArcSlice){.fd = -1, .at = file->data_offset + offset, .left = length};
+    archive_reader_began(archive);
+    *slice = (ArcSlice){.archive = archive, .fd = -1, .at = file->data_offset + offset, .left = length};
     if (strcmp(syntax, file->transfer_syntax) == 0) {
         slice->fd = arc_object_open(file, err);
         if (slice->fd >= 0)
@@ -83,6 +84,7 @@ void arc_slice_close(ArcSlice *slice)
 {
     if (!slice)
         return;
+    archive_reader_ended(slice->archive);
     if (slice->fd >= 0)
         close(slice->fd);
     arc_reader_close(slice->reader);

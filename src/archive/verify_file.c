@@ -4,6 +4,7 @@
 
 #include "archive/sums.h"
 #include "base/spare_block.h"
+#include "dicom/part10.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,14 +74,27 @@ static bool agrees(Sums *sums, const IdxFile *row, bool by_sha256, Checked *out)
                      : memcmp(content, row->content, sizeof content) == 0;
 }
 
+/* XXH3 is that of the data set; of what stands before it this much is known. */
+static bool head_agrees(const IdxFile *row, Span first)
+{
+    DcmFileMeta meta;
+    bool more;
+    if (!row->data_offset || row->data_offset > first.n || !row->transfer_syntax)
+        return true;
+    return dcm_file_meta_parse(first, first.n < row->size, &meta, &more, NULL) &&
+           meta.data_offset == row->data_offset && strcmp(meta.transfer_syntax, row->transfer_syntax) == 0;
+}
+
 static bool read_file(const Reading *r, const IdxFile *row, Checked *out)
 {
-    bool by_sha256 = sum_is_set(row->sha256, sizeof row->sha256) && !r->to_seal, going = true;
+    bool by_sha256 = sum_is_set(row->sha256, sizeof row->sha256) && !r->to_seal, going = true, head = true;
     Sums *sums = sums_new(by_sha256 || r->to_seal, !by_sha256, row->data_offset);
     uint8_t *block = spare_block_take();
     ssize_t n = 0;
     while (going && out->bytes < row->size && (n = read_piece(r, block, out->bytes)) > 0) {
-        sums_take(sums, span_of(block, (size_t)n));
+        Span piece = span_of(block, (size_t)n);
+        head = head && (by_sha256 || out->bytes || head_agrees(row, piece));
+        sums_take(sums, piece);
         out->bytes += (uint64_t)n;
         going = r->go_on(r->ctx, (uint64_t)n);
     }
@@ -90,7 +104,7 @@ static bool read_file(const Reading *r, const IdxFile *row, Checked *out)
     if (failure) {
         out->what = ARC_UNREADABLE;
         err_errno(&out->why, failure, "the file cannot be read to its end");
-    } else if (going && (!same || out->bytes != row->size)) {
+    } else if (going && (!same || !head || out->bytes != row->size)) {
         finding(out, ARC_DAMAGED, ERR_FORMAT,
                 "its bytes are not those that were stored: the checksum differs");
     }

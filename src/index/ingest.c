@@ -81,6 +81,31 @@ static void fingerprint(const Put *p, DcmLevel level, uint64_t out[2])
     out[1] = hash.high64;
 }
 
+static IdxPresent present(const IdxAttributes *set, const DcmDataset *from, DcmLevel level)
+{
+    size_t n;
+    const IdxAttribute *a = idx_attributes(set, level, &n);
+    IdxPresent out = {{0}};
+    for (size_t i = 0; i < n && n <= IDX_PRESENT_MAX; i++) {
+        const DcmElement *e = a[i].parents || idx_is_kept_by_ingest(&a[i]) ? NULL : dcm_find(from, a[i].tag);
+        if (e && (e->value.n || e->item_count))
+            out.bits[i / 64] |= UINT64_C(1) << i % 64;
+    }
+    return out;
+}
+
+/* Where what is there stays, an object changes a row only by what that has not. Times that differ from slice to slice then cost nothing. */
+static bool adds_nothing(const Put *p, const IdxParent *known, DcmLevel level)
+{
+    size_t n;
+    idx_attributes(p->index->attributes, level, &n);
+    IdxPresent now = present(p->index->attributes, p->o.head, level);
+    bool nothing = n <= IDX_PRESENT_MAX;
+    for (size_t i = 0; i < IDX_PRESENT_MAX / 64; i++)
+        nothing = nothing && (now.bits[i] & ~known->has.bits[i]) == 0;
+    return nothing;
+}
+
 /* -- rows -- */
 
 static DcmDataset *object_row(const Put *p, DcmLevel level)
@@ -227,7 +252,8 @@ static const DcmDataset *row_before(const Put *p, DcmLevel level, int64_t above,
     return row;
 }
 
-static bool update_parent(Put *p, DcmLevel level, bool override, Err *err)
+/* *has = what the row has then. */
+static bool update_parent(Put *p, DcmLevel level, bool override, IdxPresent *has, Err *err)
 {
     Db *db = p->index->writer;
     int64_t id = p->o.id[level], above = level == DCM_LEVEL_PATIENT ? 0 : p->o.id[level - 1];
@@ -236,6 +262,7 @@ static bool update_parent(Put *p, DcmLevel level, bool override, Err *err)
         return false;
     DcmDataset *row = idx_row_copy(p->o.arena, before);
     bool changed = merge(p->index->attributes, row, object_row(p, level), level, override);
+    *has = present(p->index->attributes, row, level);
     /* A fill: what `attributes` had before may have a column now. */
     if (!changed && !(p->resent && p->index->attributes->extended))
         return true;
@@ -256,9 +283,10 @@ static Span modality_of(const DcmDataset *series)
     return e ? span_rtrim(e->value) : (Span){NULL, 0};
 }
 
-static bool insert_parent(Put *p, DcmLevel level, Err *err)
+static bool insert_parent(Put *p, DcmLevel level, IdxPresent *has, Err *err)
 {
     const DcmDataset *row = object_row(p, level);
+    *has = present(p->index->attributes, row, level);
     if (!insert_row(p, level, row, err))
         return false;
     p->is_new[level] = true;
@@ -292,6 +320,11 @@ static bool put_parent(Put *p, DcmLevel level, Err *err)
     bool override = p->resent || level == DCM_LEVEL_PATIENT;
     IdxParent *entry = parent_entry(p, level, above);
     bool known = is_entry_of(entry, above, p->o.key[level]);
+    if (known && !override && adds_nothing(p, entry, level)) {
+        p->o.id[level] = entry->id;
+        return true;
+    }
+    IdxPresent has;
     uint64_t print[2];
     fingerprint(p, level, print);
     if (known && entry->fingerprint[0] == print[0] && entry->fingerprint[1] == print[1] &&
@@ -304,7 +337,7 @@ static bool put_parent(Put *p, DcmLevel level, Err *err)
     else if (!(level > DCM_LEVEL_PATIENT && p->is_new[level - 1]) &&
              !find_parent(p, level, above, &p->o.id[level], err))
         return false;
-    if (!(p->o.id[level] ? update_parent(p, level, override, err) : insert_parent(p, level, err)))
+    if (!(p->o.id[level] ? update_parent(p, level, override, &has, err) : insert_parent(p, level, &has, err)))
         return false;
     if (!known) {
         *entry = (IdxParent){.above = above, .id = p->o.id[level]};
@@ -313,6 +346,7 @@ static bool put_parent(Put *p, DcmLevel level, Err *err)
     }
     memcpy(entry->fingerprint, print, sizeof print);
     entry->overrode = override;
+    entry->has = has;
     return true;
 }
 

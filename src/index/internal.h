@@ -15,7 +15,13 @@ enum {
     IDX_READERS_DEFAULT = 8,
     IDX_READERS_MAX = 128, /* connections that read at one time, where the settings do not say */
     IDX_CACHE_ENTRIES = 1024,
+    IDX_PRESENT_MAX = 128, /* attributes of a level; with more, and without room for all, none is noted */
 };
+
+/* Which attributes of a level have a value, by their place in the table. */
+typedef struct IdxPresent {
+    uint64_t bits[IDX_PRESENT_MAX / 64];
+} IdxPresent;
 
 /* A parent that was touched lately: its row need not be looked up. */
 typedef struct IdxParent {
@@ -23,6 +29,7 @@ typedef struct IdxParent {
     char key[65];
     uint64_t fingerprint[2];
     bool overrode;          /* the attributes so fingerprinted have replaced what differed */
+    IdxPresent has;         /* what its row is known to have */
     uint64_t last_class[2]; /* STUDY: SOP class that was added last */
 } IdxParent;
 

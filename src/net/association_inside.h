@@ -41,7 +41,7 @@ typedef struct NetInput {
     size_t capacity, start, end;
     uint8_t *room; /* of whoever waits for a piece; NULL = none */
     size_t room_n;
-    bool direct;               /* this data set has had a large fragment, and there was room for it */
+    bool direct;               /* this fragment goes there: a large one, or what follows large ones */
     uint32_t pdu_left;         /* of the P-DATA-TF that has begun */
     uint32_t pdv_left;         /* of the PDV that has begun */
     bool in_pdv;               /* a PDV has begun, and its end was not yet told */

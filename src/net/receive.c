@@ -64,7 +64,7 @@ static bool begin_pdv(NetAssociation *a, Deadline deadline, Err *err)
     if (!pdv_is_allowed(a, err))
         return false;
     in->in_pdv = true;
-    in->direct = !in->pdv.command && in->room && (in->direct || length >= NET_DIRECT_FROM);
+    in->direct = !in->pdv.command && in->room && length >= (in->direct ? NET_IN_FIRST : NET_DIRECT_FROM);
     in->message_context = in->pdv.context_id;
     if (in->pdv.command && !in->command_begun) {
         in->command_begun = true;

@@ -236,7 +236,7 @@ static size_t reach(const NetInput *in, size_t n)
     enum { HEADERS = NET_PDU_HEADER + NET_PDV_HEADER };
     size_t room = in->capacity - in->end, here = in->end - in->start;
     size_t wanted = n < HEADERS ? HEADERS - here : n - here;
-    return in->direct && wanted < room ? wanted : room;
+    return in->direct && in->room && wanted < room ? wanted : room;
 }
 
 bool net_input_fill(NetAssociation *a, size_t n, Deadline deadline, Err *err)

@@ -286,9 +286,26 @@ static void test_stopped_while_it_reads(void **state)
 
 /* -- findings -- */
 
+/* The last digit of its transfer syntax. */
+static void damage_head(const char *path)
+{
+    enum { HEAD = 400 };
+    char head[HEAD];
+    FILE *file = fopen(path, "r+");
+    assert_true(file && fread(head, 1, sizeof head, file) == sizeof head);
+    const char *syntax = memmem(head, sizeof head, "\x02\x00\x10\x00UI", 6);
+    assert_non_null(syntax);
+    long last = syntax - head + 8 + (long)strlen("1.2.840.10008.1.2.1") - 1;
+    assert_int_equal(head[last], '1');
+    fseek(file, last, SEEK_SET);
+    fputc('2', file);
+    fclose(file);
+}
+
 static void test_findings(void **state)
 {
     store_some(40);
+    damage_head(at(OBJECT(6)));
     FILE *file = fopen(at(OBJECT(2)), "r+");
     assert_true(file && fseek(file, -3, SEEK_END) == 0);
     fputc('x', file);
@@ -299,10 +316,11 @@ static void test_findings(void **state)
     assert_int_equal(mkdir(at(OBJECT(5)), 0700), 0);
     ArcSeal *seal = start(20);
     until_noticed("seal: damaged: object 1.2.3.4.2: its bytes are not those that were stored");
+    until_noticed("seal: damaged: object 1.2.3.4.6: its bytes are not those that were stored");
     until_noticed("seal: wrong_size: object 1.2.3.4.3: the file has 100 bytes");
     until_noticed("seal: missing: object 1.2.3.4.4");
     until_noticed("seal: unreadable: object 1.2.3.4.5");
-    assert_true(is_counted("gantry_seal_findings_total{finding=\"damaged\"} 1"));
+    assert_true(is_counted("gantry_seal_findings_total{finding=\"damaged\"} 2"));
     assert_true(is_counted("gantry_seal_findings_total{finding=\"missing\"} 1"));
     /* They are looked at again and again, but told once. */
     store_number(41, 64);
@@ -310,11 +328,11 @@ static void test_findings(void **state)
     await_sealed(41);
     clock_sleep_ms(4000);
     arc_seal_stop(seal);
-    assert_int_equal(times_noticed("seal: damaged"), 1);
+    assert_int_equal(times_noticed("seal: damaged"), 2);
     assert_int_equal(times_noticed("seal: missing"), 1);
-    assert_int_equal(times_noticed("see 'data verify'"), 4);
+    assert_int_equal(times_noticed("see 'data verify'"), 5);
     for (int i = 1; i <= 41; i++)
-        if (i < 2 || i > 5)
+        if (i < 2 || i > 6)
             assert_true(is_sealed(uid_of(i)));
     assert_int_equal(count_instances(), 41);
 }

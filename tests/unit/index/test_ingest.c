@@ -141,6 +141,32 @@ static void a_new_object_fills_gaps_only(void **state)
     assert_string_equal(sql_text(f, "SELECT date_study || study_description FROM study"), "20200102Head");
 }
 
+/* Of slices whose times differ the first has its way, and none of them keeps a later one from filling what all lack. Sent again, one has its own. */
+static void slices_that_differ(void **state)
+{
+    Fixture *f = *state;
+    char uid[] = "1.1.1.0", time[] = "100000";
+    for (char i = '1'; i <= '5'; i++) {
+        uid[6] = i;
+        time[5] = i;
+        DcmDataset *slice = instance(f, "P1", "1.1", "1.1.1", uid);
+        dcm_put_utf8(slice, DCM_StudyTime, time);
+        dcm_put_utf8(slice, DCM_SeriesTime, time);
+        if (i == '4')
+            dcm_put_utf8(slice, DCM_AccessionNumber, "A4");
+        if (i == '5')
+            dcm_put_utf8(slice, DCM_AccessionNumber, "A5");
+        store(f, slice);
+        assert_string_equal(sql_text(f, "SELECT coalesce(accession_number, '') FROM study"),
+                            i < '4' ? "" : "A4");
+    }
+    assert_string_equal(sql_text(f, "SELECT study_time || series_time FROM study, series"), "100001100001");
+    DcmDataset *again = instance(f, "P1", "1.1", "1.1.1", "1.1.1.3");
+    dcm_put_utf8(again, DCM_StudyTime, "110000");
+    store(f, again);
+    assert_string_equal(sql_text(f, "SELECT study_time FROM study"), "110000");
+}
+
 static void sent_again_under_another_patient_moves(void **state)
 {
     Fixture *f = *state;
@@ -546,6 +572,7 @@ int main(void)
         TEST(removed_and_put_in_one_transaction),
         TEST(sent_again_updates),
         TEST(a_new_object_fills_gaps_only),
+        TEST(slices_that_differ),
         TEST(sent_again_under_another_patient_moves),
         TEST(rollback_forgets),
         TEST(a_failed_put_leaves_the_others),

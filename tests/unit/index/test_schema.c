@@ -156,12 +156,14 @@ static void an_older_version_is_brought_up_to_date(void **state)
     sql_text(f, "DROP TABLE replaced_file");
     const char *indexes = indexes_of_study(f);
     sql_text(f, "DROP INDEX ix_study_of_patient");
+    sql_text(f, "DROP INDEX ix_file_storage_metadata_dicom_unsealed");
     sql_text(f, "CREATE INDEX ix_study_patient_id ON study (patient_id, date_study)");
     sql_text(f, on_postgres(f) ? "UPDATE schema_version SET version = 3 WHERE version = 7"
                                : "PRAGMA user_version = 3");
     ASSERT_OK(f, fixture_open(f));
     assert_string_equal(sql_text(f, terms), before);
     assert_string_equal(sql_text(f, "SELECT count(*) FROM replaced_file"), "0");
+    sql_text(f, "DROP INDEX ix_file_storage_metadata_dicom_unsealed");
     assert_string_equal(indexes_of_study(f), indexes);
 }
 

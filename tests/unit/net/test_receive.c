@@ -3,6 +3,16 @@
 #include "peers.h"
 
 #include <poll.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+
+static atomic_int receptions;
+
+ssize_t recv(int fd, void *p, size_t n, int flags)
+{
+    atomic_fetch_add(&receptions, 1);
+    return syscall(SYS_recvfrom, fd, p, n, flags, NULL, NULL);
+}
 
 static const char echo_pdu[] =
     "04000000004a 00000046 01 03 0000000004000000380000000000020012000000312e322e3834302e31303030382e312e3100"
@@ -503,6 +513,39 @@ static void fragments_into_room_in_drips(void **unused)
     buf_free(&all);
 }
 
+static void talk_taking_the_room_away(Service *s, NetAssociation *a)
+{
+    uint8_t room[1000];
+    int *more = s->ctx;
+    Span piece = {0};
+    net_receive(a, &s->last, deadline_in(5000), &s->err);
+    while (piece.p != room && net_data_next_into(a, room, sizeof room, &piece, &s->err) && piece.n)
+        s->bytes += piece.n;
+    int before = atomic_load(&receptions);
+    if (net_data_skip(a, &s->err))
+        *more = atomic_load(&receptions) - before;
+    s->end = net_receive(a, &s->last, deadline_in(5000), &s->err);
+}
+
+/* Who gives up in the middle of a large fragment has the rest read in large pieces all the same. */
+static void room_that_is_taken_away(void **unused)
+{
+    enum { SIZE = 200000, MANY = 1000 };
+    int more = MANY;
+    Service s = {.talk = talk_taking_the_room_away, .ctx = &more};
+    NetAssociation *a = associate_over(service_over_pair(&s));
+    uint8_t *bytes = calloc(1, SIZE);
+    Span data = span_of(bytes, SIZE);
+    NetCommand rq = store_request(a);
+    assert_true(net_send(a, &rq, &data, NULL));
+    release_and_free(a);
+    service_join(&s);
+    assert_true(s.bytes > 0 && s.bytes < SIZE);
+    assert_true(more < MANY);
+    assert_int_equal(s.end, NET_GOT_RELEASE);
+    free(bytes);
+}
+
 /* Waiting for what is to come there ends as it does elsewhere: the peer is gone, or says nothing more. */
 static void a_large_fragment_that_stops(void **unused)
 {
@@ -776,6 +819,7 @@ int main(void)
         cmocka_unit_test(large_fragments_come_to_the_room),
         cmocka_unit_test(fragments_into_room_in_drips),
         cmocka_unit_test(a_large_fragment_that_stops),
+        cmocka_unit_test(room_that_is_taken_away),
         cmocka_unit_test(cancel_is_seen_without_waiting),
         cmocka_unit_test(cancel_that_comes_in_pieces),
         cmocka_unit_test(other_commands_wait_their_turn),
