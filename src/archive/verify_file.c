@@ -49,7 +49,9 @@ static int open_file(const Reading *r, const char *path)
 {
     int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
     int fd = open(path, r->to_seal ? flags | O_DIRECT : flags);
-    return fd < 0 && r->to_seal && errno == EINVAL ? open(path, flags) : fd;
+    if (fd < 0 && r->to_seal && errno == EINVAL)
+        fd = open(path, flags);
+    return fd;
 }
 
 /* Not every file system reads every place past the cache. */
