@@ -177,12 +177,13 @@ static bool commit(ArcSeal *seal, const Sealed *sealed, size_t count)
 
 /* -- suspects, again -- */
 
-/* Where a whole disk is not mounted, each of its objects would be a finding. */
-static bool is_mounted(ArcSeal *seal, const IdxFile *file)
+/* Servers that share an index on PostgreSQL have folders of their own: what is not here may be on another's machine. And where a whole disk is not mounted, each of its
+   objects would be a finding. */
+static bool is_missed(ArcSeal *seal)
 {
     Err why;
-    bool ours = store_name(seal->archive->store, file->path) != NULL;
-    return !ours || archive_has_files(seal->archive, &why) || complain(seal, &why);
+    return seal->archive->index_settings.engine == IDX_SQLITE &&
+           (archive_has_files(seal->archive, &why) || complain(seal, &why));
 }
 
 /* False when it has to be looked at later. */
@@ -193,7 +194,7 @@ static bool settle_checked(ArcSeal *seal, const Suspect *s, const Checked *check
     if (checked->what == ARC_SOUND)
         return commit(seal, &sealed, 1);
     bool at_work = checked_is_fresh(checked) || arc_waiting_in(seal->archive->settings.temp_path);
-    if (!at_work && (checked->what != ARC_MISSING || is_mounted(seal, &s->row.file)))
+    if (!at_work && (checked->what != ARC_MISSING || is_missed(seal)))
         report(seal, &s->row, checked);
     return true;
 }
@@ -240,6 +241,8 @@ static bool read_back(ArcSeal *seal, Batch *batch, const IdxUnsealed *row, bool 
     *begun = false;
     if (!sum_is_set(row->file.content, sizeof row->file.content))
         return true; /* nobody knows what it was */
+    if (!store_name(seal->archive->store, row->file.path))
+        return true; /* another server's */
     if (!is_quiet(seal))
         return false;
     *begun = true;

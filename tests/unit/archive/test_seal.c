@@ -360,6 +360,28 @@ static void test_gone_meanwhile(void **state)
     assert_false(was_noticed("seal:"));
 }
 
+/* Another server's, of the same index: neither read nor missed. */
+static void test_files_of_others(void **state)
+{
+    store_some(3);
+    assert_int_equal(rename(at(OBJECT(2)), at("two")), 0);
+    sqlite3 *db = open_beside();
+    char *sql =
+        sqlite3_mprintf("UPDATE file_storage_metadata_dicom SET file_path = CASE instance_uid WHEN "
+                        "'1.2.3.4.1' THEN '/elsewhere/1' ELSE %Q END WHERE instance_uid <> '1.2.3.4.3'",
+                        at("two"));
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_free(sql);
+    sqlite3_close(db);
+    ArcSeal *seal = start(20);
+    await_sealed(3);
+    clock_sleep_ms(3000);
+    arc_seal_stop(seal);
+    assert_false(is_sealed(uid_of(1)));
+    assert_false(is_sealed(uid_of(2)));
+    assert_false(was_noticed("seal:"));
+}
+
 /* As when its disk is not mounted: one warning, and not one for each object. */
 static void test_no_file_at_all(void **state)
 {
@@ -406,6 +428,7 @@ int main(void)
         TEST(test_stopped_while_it_reads),
         TEST(test_findings),
         TEST(test_gone_meanwhile),
+        TEST(test_files_of_others),
         TEST(test_no_file_at_all),
         TEST(test_a_busy_index),
     };
