@@ -521,6 +521,6 @@ def test_usage(base, images):
 
 def test_json_args(base, fake, images):
     options = {"db": str(base.log), "swiftIP": "127.0.0.1", "swiftPort": str(fake.port), "swiftLogin": "chris:chris1234", "swiftServicesPACS": "ORT",
-               "swiftPackEachDICOM": True, "xcrdir": str(images), "parseAllFilesWithSubStr": "s1", "json": True}
+               "swiftPackEachDICOM": True, "xcrdir": str(images), "parseAllFilesWithSubStr": "images/s1", "json": True}
     result = json.loads(run(as_program(base.folder, "px-push"), "--JSONargs", json.dumps(options)).stdout)
     assert len(result["localFileList"]) == 2
