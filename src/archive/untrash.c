@@ -41,19 +41,15 @@ static bool copy_to_put(int from, StorePut *put, Sums *sums, Err *err)
     return ok && (n == 0 || err_errno(err, errno, "cannot read it in the trash"));
 }
 
-static bool same_sum(const uint8_t *a, const uint8_t *b, size_t n)
-{
-    return memcmp(a, b, n) == 0;
-}
-
 /* The whole file where its SHA-256 is known, else its data set, else (objects that SPHERE stored) nothing but its size. */
 static bool is_what_was_deleted(const ManifestEntry *entry, const struct stat *st, const uint8_t sha256[32],
                                 const uint8_t content[16])
 {
     if (sum_is_set(entry->sha256, sizeof entry->sha256))
-        return same_sum(sha256, entry->sha256, sizeof entry->sha256);
-    return (uint64_t)st->st_size == entry->size && (!sum_is_set(entry->content, sizeof entry->content) ||
-                                                    same_sum(content, entry->content, sizeof entry->content));
+        return memcmp(sha256, entry->sha256, sizeof entry->sha256) == 0;
+    return (uint64_t)st->st_size == entry->size &&
+           (!sum_is_set(entry->content, sizeof entry->content) ||
+            memcmp(content, entry->content, sizeof entry->content) == 0);
 }
 
 /* Its bytes into the store, compared. */
@@ -132,9 +128,9 @@ static bool is_same(const IdxFile *row, const ManifestEntry *entry)
     bool row_sha = sum_is_set(row->sha256, sizeof row->sha256);
     bool entry_sha = sum_is_set(entry->sha256, sizeof entry->sha256);
     if (row_sha && entry_sha)
-        return same_sum(row->sha256, entry->sha256, sizeof row->sha256);
+        return memcmp(row->sha256, entry->sha256, sizeof row->sha256) == 0;
     if (sum_is_set(entry->content, sizeof entry->content))
-        return row->size == entry->size && same_sum(row->content, entry->content, sizeof row->content);
+        return row->size == entry->size && memcmp(row->content, entry->content, sizeof row->content) == 0;
     if (!entry_sha)
         return false;
     IdxFile there = *row;

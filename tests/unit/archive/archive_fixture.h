@@ -8,6 +8,7 @@
 
 #include "archive/archive.h"
 #include "base/file.h"
+#include "base/metrics.h"
 #include "dicom/tags.h"
 #include "dicom/uids.h"
 #include "dicom/write.h"
@@ -71,6 +72,17 @@ static inline void take_notice(void *ctx, int level, const char *logger, const c
     size_t n = strlen(notices);
     snprintf(notices + n, sizeof notices - n, "%d %s %s\n", level, logger, detail);
     pthread_mutex_unlock(&notices_lock);
+}
+
+/* Is it in /metrics? */
+static inline bool is_counted(const char *text)
+{
+    Buf out;
+    buf_init(&out, 0);
+    metrics_write(&out);
+    bool found = strstr(buf_cstr(&out), text) != NULL;
+    buf_free(&out);
+    return found;
 }
 
 static inline bool was_noticed(const char *text)

@@ -2,7 +2,6 @@
 /* Processes that die: fork before any thread is started here, so that the child is a process like any other. */
 #include "archive/archive_internal.h"
 #include "archive/journal.h"
-#include "base/metrics.h"
 #include "dicom/part10.h"
 
 #include <poll.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "archive/scrub.h"
 #include "archive/verify.h"
-#include "base/metrics.h"
 
 #include "archive_fixture.h"
 
@@ -16,16 +15,6 @@ static void store_some(void)
         spec.number = i;
         assert_int_equal(store_spec(&spec), ARC_STORED);
     }
-}
-
-static bool is_counted(const char *text)
-{
-    Buf out;
-    buf_init(&out, 0);
-    metrics_write(&out);
-    bool found = strstr(buf_cstr(&out), text) != NULL;
-    buf_free(&out);
-    return found;
 }
 
 static void await_notice(const char *text)
